@@ -1,0 +1,56 @@
+import { trimSpace } from "./name_value.ts";
+
+const isSpace = /[ \t\r\n\v\f]/;
+
+/** A line of postmap's input. */
+export interface EntryLine {
+  /** The key, with the quotes that it was written with. */
+  readonly key: string;
+  /** The value. */
+  readonly value: string;
+  /** What looks wrong about it though it can be used. */
+  readonly doubt?: string;
+}
+
+/**
+ * Takes a logical line of postmap's input apart: `key white-space value`. White
+ * space in a key needs double quotes, which stay part of the key, as in
+ * Postfix. Throws a `RangeError` that says what is missing.
+ *
+ * Implements "INPUT FILE FORMAT" of postmap(1).
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { parseEntryLine } from "./entry_line.ts";
+ *
+ * assertEquals(parseEntryLine("joe  joe@example.com"), {
+ *   key: "joe",
+ *   value: "joe@example.com",
+ * });
+ * ```
+ */
+export function parseEntryLine(text: string): EntryLine {
+  let quoted = false;
+  let end = 0;
+  for (; end < text.length; end++) {
+    const character = text[end];
+    if (character === "\\") end++;
+    else if (character === '"') quoted = !quoted;
+    else if (!quoted && isSpace.test(character)) break;
+  }
+  if (quoted) throw new RangeError(`unbalanced '"' in "${text}"`);
+  const key = text.slice(0, end);
+  const value = trimSpace(text.slice(end));
+  if (key === "" || value === "") {
+    throw new RangeError(
+      `need "key white-space value" instead of "${trimSpace(text)}"`,
+    );
+  }
+  if (!key.endsWith(":")) return { key, value };
+  return {
+    key,
+    value,
+    doubt: `"${key}" ends in a colon: is this an alias file?`,
+  };
+}

@@ -1,0 +1,100 @@
+/** Lines joined with those that continue them. */
+export interface LogicalLine {
+  /** The text, without line ends. */
+  readonly text: string;
+  /** Where it begins, counted from 1. */
+  readonly line: number;
+  /** What makes it unusable: the flaw of one of its physical lines. */
+  readonly flaw?: string;
+}
+
+/** A physical line, and what makes it unusable, if anything. */
+export interface PhysicalLine {
+  /** The text, as far as it is text. */
+  readonly text: string;
+  /** What makes it unusable. */
+  readonly flaw?: string;
+}
+
+/**
+ * A physical line of a source of entries: `text`, or `undefined` with what can
+ * be shown of it where it is not text.
+ */
+export function physicalLine(
+  text: string | undefined,
+  shown = "",
+): PhysicalLine {
+  if (text === undefined) return { text: shown, flaw: "it is not UTF-8" };
+  return text.includes("\0") ? { text, flaw: "it has a null byte" } : { text };
+}
+
+const leadingSpace = /^[ \t\r\v\f]/;
+const blankOrComment = /^[ \t\r\v\f]*(#|$)/;
+
+/**
+ * Joins physical lines to logical ones: a line that starts with white space
+ * continues the one before; blank lines and comments are passed over and end
+ * nothing. Used for main.cf syntax, texthash: and the input of `-i`.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { LogicalLines } from "./logical_lines.ts";
+ *
+ * const lines = new LogicalLines(() => {});
+ * assertEquals(lines.push({ text: "a = 1" }), undefined);
+ * assertEquals(lines.push({ text: "# comment" }), undefined);
+ * assertEquals(lines.push({ text: "  2" }), undefined);
+ * assertEquals(lines.push({ text: "b = 3" }), { text: "a = 1  2", line: 1 });
+ * assertEquals(lines.end(), { text: "b = 3", line: 4 });
+ * ```
+ */
+export class LogicalLines {
+  #pending: { parts: string[]; line: number; flaw?: string } | undefined;
+  #line = 0;
+  #onOrphan: (line: LogicalLine) => void;
+
+  /** `onOrphan` is told of a continuation of nothing, which is dropped. */
+  constructor(onOrphan: (line: LogicalLine) => void) {
+    this.#onOrphan = onOrphan;
+  }
+
+  /** Takes the next physical line; returns the logical line that it ends. */
+  push({ text, flaw }: PhysicalLine): LogicalLine | undefined {
+    this.#line++;
+    if (blankOrComment.test(text)) return undefined;
+    if (this.#pending !== undefined && leadingSpace.test(text)) {
+      this.#pending.parts.push(text);
+      this.#pending.flaw ??= flaw;
+      return undefined;
+    }
+    const ended = this.end();
+    this.#pending = { parts: [text], line: this.#line, flaw };
+    return ended;
+  }
+
+  /** The last logical line, when no more physical ones come. */
+  end(): LogicalLine | undefined {
+    if (this.#pending === undefined) return undefined;
+    const { parts, line, flaw } = this.#pending;
+    this.#pending = undefined;
+    const ended = { text: parts.join(""), line, ...(flaw && { flaw }) };
+    if (!leadingSpace.test(ended.text)) return ended;
+    this.#onOrphan(ended);
+    return undefined;
+  }
+}
+
+/** The logical lines of physical ones. */
+export function* logicalLines(
+  physical: Iterable<PhysicalLine>,
+  onOrphan: (line: LogicalLine) => void,
+): Generator<LogicalLine> {
+  const lines = new LogicalLines(onOrphan);
+  for (const line of physical) {
+    const ended = lines.push(line);
+    if (ended !== undefined) yield ended;
+  }
+  const ended = lines.end();
+  if (ended !== undefined) yield ended;
+}

@@ -1,0 +1,104 @@
+/** A key_format taken apart, as {@linkcode parseKeyFormat} returns it. */
+export interface KeyFormat {
+  /** Literal text, or the letter or digit that followed a `%`. */
+  readonly parts: readonly ({ literal: string } | { expand: string })[];
+  /** Uses the local part: a key with `@` and nothing before it is skipped. */
+  readonly usesLocalPart: boolean;
+  /** Uses the domain: a key without one is skipped. */
+  readonly usesDomain: boolean;
+  /** The highest of `%1` to `%9`; 0 when there is none. */
+  readonly labels: number;
+}
+
+/**
+ * Takes a key_format apart. Throws a `RangeError` that says what is wrong with
+ * it: a letter that has no meaning, or a `%` at the end.
+ *
+ * Implements "key_format" of memcache_table(5).
+ */
+export function parseKeyFormat(format: string): KeyFormat {
+  const parts: ({ literal: string } | { expand: string })[] = [];
+  let literal = "";
+  let usesLocalPart = false;
+  let usesDomain = false;
+  let labels = 0;
+  for (let at = 0; at < format.length; at++) {
+    const character = format[at];
+    if (character !== "%") {
+      literal += character;
+      continue;
+    }
+    const letter = format[++at]?.toLowerCase();
+    if (letter === undefined) {
+      throw new RangeError(
+        `"%" at the end of "${format}": write "%%" for a percent sign`,
+      );
+    }
+    if (letter === "%") {
+      literal += "%";
+      continue;
+    }
+    if (letter === "u") usesLocalPart = true;
+    else if (letter === "d") usesDomain = true;
+    else if (letter >= "1" && letter <= "9") {
+      usesDomain = true;
+      labels = Math.max(labels, Number(letter));
+    } else if (letter !== "s") {
+      throw new RangeError(
+        `"%${format[at]}" in "${format}" means nothing: ` +
+          `use %s, %u, %d, %1 to %9, or "%%" for a percent sign`,
+      );
+    }
+    if (literal !== "") parts.push({ literal });
+    literal = "";
+    parts.push({ expand: letter });
+  }
+  if (literal !== "") parts.push({ literal });
+  return { parts, usesLocalPart, usesDomain, labels };
+}
+
+/** Whether a format leaves keys as they are. */
+export function isPlainKeyFormat(format: KeyFormat): boolean {
+  const [only, more] = format.parts;
+  return more === undefined && only !== undefined && "expand" in only &&
+    only.expand === "s";
+}
+
+/**
+ * The expansion of a key; `undefined` when the key lacks what the format
+ * needs. Postfix joins the labels of a domain over empty ones: `a..b` has the
+ * labels `a` and `b`.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { expandKeyFormat, parseKeyFormat } from "./key_format.ts";
+ *
+ * const format = parseKeyFormat("%2.%1:%u");
+ * assertEquals(expandKeyFormat(format, "joe@mail.example.com"), "example.com:joe");
+ * assertEquals(expandKeyFormat(format, "joe"), undefined);
+ * ```
+ */
+export function expandKeyFormat(
+  format: KeyFormat,
+  key: string,
+): string | undefined {
+  const at = key.lastIndexOf("@");
+  const domain = at < 0 ? "" : key.slice(at + 1);
+  if (format.usesDomain && domain === "") return undefined;
+  if (format.usesLocalPart && at === 0) return undefined;
+  let labels: string[] = [];
+  if (format.labels > 0) {
+    labels = domain.split(".").filter((label) => label !== "");
+    if (labels.length < format.labels) return undefined;
+  }
+  let expansion = "";
+  for (const part of format.parts) {
+    if ("literal" in part) expansion += part.literal;
+    else if (part.expand === "s") expansion += key;
+    else if (part.expand === "u") expansion += at < 0 ? key : key.slice(0, at);
+    else if (part.expand === "d") expansion += domain;
+    else expansion += labels[labels.length - Number(part.expand)];
+  }
+  return expansion;
+}

@@ -1,0 +1,271 @@
+import { byteText } from "../key/text.ts";
+import type { Command } from "./request.ts";
+
+/** Limits of a reply, in bytes. */
+export interface ReplyLimits {
+  /** Longest line, its end included, though not the LF of a CR LF. */
+  readonly lineSizeLimit: number;
+  /** Longest data. */
+  readonly dataSizeLimit: number;
+}
+
+/**
+ * A reply, complete. After one with `broken` the connection cannot be used any
+ * more: the value counts, though what closes it was wrong or missing.
+ */
+export type Reply =
+  | {
+    readonly kind: "value";
+    readonly data: Uint8Array;
+    readonly broken: boolean;
+  }
+  | { readonly kind: "not found" | "stored" | "deleted" }
+  | { readonly kind: "failure"; readonly reason: string };
+
+const LF = 10;
+const CR = 13;
+const PLUS = 43;
+const MINUS = 45;
+const ZERO = 48;
+const NINE = 57;
+
+const ascii = new TextEncoder();
+
+const words: Record<Command, readonly { line: Uint8Array; reply: Reply }[]> = {
+  get: [{ line: ascii.encode("END"), reply: { kind: "not found" } }],
+  set: [{ line: ascii.encode("STORED"), reply: { kind: "stored" } }],
+  delete: [
+    { line: ascii.encode("DELETED"), reply: { kind: "deleted" } },
+    { line: ascii.encode("NOT_FOUND"), reply: { kind: "not found" } },
+  ],
+};
+const END = words.get[0].line;
+const VALUE = ascii.encode("VALUE");
+
+// Postfix compares C strings, which end at a null byte.
+function isWord(line: Uint8Array, word: Uint8Array): boolean {
+  if (line.length > word.length && line[word.length] !== 0) return false;
+  return startsWith(line, word);
+}
+
+function startsWith(line: Uint8Array, word: Uint8Array): boolean {
+  if (line.length < word.length) return false;
+  for (let at = 0; at < word.length; at++) {
+    if (line[at] !== word[at]) return false;
+  }
+  return true;
+}
+
+function isSpace(byte: number): boolean {
+  return byte === 32 || (byte >= 9 && byte <= 13);
+}
+
+/**
+ * The length in a VALUE line, as sscanf("VALUE %*s %*s %ld") reads it: what
+ * follows it is free. `undefined` when there is none.
+ */
+function valueLength(line: Uint8Array): number | undefined {
+  if (!startsWith(line, VALUE)) return undefined;
+  const end = line.length;
+  let at = VALUE.length;
+  for (let word = 0; word < 2; word++) {
+    while (at < end && isSpace(line[at])) at++;
+    const start = at;
+    while (at < end && line[at] !== 0 && !isSpace(line[at])) at++;
+    if (at === start) return undefined;
+  }
+  while (at < end && isSpace(line[at])) at++;
+  const negative = line[at] === MINUS;
+  if (negative || line[at] === PLUS) at++;
+  const start = at;
+  let length = 0;
+  for (; at < end && line[at] >= ZERO && line[at] <= NINE; at++) {
+    length = length * 10 + line[at] - ZERO;
+  }
+  if (at === start) return undefined;
+  return negative ? -length : length;
+}
+
+// deno-lint-ignore no-control-regex -- control characters are what must go
+const notPrintable = /[\x00-\x1f\x7f-\xff]/g;
+
+function printable(line: Uint8Array): string {
+  return byteText.decode(line.subarray(0, 30))!.replace(notPrintable, "?");
+}
+
+/**
+ * Reads replies from bytes as they come, however they are cut. Does no I/O,
+ * and never holds more than the limits allow.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { ReplyParser } from "./reply.ts";
+ *
+ * const parser = new ReplyParser({ lineSizeLimit: 1024, dataSizeLimit: 10240 });
+ * parser.start("delete");
+ * const bytes = new TextEncoder().encode("DELETED\r\n");
+ * assertEquals(parser.push(bytes, 0), 9);
+ * assertEquals(parser.reply, { kind: "deleted" });
+ * ```
+ */
+export class ReplyParser {
+  /** The reply, once it is complete. */
+  reply: Reply | undefined;
+
+  #limits: ReplyLimits;
+  #command: Command = "get";
+  #state: "line" | "data" | "data end" | "closing line" = "line";
+  #held = new Uint8Array(64);
+  #heldLength = 0;
+  #data = new Uint8Array(0);
+  #dataLength = 0;
+
+  /** Makes a parser; `start` makes it expect something. */
+  constructor(limits: ReplyLimits) {
+    this.#limits = limits;
+  }
+
+  /** Expects the reply to a command. */
+  start(command: Command): void {
+    this.reply = undefined;
+    this.#command = command;
+    this.#state = "line";
+    this.#heldLength = 0;
+  }
+
+  /**
+   * Takes bytes from `start` on until the reply is complete; returns where it
+   * stopped.
+   */
+  push(bytes: Uint8Array, start: number): number {
+    let at = start;
+    while (at < bytes.length && this.reply === undefined) {
+      switch (this.#state) {
+        case "line":
+        case "closing line":
+          at = this.#takeLine(bytes, at);
+          break;
+        case "data":
+          at = this.#takeData(bytes, at);
+          break;
+        case "data end":
+          at = this.#takeDataEnd(bytes, at);
+      }
+    }
+    return at;
+  }
+
+  /** No more bytes come: the reply is what can be made of those that came. */
+  end(reason: string): Reply {
+    return this.reply ??= this.#state === "closing line"
+      ? { kind: "value", data: this.#data, broken: true }
+      : { kind: "failure", reason };
+  }
+
+  #takeLine(bytes: Uint8Array, start: number): number {
+    const lf = bytes.indexOf(LF, start);
+    const end = lf < 0 ? bytes.length : lf;
+    const length = this.#heldLength + end - start;
+    const limit = this.#limits.lineSizeLimit;
+    if (length >= limit) {
+      // One byte over is fine when it is the LF of a CR LF.
+      const fits = length === limit &&
+        this.#byteOfLine(bytes, start, limit - 1) === CR;
+      if (!fits) {
+        this.#lineDone(undefined);
+        return end;
+      }
+    }
+    if (lf < 0) {
+      this.#hold(bytes.subarray(start, end));
+      return end;
+    }
+    let line = bytes.subarray(start, end);
+    if (this.#heldLength > 0) {
+      this.#hold(line);
+      line = this.#held.subarray(0, this.#heldLength);
+    }
+    if (line[line.length - 1] === CR) line = line.subarray(0, -1);
+    this.#lineDone(line);
+    return lf + 1;
+  }
+
+  #byteOfLine(bytes: Uint8Array, start: number, index: number): number {
+    return index < this.#heldLength
+      ? this.#held[index]
+      : bytes[start + index - this.#heldLength];
+  }
+
+  #hold(bytes: Uint8Array): void {
+    const length = this.#heldLength + bytes.length;
+    if (length > this.#held.length) {
+      const larger = new Uint8Array(Math.max(length, this.#held.length * 2));
+      larger.set(this.#held.subarray(0, this.#heldLength));
+      this.#held = larger;
+    }
+    this.#held.set(bytes, this.#heldLength);
+    this.#heldLength = length;
+  }
+
+  /** Handles a line, `undefined` for one that is too long. */
+  #lineDone(line: Uint8Array | undefined): void {
+    this.#heldLength = 0;
+    if (this.#state === "closing line") {
+      const broken = line === undefined || !isWord(line, END);
+      this.reply = { kind: "value", data: this.#data, broken };
+    } else if (line === undefined) {
+      const limit = this.#limits.lineSizeLimit;
+      this.#fail(`a reply line is longer than line_size_limit = ${limit}`);
+    } else {
+      this.#takeWord(line);
+    }
+  }
+
+  #takeWord(line: Uint8Array): void {
+    for (const word of words[this.#command]) {
+      if (!isWord(line, word.line)) continue;
+      this.reply = word.reply;
+      return;
+    }
+    const length = this.#command === "get" ? valueLength(line) : undefined;
+    const limit = this.#limits.dataSizeLimit;
+    if (length === undefined || length < 0) {
+      this.#fail(`unexpected reply "${printable(line)}"`);
+    } else if (length > limit) {
+      this.#fail(
+        `a value of ${length} bytes is longer than data_size_limit = ${limit}`,
+      );
+    } else {
+      this.#data = new Uint8Array(length);
+      this.#dataLength = 0;
+      this.#state = length === 0 ? "data end" : "data";
+    }
+  }
+
+  #fail(reason: string): void {
+    this.reply = { kind: "failure", reason };
+  }
+
+  #takeData(bytes: Uint8Array, start: number): number {
+    const wanted = this.#data.length - this.#dataLength;
+    const end = Math.min(start + wanted, bytes.length);
+    this.#data.set(bytes.subarray(start, end), this.#dataLength);
+    this.#dataLength += end - start;
+    if (this.#dataLength === this.#data.length) this.#state = "data end";
+    return end;
+  }
+
+  #takeDataEnd(bytes: Uint8Array, start: number): number {
+    const wanted = this.#heldLength === 0 ? CR : LF;
+    if (bytes[start] !== wanted) {
+      this.#fail("the data is longer than announced");
+    } else if (wanted === CR) {
+      this.#heldLength = 1;
+    } else {
+      this.#heldLength = 0;
+      this.#state = "closing line";
+    }
+    return start + 1;
+  }
+}

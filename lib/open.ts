@@ -1,0 +1,100 @@
+import { MailSystem } from "./config/mail_system.ts";
+import { ConfigError } from "./errors.ts";
+import { byteText, utf8Text } from "./key/text.ts";
+import type { Table, TableOptions } from "./table.ts";
+import { openMemcache } from "./tables/memcache.ts";
+import type { Opener, Opening } from "./tables/opening.ts";
+
+// The other types are loaded when one of their tables is opened: a command that
+// asks a memcache table waits for nothing else.
+const openers: Record<string, () => Opener | Promise<Opener>> = {
+  memcache: () => openMemcache,
+  inline: async () => (await import("./tables/inline.ts")).openInline,
+  static: async () => (await import("./tables/static.ts")).openStatic,
+  texthash: async () => (await import("./tables/texthash.ts")).openTexthash,
+  fail: async () => (await import("./tables/fail.ts")).openFail,
+};
+
+/** The table types that {@linkcode openTable} knows. */
+export const tableTypes: readonly string[] = Object.keys(openers);
+
+/**
+ * Opens a table, `type:name`.
+ *
+ * Types: `memcache:` (memcache_table(5): a file, `memcache:/path/file`;
+ * parameters of main.cf, `memcache:name`; or inline,
+ * `memcache:{ name=value, … }`), `inline:`, `static:`, `texthash:` and `fail:`
+ * (DATABASE_README of Postfix). Connects to nothing yet.
+ *
+ * Throws {@linkcode ConfigError} when a person must change something,
+ * {@linkcode ReadOnlyError} when `write` is asked of a table that cannot be
+ * written.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { openTable } from "@postmaps/memcache-table";
+ *
+ * await using table = await openTable("inline:{alice=wonderland}");
+ * assertEquals(await table.lookup("Alice"), "wonderland");
+ * assertEquals(await table.lookup("bob"), undefined);
+ * ```
+ */
+export async function openTable(
+  name: string,
+  options: TableOptions = {},
+): Promise<Table> {
+  if (typeof name !== "string") {
+    throw new TypeError(`A table name must be a string: ${typeof name}`);
+  }
+  options.signal?.throwIfAborted();
+  const onWarning = options.onWarning ?? ((line) => console.warn(line));
+  const mail = new MailSystem({ ...options, onWarning });
+  const utf8 = options.utf8 ?? await mail.smtputf8();
+  return await openNamed(name, { ...options, utf8, onWarning }, mail, []);
+}
+
+async function openNamed(
+  name: string,
+  options: TableOptions,
+  mail: MailSystem,
+  outer: readonly string[],
+): Promise<Table> {
+  const colon = name.indexOf(":");
+  const type = name.slice(0, Math.max(colon, 0));
+  const path = name.slice(colon + 1);
+  if (type === "" || path === "") {
+    throw new ConfigError(
+      `need type:name to open a table instead of "${name}"`,
+    );
+  }
+  if (!Object.hasOwn(openers, type)) {
+    throw new ConfigError(
+      `${name}: unknown table type "${type}": there are ${
+        tableTypes.join(", ")
+      }`,
+    );
+  }
+  if (outer.includes(name)) {
+    throw new ConfigError(
+      `${name} uses itself: ${[...outer, name].join(" → ")}`,
+    );
+  }
+  const opening: Opening = {
+    name,
+    path,
+    options,
+    rules: {
+      text: options.utf8 === false ? byteText : utf8Text,
+      fold: options.fold ?? true,
+      write: options.write ?? false,
+      onWarning: options.onWarning!,
+      signal: options.signal,
+    },
+    mail,
+    open: (inner, innerOptions) =>
+      openNamed(inner, innerOptions, mail, [...outer, name]),
+  };
+  const open = await openers[type]();
+  return await open(opening);
+}

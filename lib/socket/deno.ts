@@ -1,0 +1,82 @@
+import { ConfigError } from "../errors.ts";
+import { formatEndpoint } from "./endpoint.ts";
+import type { Connect, Endpoint, Socket } from "./socket.ts";
+
+const chunkSize = 65536;
+
+type Connection = Deno.TcpConn | Deno.UnixConn;
+
+class DenoSocket implements Socket {
+  #connection: Connection;
+  #buffer = new Uint8Array(chunkSize);
+  #closed = false;
+
+  constructor(connection: Connection) {
+    this.#connection = connection;
+  }
+
+  async read(): Promise<Uint8Array | null> {
+    const length = await this.#connection.read(this.#buffer);
+    return length === null ? null : this.#buffer.subarray(0, length);
+  }
+
+  async write(data: Uint8Array): Promise<void> {
+    let sent = await this.#connection.write(data);
+    while (sent < data.length) {
+      sent += await this.#connection.write(data.subarray(sent));
+    }
+  }
+
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#connection.close();
+  }
+
+  setBusy(busy: boolean): void {
+    if (busy) this.#connection.ref();
+    else this.#connection.unref();
+  }
+}
+
+/**
+ * Opens sockets with `Deno.connect`, TCP with TCP_NODELAY. Needs
+ * `--allow-net=HOST:PORT`, for a UNIX-domain socket `--allow-net=unix:PATH`
+ * with `--allow-read=PATH` and `--allow-write=PATH`; a permission that is
+ * missing is a {@linkcode ConfigError} that names them.
+ */
+export const connectDeno: Connect = async (endpoint, { signal }) => {
+  let connection: Connection;
+  try {
+    connection = endpoint.transport === "unix"
+      ? await Deno.connect({ transport: "unix", path: endpoint.path })
+      : await Deno.connect({
+        hostname: endpoint.hostname,
+        port: endpoint.port,
+        signal,
+      });
+  } catch (error) {
+    throw explain(error, endpoint);
+  }
+  // Deno looks at the signal of a TCP connect only.
+  if (signal?.aborted) {
+    connection.close();
+    throw signal.reason;
+  }
+  if ("setNoDelay" in connection) connection.setNoDelay();
+  return new DenoSocket(connection);
+};
+
+function explain(error: unknown, endpoint: Endpoint): unknown {
+  if (error instanceof Deno.errors.NotCapable) {
+    const place = formatEndpoint(endpoint).replace(/^inet:/, "");
+    const flags = endpoint.transport === "unix"
+      ? `--allow-net=${place} --allow-read=${endpoint.path} --allow-write=${endpoint.path}`
+      : `--allow-net=${place}`;
+    return new ConfigError(
+      `no permission to connect to ${place}: run Deno with ${flags}`,
+      { cause: error },
+    );
+  }
+  return error;
+}

@@ -1,0 +1,104 @@
+import type { Clock } from "./clock.ts";
+import type { Connect } from "./socket/socket.ts";
+
+/** One entry of a table. */
+export interface Entry {
+  /** The key, as the table keeps it. */
+  readonly key: string;
+  /** The value. */
+  readonly value: string;
+}
+
+/** Options of a single request. */
+export interface RequestOptions {
+  /** Ends this request alone, with the reason of the signal. */
+  signal?: AbortSignal;
+}
+
+/**
+ * What every table type offers.
+ *
+ * "Not found" is `undefined`, a refusal is `false`, and a failure throws
+ * {@linkcode TemporaryError}; they are never confused. Keys and values that
+ * are not strings are a `TypeError`, and so is a value with a NUL.
+ *
+ * Close a table when it is no longer needed, or open it with `await using`.
+ */
+export interface Table extends AsyncIterable<Entry>, AsyncDisposable {
+  /** The name that it was opened with, `type:name`. */
+  readonly name: string;
+  /** Whether `update` and `delete` may be called. */
+  readonly writable: boolean;
+  /** The value of a key, or `undefined` when the table does not have it. */
+  lookup(key: string, options?: RequestOptions): Promise<string | undefined>;
+  /**
+   * Stores a value. `true` when stored, `false` when the table refused, with
+   * a warning that says why. Throws {@linkcode ReadOnlyError} unless the
+   * table was opened with `write`.
+   */
+  update(
+    key: string,
+    value: string,
+    options?: RequestOptions,
+  ): Promise<boolean>;
+  /** Removes a key; `true` when it was there. */
+  delete(key: string, options?: RequestOptions): Promise<boolean>;
+  /** Starts a sequence over: its first entry, `undefined` when there is none. */
+  first(): Promise<Entry | undefined>;
+  /** The next entry of the sequence, `undefined` after the last. */
+  next(): Promise<Entry | undefined>;
+  /** Ends what is under way and frees all that is open. May be called twice. */
+  close(): Promise<void>;
+}
+
+/** Options of {@linkcode openTable}. All that comes from outside can be handed in. */
+export interface TableOptions {
+  /**
+   * Allow `update` and `delete`. Opening fails when the table, or its backup,
+   * can never be written.
+   *
+   * @default {false}
+   */
+  write?: boolean;
+  /**
+   * Fold keys to lower case before anything else is done with them: full
+   * Unicode case folding, ASCII letters only when `utf8` is off.
+   *
+   * @default {true}
+   */
+  fold?: boolean;
+  /**
+   * Keys and values are UTF-8. When off, they are byte strings: one character
+   * for one byte, U+0000 to U+00FF, any byte allowed.
+   *
+   * By default `smtputf8_enable` of main.cf decides, as it does for Postfix;
+   * on, where no main.cf can be read.
+   */
+  utf8?: boolean;
+  /**
+   * The directory of main.cf. By default the environment's `MAIL_CONFIG`,
+   * else `/etc/postfix`.
+   */
+  configDirectory?: string;
+  /** What to do with an entry that a source file has twice: `texthash:`. */
+  duplicates?: "warn" | "replace" | "ignore";
+  /**
+   * Refuse tables that others may write, as Postfix does where a table decides
+   * over commands, files or users.
+   *
+   * @default {false}
+   */
+  securitySensitive?: boolean;
+  /** Closes the table, and ends all its requests, when aborted. */
+  signal?: AbortSignal;
+  /** Called with each warning, one line; by default warnings go to `console.warn`. */
+  onWarning?: (message: string) => void;
+  /** Called with each detail that only a verbose log wants. */
+  onDetail?: (message: string) => void;
+  /** Opens sockets; by default the runtime's own adapter. */
+  connect?: Connect;
+  /** Reads a file, whole; by default the runtime's own. */
+  readFile?: (path: string) => Promise<Uint8Array>;
+  /** The time, for pauses and time-outs. */
+  clock?: Clock;
+}

@@ -1,0 +1,45 @@
+import { TemporaryError } from "../errors.ts";
+import type { Entry, Table } from "../table.ts";
+import type { Opening } from "./opening.ts";
+import type { Store } from "./store.ts";
+import { StoreTable } from "./store_table.ts";
+
+class FailStore implements Store {
+  #name: string;
+
+  constructor(name: string) {
+    this.#name = name;
+  }
+
+  #fail(): Promise<never> {
+    return Promise.reject(
+      new TemporaryError(`${this.#name} fails whatever it is asked`),
+    );
+  }
+
+  lookup(): Promise<never> {
+    return this.#fail();
+  }
+
+  update(): Promise<never> {
+    return this.#fail();
+  }
+
+  delete(): Promise<never> {
+    return this.#fail();
+  }
+
+  // deno-lint-ignore require-yield -- it fails before the first entry
+  async *sequence(): AsyncGenerator<Entry> {
+    await this.#fail();
+  }
+}
+
+/**
+ * Opens `fail:reason`: every request fails, for tests of what happens then.
+ *
+ * Implements "fail" of DATABASE_README.
+ */
+export function openFail({ name, rules }: Opening): Promise<Table> {
+  return Promise.resolve(new StoreTable(name, new FailStore(name), rules));
+}

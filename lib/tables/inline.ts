@@ -1,0 +1,43 @@
+import { bracedPairs, splitKeyValue } from "../config/name_value.ts";
+import type { Entry, Table } from "../table.ts";
+import { type Opening, orConfigError } from "./opening.ts";
+import type { Store } from "./store.ts";
+import { StoreTable } from "./store_table.ts";
+
+/** A store of entries in memory, in the order in which they were given. */
+export class EntriesStore implements Store {
+  #entries: ReadonlyMap<string, string>;
+
+  /** Keeps `entries`, keys already folded. */
+  constructor(entries: ReadonlyMap<string, string>) {
+    this.#entries = entries;
+  }
+
+  lookup(key: string): Promise<string | undefined> {
+    return Promise.resolve(this.#entries.get(key));
+  }
+
+  async *sequence(): AsyncGenerator<Entry> {
+    for (const [key, value] of this.#entries) yield { key, value };
+  }
+}
+
+/**
+ * Opens `inline:{key=value, { key = text of more words }}`.
+ *
+ * Implements "inline" of DATABASE_README.
+ */
+export function openInline({ name, path, rules }: Opening): Promise<Table> {
+  const pairs = orConfigError(`${name}: need inline:{key=value, …}`, {}, () => {
+    const found = bracedPairs(path, splitKeyValue);
+    if (found.length === 0) throw new RangeError("it has no entry");
+    return found;
+  });
+  const entries = new Map<string, string>();
+  for (const [key, value] of pairs) {
+    entries.set(rules.fold ? rules.text.fold(key) : key, value);
+  }
+  return Promise.resolve(
+    new StoreTable(name, new EntriesStore(entries), rules),
+  );
+}

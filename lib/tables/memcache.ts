@@ -1,0 +1,177 @@
+import {
+  type MemcacheParameters,
+  type ParameterSource,
+  readParameters,
+} from "../config/parameters.ts";
+import { ConfigError } from "../errors.ts";
+import type { Digest } from "../key/key_digest.ts";
+import { type KeyFormat, parseKeyFormat } from "../key/key_format.ts";
+import type { KeyRules } from "../key/memcache_key.ts";
+import {
+  byteText,
+  foldAscii,
+  foldCase,
+  type Text,
+  utf8Text,
+} from "../key/text.ts";
+import { MemcacheClient } from "../memcache/client.ts";
+import { parseEndpoint, resolveService } from "../socket/endpoint.ts";
+import type { Connect, Endpoint } from "../socket/socket.ts";
+import type { Table } from "../table.ts";
+import { findParameters } from "./memcache_parameters.ts";
+import { MemcacheStore } from "./memcache_store.ts";
+import { type Opening, orConfigError, readText } from "./opening.ts";
+import { StoreTable } from "./store_table.ts";
+
+/** Opens `memcache:` tables. */
+export async function openMemcache(opening: Opening): Promise<Table> {
+  return await openMemcacheTable(opening, await findParameters(opening));
+}
+
+/** Opens a memcache table with parameters of any source. */
+export async function openMemcacheTable(
+  opening: Opening,
+  source: ParameterSource,
+): Promise<Table> {
+  const { name, options, rules } = opening;
+  if (options.securitySensitive) {
+    throw new ConfigError(
+      `${name} cannot hold what decides over commands, files or users: ` +
+        `whoever reaches the memcached could write it`,
+    );
+  }
+  const parameters = readParameters(source);
+  for (const [parameter, value] of Object.entries(parameters)) {
+    options.onDetail?.(`${name}: ${parameter} = ${value}`);
+  }
+  const endpoint = await findEndpoint(opening, source, parameters);
+  const format = findFormat(opening, source, parameters);
+  const digest = await findDigest(opening, source, parameters);
+  // What is open when a later step fails must not stay open.
+  const opened: Table[] = [];
+  try {
+    const backup = parameters.backup === ""
+      ? undefined
+      : await opening.open(parameters.backup, options);
+    if (backup !== undefined) opened.push(backup);
+    const keys = await keyRules(opening, parameters, format, digest, opened);
+    const client = new MemcacheClient({
+      table: name,
+      endpoint,
+      connect: options.connect ?? connectLazily,
+      timeout: parameters.timeout * 1000,
+      maxTry: parameters.max_try,
+      retryPause: parameters.retry_pause * 1000,
+      lineSizeLimit: parameters.line_size_limit,
+      dataSizeLimit: parameters.data_size_limit,
+      clock: options.clock,
+      onWarning: rules.onWarning,
+      onDetail: options.onDetail,
+    });
+    const store = new MemcacheStore({
+      name,
+      parameters,
+      keys,
+      client,
+      backup,
+      owned: opened,
+      onWarning: rules.onWarning,
+      onDetail: options.onDetail,
+    });
+    return new StoreTable(name, store, rules);
+  } catch (error) {
+    for (const table of opened) await table.close();
+    throw error;
+  }
+}
+
+function findFormat(
+  { name, rules }: Opening,
+  source: ParameterSource,
+  { key_format }: MemcacheParameters,
+): KeyFormat {
+  return orConfigError(
+    `${name}: ${source.written("key_format")}`,
+    source.setting("key_format") ?? {},
+    () => parseKeyFormat(inText(rules.text, key_format)),
+  );
+}
+
+async function findEndpoint(
+  { name, options }: Opening,
+  source: ParameterSource,
+  parameters: MemcacheParameters,
+): Promise<Endpoint> {
+  const where = source.setting("memcache") ?? {};
+  const what = `${name}: ${
+    source.written("memcache")
+  } = ${parameters.memcache}`;
+  const endpoint = orConfigError(
+    what,
+    where,
+    () => parseEndpoint(parameters.memcache),
+  );
+  if (!("service" in endpoint)) return endpoint;
+  const services = await readText(options, "/etc/services");
+  return orConfigError(what, where, () => resolveService(endpoint, services));
+}
+
+async function findDigest(
+  { name }: Opening,
+  source: ParameterSource,
+  { key_digest }: MemcacheParameters,
+): Promise<Digest | undefined> {
+  if (key_digest === "") return undefined;
+  const { loadDigest } = await import("../key/key_digest.ts");
+  const digest = await loadDigest(key_digest).catch((error) => error);
+  return orConfigError(
+    `${name}: ${source.written("key_digest")}`,
+    source.setting("key_digest") ?? {},
+    () => {
+      if (digest instanceof Error) throw digest;
+      return digest;
+    },
+  );
+}
+
+async function keyRules(
+  opening: Opening,
+  parameters: MemcacheParameters,
+  format: KeyFormat,
+  digest: Digest | undefined,
+  opened: Table[],
+): Promise<KeyRules> {
+  const { options, rules, mail } = opening;
+  const { text } = rules;
+  if (parameters.domain === "") return { format, digest, text };
+  // As in Postfix the list is text in the encoding of the mail system, also
+  // where the table itself was opened without UTF-8.
+  const utf8 = text.utf8 || await mail.smtputf8();
+  const { DomainList } = await import("../key/domain_list.ts");
+  const domains = await DomainList.read(parameters.domain, {
+    fold: utf8 ? foldCase : foldAscii,
+    readText: (path) => readText(options, path),
+    onWarning: rules.onWarning,
+    openTable: async (inner) => {
+      const table = await opening.open(inner, {
+        ...options,
+        utf8,
+        write: false,
+        fold: false,
+      });
+      opened.push(table);
+      return table;
+    },
+  });
+  return { domains, format, digest, text };
+}
+
+/** A text of the configuration as keys are written. */
+function inText(text: Text, configured: string): string {
+  return text.utf8 ? configured : byteText.decode(utf8Text.encode(configured))!;
+}
+
+const connectLazily: Connect = async (endpoint, options) => {
+  const { connectDeno } = await import("../socket/deno.ts");
+  return await connectDeno(endpoint, options);
+};

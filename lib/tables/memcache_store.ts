@@ -1,0 +1,224 @@
+import type { MemcacheParameters } from "../config/parameters.ts";
+import { NotUtf8Error, TemporaryError } from "../errors.ts";
+import {
+  type KeyRules,
+  longestKey,
+  type PreparedKey,
+  prepareKey,
+} from "../key/memcache_key.ts";
+import type { MemcacheClient } from "../memcache/client.ts";
+import { encodeDelete, encodeGet, encodeSet } from "../memcache/request.ts";
+import type { Entry, Table } from "../table.ts";
+import type { Store } from "./store.ts";
+
+/** What a memcache table is made of. */
+export interface MemcacheStoreParts {
+  /** The table's name in messages. */
+  readonly name: string;
+  /** Its parameters. */
+  readonly parameters: MemcacheParameters;
+  /** From lookup key to memcache key. */
+  readonly keys: KeyRules;
+  /** The connection to memcached. */
+  readonly client: MemcacheClient;
+  /** The persistent backup, if any. */
+  readonly backup?: Table;
+  /** What is closed with the table: the backup, tables of the domain list. */
+  readonly owned: readonly Table[];
+  /** Told of refusals and outages. */
+  readonly onWarning: (message: string) => void;
+  /** Told of keys that are skipped, and what was asked for. */
+  readonly onDetail?: (message: string) => void;
+}
+
+/**
+ * The memcache first, the backup last. The backup's verdict replaces the
+ * memcache's; `key_format` and `key_digest` never apply to it.
+ */
+export class MemcacheStore implements Store {
+  #parts: MemcacheStoreParts;
+  #outage = false;
+
+  /** Takes over the client, the backup and the tables of the domain list. */
+  constructor(parts: MemcacheStoreParts) {
+    this.#parts = parts;
+  }
+
+  lookup(key: string, signal?: AbortSignal): Promise<string | undefined> {
+    const prepared = prepareKey(this.#parts.keys, key);
+    return prepared instanceof Promise
+      ? prepared.then((answer) => this.#lookup(key, answer, signal))
+      : this.#lookup(key, prepared, signal);
+  }
+
+  #lookup(
+    key: string,
+    prepared: PreparedKey,
+    signal?: AbortSignal,
+  ): Promise<string | undefined> {
+    if ("skipped" in prepared) {
+      this.#detailSkipped("lookup", key, prepared.skipped);
+      return Promise.resolve(undefined);
+    }
+    const { backup } = this.#parts;
+    return backup === undefined
+      ? this.#get(key, prepared, signal)
+      : this.#getOrFill(backup, key, prepared, signal);
+  }
+
+  async #getOrFill(
+    backup: Table,
+    key: string,
+    prepared: PreparedKey,
+    signal?: AbortSignal,
+  ): Promise<string | undefined> {
+    const cached = await this.#orBackup(this.#get(key, prepared, signal));
+    if (cached !== undefined) return cached;
+    const value = await backup.lookup(key, { signal });
+    if (value !== undefined) {
+      await this.#orBackup(this.#set(key, prepared, value, signal));
+    }
+    return value;
+  }
+
+  async update(
+    key: string,
+    value: string,
+    signal?: AbortSignal,
+  ): Promise<boolean> {
+    const prepared = await prepareKey(this.#parts.keys, key);
+    const { name, backup, onWarning } = this.#parts;
+    if ("skipped" in prepared) {
+      onWarning(`${name}: not storing key "${key}": ${prepared.skipped}`);
+      return false;
+    }
+    const stored = this.#set(key, prepared, value, signal);
+    if (backup === undefined) return await stored;
+    await this.#orBackup(stored);
+    return await backup.update(key, value, { signal });
+  }
+
+  async delete(key: string, signal?: AbortSignal): Promise<boolean> {
+    const prepared = await prepareKey(this.#parts.keys, key);
+    if ("skipped" in prepared) {
+      this.#detailSkipped("delete", key, prepared.skipped);
+      return false;
+    }
+    const { backup } = this.#parts;
+    const deleted = this.#delete(key, prepared, signal);
+    if (backup === undefined) return await deleted;
+    await this.#orBackup(deleted);
+    return await backup.delete(key, { signal });
+  }
+
+  async *sequence(): AsyncGenerator<Entry> {
+    const { name, backup, onWarning } = this.#parts;
+    if (backup === undefined) {
+      onWarning(
+        `${name}: nothing to list: memcached cannot list its keys; ` +
+          `add a "backup" that can`,
+      );
+      return;
+    }
+    yield* backup;
+  }
+
+  async close(reason?: unknown): Promise<void> {
+    const { client, owned } = this.#parts;
+    await client.close(reason);
+    for (const table of owned) await table.close();
+  }
+
+  async #get(
+    key: string,
+    prepared: PreparedKey,
+    signal?: AbortSignal,
+  ): Promise<string | undefined> {
+    const { name, client, keys, onDetail } = this.#parts;
+    const memcacheKey = this.#sendable(key, prepared);
+    const request = encodeGet(keys.text, memcacheKey);
+    const reply = await client.request("get", request, signal);
+    this.#outage = false;
+    onDetail?.(`${name}: lookup "${key}" as "${memcacheKey}": ${reply.kind}`);
+    if (reply.kind !== "value") return undefined;
+    const end = reply.data.indexOf(0);
+    const data = end < 0 ? reply.data : reply.data.subarray(0, end);
+    const value = keys.text.decode(data);
+    if (value === undefined) throw new NotUtf8Error(name, key, data);
+    return value;
+  }
+
+  async #set(
+    key: string,
+    prepared: PreparedKey,
+    value: string,
+    signal?: AbortSignal,
+  ): Promise<boolean> {
+    const { name, client, keys, parameters, onWarning, onDetail } = this.#parts;
+    const data = keys.text.encode(value);
+    if (data.length > parameters.data_size_limit) {
+      onWarning(
+        `${name}: not storing key "${key}" in memcached: its ${data.length} bytes ` +
+          `are more than data_size_limit = ${parameters.data_size_limit}`,
+      );
+      return false;
+    }
+    const memcacheKey = this.#sendable(key, prepared);
+    const { flags, ttl } = parameters;
+    const request = encodeSet(keys.text, memcacheKey, data, flags, ttl);
+    await client.request("set", request, signal);
+    this.#outage = false;
+    onDetail?.(`${name}: update "${key}" as "${memcacheKey}": stored`);
+    return true;
+  }
+
+  async #delete(
+    key: string,
+    prepared: PreparedKey,
+    signal?: AbortSignal,
+  ): Promise<boolean> {
+    const { name, client, keys, onDetail } = this.#parts;
+    const memcacheKey = this.#sendable(key, prepared);
+    const request = encodeDelete(keys.text, memcacheKey);
+    const reply = await client.request("delete", request, signal);
+    this.#outage = false;
+    onDetail?.(`${name}: delete "${key}" as "${memcacheKey}": ${reply.kind}`);
+    return reply.kind === "deleted";
+  }
+
+  #sendable(key: string, prepared: PreparedKey): string {
+    if ("key" in prepared) return prepared.key;
+    const length = "tooLong" in prepared ? prepared.tooLong : 0;
+    throw new TemporaryError(
+      `${this.#parts.name}: key "${
+        shorten(key)
+      }" makes a memcache key of ${length} ` +
+        `bytes, and memcached takes ${longestKey}: set key_digest = sha256`,
+    );
+  }
+
+  /** The result, or `undefined` with a warning when memcached failed. */
+  async #orBackup<T>(result: Promise<T>): Promise<T | undefined> {
+    try {
+      return await result;
+    } catch (error) {
+      if (!(error instanceof TemporaryError)) throw error;
+      // One warning an outage: a bulk run would print one for each key.
+      if (!this.#outage) {
+        this.#parts.onWarning(`${error.message}; going on with the backup`);
+      }
+      this.#outage = true;
+      return undefined;
+    }
+  }
+
+  #detailSkipped(operation: string, key: string, reason: string): void {
+    this.#parts.onDetail?.(
+      `${this.#parts.name}: skipping the ${operation} of "${key}": ${reason}`,
+    );
+  }
+}
+
+function shorten(key: string): string {
+  return key.length > 60 ? `${key.slice(0, 60)}…` : key;
+}

@@ -1,0 +1,145 @@
+import { MailSystem } from "../config/mail_system.ts";
+import type { MemcacheParameters } from "../config/parameters.ts";
+import { ConfigError } from "../errors.ts";
+import { byteText, utf8Text } from "../key/text.ts";
+import type { Entry, RequestOptions, Table, TableOptions } from "../table.ts";
+import { openMemcacheTable } from "./memcache.ts";
+import { namedParameters } from "./memcache_parameters.ts";
+import type { Opening } from "./opening.ts";
+
+/** Options of {@linkcode MemcacheTable}. */
+export interface MemcacheTableOptions extends TableOptions {
+  /** Opens the tables that `backup` and `domain` name, if they name any. */
+  openTable?: (name: string, options: TableOptions) => Promise<Table>;
+}
+
+/**
+ * A memcache table from an object of parameters, with no file and no main.cf,
+ * as the edge needs it. `openTable("memcache:…")` opens one from a
+ * configuration file instead.
+ *
+ * Parameters have the names of memcache_table(5). What is wrong with them, a
+ * {@linkcode ConfigError}, shows at the first request, or when `open` is
+ * called.
+ *
+ * Implements memcache_table(5).
+ *
+ * @example
+ * ```ts
+ * import { MemcacheTable, openTable } from "@postmaps/memcache-table";
+ *
+ * await using table = new MemcacheTable(
+ *   { memcache: "inet:10.0.0.7:11211", key_format: "aliases:%s", backup: "static:nobody" },
+ *   { openTable },
+ * );
+ * console.log(table.name);
+ * ```
+ */
+export class MemcacheTable implements Table {
+  /** As in {@linkcode Table}. */
+  readonly name = "memcache:{…}";
+  /** As in {@linkcode Table}. */
+  readonly writable: boolean;
+  #parameters: Partial<MemcacheParameters>;
+  #options: MemcacheTableOptions;
+  #opening: Promise<Table> | undefined;
+
+  /** Opens nothing yet. */
+  constructor(
+    parameters: Partial<MemcacheParameters>,
+    options: MemcacheTableOptions = {},
+  ) {
+    this.#parameters = { ...parameters };
+    this.#options = { ...options };
+    this.writable = options.write ?? false;
+  }
+
+  /** Reads the parameters now, and opens what they name. Connects to nothing. */
+  async open(): Promise<this> {
+    await this.#table();
+    return this;
+  }
+
+  /** As in {@linkcode Table}. */
+  async lookup(
+    key: string,
+    options?: RequestOptions,
+  ): Promise<string | undefined> {
+    return await (await this.#table()).lookup(key, options);
+  }
+
+  /** As in {@linkcode Table}. */
+  async update(
+    key: string,
+    value: string,
+    options?: RequestOptions,
+  ): Promise<boolean> {
+    return await (await this.#table()).update(key, value, options);
+  }
+
+  /** As in {@linkcode Table}. */
+  async delete(key: string, options?: RequestOptions): Promise<boolean> {
+    return await (await this.#table()).delete(key, options);
+  }
+
+  /** As in {@linkcode Table}. */
+  async first(): Promise<Entry | undefined> {
+    return await (await this.#table()).first();
+  }
+
+  /** As in {@linkcode Table}. */
+  async next(): Promise<Entry | undefined> {
+    return await (await this.#table()).next();
+  }
+
+  /** As in {@linkcode Table}. */
+  async *[Symbol.asyncIterator](): AsyncGenerator<Entry> {
+    yield* await this.#table();
+  }
+
+  /** As in {@linkcode Table}. */
+  async close(): Promise<void> {
+    const table = await this.#opening?.catch(() => undefined);
+    await table?.close();
+  }
+
+  /** As in {@linkcode Table}. */
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  #table(): Promise<Table> {
+    return this.#opening ??= this.#openTable();
+  }
+
+  async #openTable(): Promise<Table> {
+    const { name } = this;
+    const options = this.#options;
+    const utf8 = options.utf8 ?? true;
+    const onWarning = options.onWarning ?? ((line) => console.warn(line));
+    const opening: Opening = {
+      name,
+      path: "{…}",
+      options: { ...options, utf8, onWarning },
+      rules: {
+        text: utf8 ? utf8Text : byteText,
+        fold: options.fold ?? true,
+        write: this.writable,
+        onWarning,
+        signal: options.signal,
+      },
+      mail: new MailSystem({
+        onWarning,
+        readFile: () => Promise.reject(new ConfigError("no main.cf")),
+      }),
+      open: options.openTable ?? ((inner) => {
+        throw new ConfigError(
+          `${name}: to open ${inner}, hand in { openTable }`,
+        );
+      }),
+    };
+    const given = Object.entries(this.#parameters)
+      .filter(([, value]) => value !== undefined);
+    return await openMemcacheTable(opening, namedParameters(name, given));
+  }
+}

@@ -1,0 +1,60 @@
+import type { MailSystem } from "../config/mail_system.ts";
+import { ConfigError } from "../errors.ts";
+import { readFile } from "../files.ts";
+import type { Table, TableOptions } from "../table.ts";
+import type { TableRules } from "./store_table.ts";
+
+/** What an opener of a table type is given. */
+export interface Opening {
+  /** The whole name, `type:name`. */
+  readonly name: string;
+  /** The name without its type. */
+  readonly path: string;
+  /** The options that the caller gave. */
+  readonly options: TableOptions;
+  /** What all types have in common. */
+  readonly rules: TableRules;
+  /** The Postfix on this machine. */
+  readonly mail: MailSystem;
+  /** Opens a table that this one names. */
+  readonly open: (name: string, options: TableOptions) => Promise<Table>;
+}
+
+/** Opens the tables of one type. */
+export type Opener = (opening: Opening) => Promise<Table>;
+
+/** The bytes of a file that a table names. */
+export async function readBytes(
+  options: TableOptions,
+  path: string,
+): Promise<Uint8Array> {
+  try {
+    return await (options.readFile ?? readFile)(path);
+  } catch (cause) {
+    if (cause instanceof ConfigError) throw cause;
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new ConfigError(`cannot be read: ${reason}`, { file: path, cause });
+  }
+}
+
+/** The text of a configuration file that a table names. */
+export async function readText(
+  options: TableOptions,
+  path: string,
+): Promise<string> {
+  return new TextDecoder().decode(await readBytes(options, path));
+}
+
+/** Runs `parse`, and turns its RangeError into a ConfigError of `where`. */
+export function orConfigError<T>(
+  name: string,
+  where: { file?: string; line?: number },
+  parse: () => T,
+): T {
+  try {
+    return parse();
+  } catch (cause) {
+    if (!(cause instanceof RangeError)) throw cause;
+    throw new ConfigError(`${name}: ${cause.message}`, where);
+  }
+}

@@ -1,0 +1,44 @@
+import { withoutBraces } from "../config/name_value.ts";
+import { ReadOnlyError } from "../errors.ts";
+import type { Table } from "../table.ts";
+import { type Opening, orConfigError } from "./opening.ts";
+import type { Store } from "./store.ts";
+import { StoreTable } from "./store_table.ts";
+
+class StaticStore implements Store {
+  #name: string;
+  #value: string;
+
+  constructor(name: string, value: string) {
+    this.#name = name;
+    this.#value = value;
+  }
+
+  lookup(): Promise<string> {
+    return Promise.resolve(this.#value);
+  }
+
+  // As in Postfix, such a table can be opened for writing, for example as a
+  // backup, and refuses what is written.
+  update(): Promise<never> {
+    return Promise.reject(new ReadOnlyError(`${this.#name} is read-only`));
+  }
+
+  delete(): Promise<never> {
+    return this.update();
+  }
+}
+
+/**
+ * Opens `static:value` and `static:{ value }`: every key has that value.
+ *
+ * Implements "static" of DATABASE_README.
+ */
+export function openStatic({ name, path, rules }: Opening): Promise<Table> {
+  const value = path.startsWith("{")
+    ? orConfigError(name, {}, () => withoutBraces(path))
+    : path;
+  return Promise.resolve(
+    new StoreTable(name, new StaticStore(name, value), rules),
+  );
+}

@@ -1,0 +1,178 @@
+import { ConfigError, ReadOnlyError, TemporaryError } from "../errors.ts";
+import type { Text } from "../key/text.ts";
+import type { Entry, RequestOptions, Table } from "../table.ts";
+import type { Store } from "./store.ts";
+
+/** How a table treats what it is given. */
+export interface TableRules {
+  /** How strings stand for bytes. */
+  readonly text: Text;
+  /** Fold keys. */
+  readonly fold: boolean;
+  /** Allow update and delete. */
+  readonly write: boolean;
+  /** Told of refusals. */
+  readonly onWarning: (message: string) => void;
+  /** Closes the table when aborted. */
+  readonly signal?: AbortSignal;
+}
+
+/** A table over a store: what all types have in common. */
+export class StoreTable implements Table {
+  /** As in Table. */
+  readonly name: string;
+  /** As in Table. */
+  readonly writable: boolean;
+  #store: Store;
+  #rules: TableRules;
+  #cursor: AsyncIterator<Entry> | undefined;
+  #closed: Promise<void> | undefined;
+  #onAbort = () => void this.#close(this.#rules.signal?.reason);
+
+  /** Throws ReadOnlyError when it shall be written and cannot. */
+  constructor(name: string, store: Store, rules: TableRules) {
+    this.name = name;
+    this.#store = store;
+    this.#rules = rules;
+    this.writable = rules.write;
+    if (rules.write && store.update === undefined) {
+      throw new ReadOnlyError(
+        `${name} is read-only: its type cannot be written`,
+      );
+    }
+    rules.signal?.addEventListener("abort", this.#onAbort);
+  }
+
+  /** As in Table. */
+  lookup(
+    key: string,
+    options?: RequestOptions,
+  ): Promise<string | undefined> {
+    try {
+      const admitted = this.#admit(key);
+      return admitted === undefined
+        ? Promise.resolve(undefined)
+        : this.#store.lookup(admitted, options?.signal);
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  }
+
+  /** As in Table. */
+  async update(
+    key: string,
+    value: string,
+    options?: RequestOptions,
+  ): Promise<boolean> {
+    const { text, onWarning } = this.#rules;
+    if (typeof value !== "string") {
+      throw new TypeError(
+        `${this.name}: a value must be a string: ${typeof value}`,
+      );
+    }
+    if (value.includes("\0")) {
+      throw new TypeError(`${this.name}: a value cannot have a null byte`);
+    }
+    this.#mustWrite("update");
+    const admitted = this.#admit(key);
+    if (admitted === undefined) return false;
+    if (!text.valid(value)) {
+      onWarning(
+        `${this.name}: not storing key "${key}": its value is not ${
+          encoding(text)
+        }`,
+      );
+      return false;
+    }
+    return await this.#store.update!(admitted, value, options?.signal);
+  }
+
+  /** As in Table. */
+  async delete(key: string, options?: RequestOptions): Promise<boolean> {
+    this.#mustWrite("delete");
+    const admitted = this.#admit(key);
+    if (admitted === undefined) return false;
+    return await this.#store.delete!(admitted, options?.signal);
+  }
+
+  /** As in Table. */
+  async first(): Promise<Entry | undefined> {
+    await this.#cursor?.return?.();
+    this.#cursor = this[Symbol.asyncIterator]();
+    return await this.next();
+  }
+
+  /** As in Table. */
+  async next(): Promise<Entry | undefined> {
+    this.#cursor ??= this[Symbol.asyncIterator]();
+    const { done, value } = await this.#cursor.next();
+    return done ? undefined : value;
+  }
+
+  /** As in Table. */
+  [Symbol.asyncIterator](): AsyncIterator<Entry> {
+    this.#mustBeOpen();
+    if (this.#store.sequence === undefined) {
+      throw new ConfigError(
+        `${this.name} cannot be listed: its type cannot do that`,
+      );
+    }
+    return this.#store.sequence()[Symbol.asyncIterator]();
+  }
+
+  /** As in Table. */
+  close(): Promise<void> {
+    return this.#close();
+  }
+
+  /** As in Table. */
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.#close();
+  }
+
+  #close(reason?: unknown): Promise<void> {
+    return this.#closed ??= (async () => {
+      this.#rules.signal?.removeEventListener("abort", this.#onAbort);
+      // A sequence that was left in the middle may hold something open.
+      await this.#cursor?.return?.();
+      await this.#store.close?.(reason);
+    })();
+  }
+
+  #mustBeOpen(): void {
+    if (this.#closed === undefined) return;
+    const { signal } = this.#rules;
+    throw signal?.aborted
+      ? signal.reason
+      : new TemporaryError(`${this.name}: the table is closed`);
+  }
+
+  #mustWrite(operation: string): void {
+    if (this.#rules.write) return;
+    throw new ReadOnlyError(
+      `${this.name} is read-only: open it with "write" for ${operation}`,
+    );
+  }
+
+  /** The key as the store sees it; `undefined` when no table can have it. */
+  #admit(key: string): string | undefined {
+    if (typeof key !== "string") {
+      throw new TypeError(
+        `${this.name}: a key must be a string: ${typeof key}`,
+      );
+    }
+    this.#mustBeOpen();
+    const { text, fold, onWarning } = this.#rules;
+    if (!text.valid(key)) {
+      onWarning(
+        `${this.name}: skipping a key that is not ${encoding(text)}: "${key}"`,
+      );
+      return undefined;
+    }
+    return fold ? text.fold(key) : key;
+  }
+}
+
+function encoding(text: Text): string {
+  return text.utf8 ? "UTF-8" : "a byte string, for UTF-8 is off";
+}

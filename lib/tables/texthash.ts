@@ -1,0 +1,68 @@
+import { parseEntryLine } from "../config/entry_line.ts";
+import {
+  logicalLines,
+  type PhysicalLine,
+  physicalLine,
+} from "../config/logical_lines.ts";
+import type { Text } from "../key/text.ts";
+import type { Table } from "../table.ts";
+import { EntriesStore } from "./inline.ts";
+import { type Opening, readBytes } from "./opening.ts";
+import { StoreTable } from "./store_table.ts";
+
+/**
+ * Opens `texthash:/path/file`: the source file of postmap(1), read whole when
+ * it is opened. Lines that cannot be used are left out with a warning.
+ *
+ * Implements "texthash" of DATABASE_README.
+ */
+export async function openTexthash(opening: Opening): Promise<Table> {
+  const { name, path, options, rules } = opening;
+  const { onWarning } = rules;
+  const bytes = await readBytes(options, path);
+  const entries = new Map<string, string>();
+  const lines = logicalLines(
+    decodeLines(rules.text, bytes),
+    ({ line }) =>
+      onWarning(
+        `${path}, line ${line}: ignoring a line that continues nothing`,
+      ),
+  );
+  for (const { text, line, flaw } of lines) {
+    if (flaw !== undefined) {
+      onWarning(`${path}, line ${line}: ${flaw}: ignoring this line`);
+      continue;
+    }
+    try {
+      const { key, value, doubt } = parseEntryLine(text);
+      if (doubt !== undefined) onWarning(`${path}, line ${line}: ${doubt}`);
+      const folded = rules.fold ? rules.text.fold(key) : key;
+      if (entries.has(folded) && options.duplicates !== "replace") {
+        if (options.duplicates === "ignore") continue;
+        onWarning(
+          `${path}, line ${line}: duplicate entry "${folded}": keeping the first`,
+        );
+      } else entries.set(folded, value);
+    } catch (error) {
+      if (!(error instanceof RangeError)) throw error;
+      onWarning(`${path}, line ${line}: ${error.message}: ignoring this line`);
+    }
+  }
+  return new StoreTable(name, new EntriesStore(entries), rules);
+}
+
+function decodeLines(text: Text, bytes: Uint8Array): PhysicalLine[] {
+  const whole = text.decode(bytes);
+  if (whole !== undefined) {
+    return whole.split("\n").map((line) => physicalLine(line));
+  }
+  const lossy = new TextDecoder();
+  const lines: PhysicalLine[] = [];
+  for (let start = 0; start <= bytes.length;) {
+    const lf = bytes.indexOf(10, start);
+    const line = bytes.subarray(start, lf < 0 ? bytes.length : lf);
+    start += line.length + 1;
+    lines.push(physicalLine(text.decode(line), lossy.decode(line)));
+  }
+  return lines;
+}

@@ -1,0 +1,56 @@
+import { parseMainCf } from "../../lib/config/main_cf.ts";
+import { ConfigError } from "../../lib/errors.ts";
+import { assertEquals, assertThrows } from "../support/assert.ts";
+
+function parse(text: string): [Record<string, string>, string[]] {
+  const warnings: string[] = [];
+  const settings = parseMainCf(text, "t.cf", (line) => warnings.push(line));
+  const values = [...settings].map(([name, { value }]) => [name, value]);
+  return [Object.fromEntries(values), warnings];
+}
+
+Deno.test("parseMainCf() reads names and values", () => {
+  const table: [string, Record<string, string>][] = [
+    ["", {}],
+    ["a=b", { a: "b" }],
+    ["a = b", { a: "b" }],
+    ["a\t=\tb c \t\n", { a: "b c" }],
+    ["a = b = c", { a: "b = c" }],
+    ["a =", { a: "" }],
+    ["a = b\r\nc = d\r\n", { a: "b", c: "d" }],
+    ["# a = b\n  # c\n\n \t\na = $x # y", { a: "$x # y" }],
+    ["a = b\n c\n\td\n", { a: "b c\td" }],
+    ["a = b\n# comment\n c\n\n  \n d\ne = f", { a: "b c d", e: "f" }],
+    ["a =\n b,\n c", { a: "b, c" }],
+    ["a = ünï\n", { a: "ünï" }],
+  ];
+  for (const [text, expected] of table) {
+    assertEquals(parse(text), [expected, []], JSON.stringify(text));
+  }
+});
+
+Deno.test("parseMainCf() lets the last of two win, with one warning", () => {
+  const [values, warnings] = parse("a = 1\nb = 2\na = 3\n");
+  assertEquals(values, { a: "3", b: "2" });
+  assertEquals(warnings, ['t.cf, line 3: "a = 3" replaces "1" of line 1']);
+});
+
+Deno.test("parseMainCf() drops a continuation of nothing with a warning", () => {
+  const [values, warnings] = parse("  a = 1\n  b\nc = 2\n");
+  assertEquals(values, { c: "2" });
+  assertEquals(warnings.length, 1);
+  assertEquals(warnings[0].startsWith("t.cf, line 1: "), true);
+});
+
+Deno.test("parseMainCf() names file and line of a line that is none", () => {
+  const table: [string, number, string][] = [
+    ["a = 1\n\nwrong\n", 3, 'no "=" after the name: "wrong"'],
+    ["a b = c\n", 1, 'no "=" after the name'],
+    ["a = 1\n= c\n", 2, 'no name before "="'],
+  ];
+  for (const [text, line, message] of table) {
+    const error = assertThrows(() => parse(text), ConfigError, message);
+    assertEquals([error.file, error.line], ["t.cf", line]);
+    assertEquals(error.message.startsWith(`t.cf, line ${line}: `), true);
+  }
+});

@@ -1,0 +1,141 @@
+import { run } from "./processes.ts";
+
+/** A port that nobody listens on, for the moment. */
+export function freePort(hostname = "127.0.0.1"): number {
+  using listener = Deno.listen({ hostname, port: 0 });
+  return listener.addr.port;
+}
+
+/** A real memcached of one's own. `await using` ends it. */
+export class Memcached implements AsyncDisposable {
+  /** As in a table's configuration. */
+  readonly server: string;
+  readonly address: Deno.ConnectOptions | Deno.UnixConnectOptions;
+  #child: Deno.ChildProcess;
+
+  private constructor(
+    server: string,
+    address: Deno.ConnectOptions | Deno.UnixConnectOptions,
+    child: Deno.ChildProcess,
+  ) {
+    this.server = server;
+    this.address = address;
+    this.#child = child;
+  }
+
+  /** Starts one on a TCP port. */
+  static tcp(
+    port = freePort(),
+    hostname = "127.0.0.1",
+    more: string[] = [],
+  ): Promise<Memcached> {
+    const host = hostname.includes(":") ? `[${hostname}]` : hostname;
+    return Memcached.#start(
+      `inet:${host}:${port}`,
+      { hostname, port },
+      ["-l", hostname, "-p", `${port}`, ...more],
+    );
+  }
+
+  /** Starts one on a UNIX-domain socket. */
+  static unix(path: string): Promise<Memcached> {
+    return Memcached.#start(
+      `unix:${path}`,
+      { transport: "unix", path },
+      ["-s", path, "-a", "0777"],
+    );
+  }
+
+  static async #start(
+    server: string,
+    address: Deno.ConnectOptions | Deno.UnixConnectOptions,
+    args: string[],
+  ): Promise<Memcached> {
+    const child = new Deno.Command("memcached", {
+      args: ["-u", "nobody", "-U", "0", "-t", "1", ...args],
+      stdin: "null",
+      stdout: "null",
+      stderr: "null",
+    }).spawn();
+    const memcached = new Memcached(server, address, child);
+    // It says nothing when it is ready: it is when it takes a connection.
+    for (let attempt = 0; attempt < 500; attempt++) {
+      try {
+        (await memcached.#connect()).close();
+        return memcached;
+      } catch {
+        await new Promise((resolve) => setTimeout(resolve, 10));
+      }
+    }
+    await memcached[Symbol.asyncDispose]();
+    throw new Error("memcached does not start");
+  }
+
+  #connect(): Promise<Deno.Conn> {
+    return "transport" in this.address && this.address.transport === "unix"
+      ? Deno.connect(this.address)
+      : Deno.connect(this.address as Deno.ConnectOptions);
+  }
+
+  /** Sends bytes and returns what comes until a reply ends with `until`. */
+  async talk(request: Uint8Array | string, until: string): Promise<string> {
+    using connection = await this.#connect();
+    const bytes = typeof request === "string"
+      ? new TextEncoder().encode(request)
+      : request;
+    for (let sent = 0; sent < bytes.length;) {
+      sent += await connection.write(bytes.subarray(sent));
+    }
+    const buffer = new Uint8Array(65536);
+    let reply = "";
+    while (!reply.endsWith(until)) {
+      const length = await connection.read(buffer);
+      if (length === null) throw new Error(`memcached closed after ${reply}`);
+      for (const byte of buffer.subarray(0, length)) {
+        reply += String.fromCharCode(byte);
+      }
+    }
+    return reply;
+  }
+
+  /** Stores bytes under a key, the key as it goes over the wire. */
+  async set(key: string, value: string | Uint8Array): Promise<void> {
+    const encoder = new TextEncoder();
+    const data = typeof value === "string" ? encoder.encode(value) : value;
+    const head = encoder.encode(`set ${key} 0 0 ${data.length}\r\n`);
+    const request = new Uint8Array([...head, ...data, 13, 10]);
+    await this.talk(request, "STORED\r\n");
+  }
+
+  /** The value of a key as a byte string; `undefined` when there is none. */
+  async get(key: string): Promise<string | undefined> {
+    const reply = await this.talk(`get ${key}\r\n`, "END\r\n");
+    const start = reply.indexOf("\r\n") + 2;
+    return reply === "END\r\n"
+      ? undefined
+      : reply.slice(start, reply.length - "\r\nEND\r\n".length);
+  }
+
+  async flush(): Promise<void> {
+    await this.talk("flush_all\r\n", "OK\r\n");
+  }
+
+  /** Stops it with a signal and waits until it is gone. */
+  async stop(signal: Deno.Signal = "SIGKILL"): Promise<void> {
+    try {
+      this.#child.kill(signal);
+    } catch {
+      // It is gone already.
+    }
+    await this.#child.status;
+  }
+
+  /** Stops and continues it: what it is sent in between it reads later. */
+  async signal(signal: "SIGSTOP" | "SIGCONT"): Promise<void> {
+    await run("kill", [`-${signal}`, `${this.#child.pid}`]);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stop();
+  }
+}
