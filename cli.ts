@@ -1,0 +1,13 @@
+/**
+ * The command line: takes postmap's options with postmap's meaning, and writes
+ * to memcache tables as well.
+ *
+ * ```sh
+ * deno run -A jsr:@postmaps/memcache-table/cli -q alice@example.com memcache:/etc/postfix/aliases.cf
+ * ```
+ *
+ * @module
+ */
+import { main } from "./lib/cli/main.ts";
+
+if (import.meta.main) Deno.exit(await main(Deno.args));

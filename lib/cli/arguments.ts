@@ -1,0 +1,152 @@
+// @ts-types="./parse_args.d.ts"
+import { parseArgs } from "@std/cli/parse-args";
+
+/** A command line that makes no sense; the message says why, and the cure. */
+export class UsageError extends Error {
+  override name = "UsageError";
+}
+
+/** What the command line asks for. */
+export interface CommandLine {
+  /** The one thing to do. */
+  readonly action: "lookup" | "delete" | "load" | "list" | "help" | "version";
+  /** The key of a lookup or delete; `-` for standard input. */
+  readonly key: string;
+  /** The tables, `type:name`. */
+  readonly tables: readonly string[];
+  /** `-f`: keys are not folded. */
+  readonly fold: boolean;
+  /** `-u` is false, `-U` is true; else the mail system decides. */
+  readonly utf8: boolean | undefined;
+  /** `-j`: output is JSON. */
+  readonly json: boolean;
+  /** `-r` and `-w`: what happens to entries that exist. */
+  readonly duplicates: "warn" | "replace" | "ignore";
+  /** `-c`: the directory of main.cf. */
+  readonly configDirectory: string | undefined;
+  /** How often `-v` was given. */
+  readonly verbose: number;
+}
+
+const withValue = ["c", "d", "q"];
+const withoutValue = [..."NUfijnoprsuvw"];
+
+/**
+ * Takes the arguments apart as getopt(3) does for postmap: options may be
+ * clustered, a value may follow at once or as the next argument, and the first
+ * argument that is no option ends them. Throws {@linkcode UsageError}.
+ */
+export function parseCommandLine(args: readonly string[]): CommandLine {
+  const { options, tables } = splitOptions(args);
+  const parsed = parseArgs(options, {
+    boolean: [...withoutValue, "help", "version"],
+    string: withValue,
+    collect: [...withValue, "v"],
+    unknown: (option) => {
+      throw new UsageError(`unknown option ${option}; try --help`);
+    },
+    "--": true,
+  });
+  const given = (letter: string) => parsed[letter] === true;
+  const values = (letter: string) => parsed[letter] as string[];
+
+  const keys = [...values("q"), ...values("d")];
+  const action = parsed.help
+    ? "help"
+    : parsed.version
+    ? "version"
+    : chooseAction(given, values);
+  if (action !== "help" && action !== "version") checkTables(action, tables);
+  return {
+    action,
+    key: keys[0] ?? "",
+    tables,
+    fold: !given("f"),
+    utf8: given("u") ? false : given("U") ? true : undefined,
+    json: given("j"),
+    duplicates: given("r") ? "replace" : given("w") ? "ignore" : "warn",
+    configDirectory: values("c").at(-1),
+    verbose: (parsed.v as boolean[]).length,
+  };
+}
+
+function chooseAction(
+  given: (letter: string) => boolean,
+  values: (letter: string) => string[],
+): CommandLine["action"] {
+  const actions: CommandLine["action"][] = [
+    ...values("q").map(() => "lookup" as const),
+    ...values("d").map(() => "delete" as const),
+    ...(given("i") ? ["load" as const] : []),
+    ...(given("s") ? ["list" as const] : []),
+  ];
+  if (actions.length === 0) {
+    throw new UsageError(
+      "nothing to do: give one of -q KEY, -d KEY, -i, -s; try --help",
+    );
+  }
+  if (actions.length > 1) {
+    throw new UsageError("give only one of -q, -d, -i and -s, and only once");
+  }
+  return actions[0];
+}
+
+function checkTables(
+  action: CommandLine["action"],
+  tables: readonly string[],
+): void {
+  const late = tables.find((table) => table.startsWith("-"));
+  if (late !== undefined) {
+    throw new UsageError(`options come before the tables: ${late}`);
+  }
+  if (tables.length === 0) {
+    throw new UsageError(
+      "no table: name at least one, such as memcache:/etc/postfix/aliases.cf",
+    );
+  }
+  if (tables.length > 1 && (action === "load" || action === "list")) {
+    throw new UsageError(
+      `${
+        action === "load" ? "-i" : "-s"
+      } takes one table, not ${tables.length}`,
+    );
+  }
+}
+
+/** One long option for each letter, so that a value is never taken for more. */
+function splitOptions(
+  args: readonly string[],
+): { options: string[]; tables: string[] } {
+  const options: string[] = [];
+  let at = 0;
+  for (; at < args.length; at++) {
+    const arg = args[at];
+    if (arg === "--") {
+      at++;
+      break;
+    }
+    if (!arg.startsWith("-") || arg === "-") break;
+    if (arg.startsWith("--")) {
+      options.push(arg);
+      continue;
+    }
+    for (let letter = 1; letter < arg.length; letter++) {
+      if (!withValue.includes(arg[letter])) {
+        if (!withoutValue.includes(arg[letter])) {
+          throw new UsageError(`unknown option -${arg[letter]}; try --help`);
+        }
+        options.push(`--${arg[letter]}`);
+        continue;
+      }
+      const value = letter + 1 < arg.length
+        ? arg.slice(letter + 1)
+        : args[++at];
+      if (value === undefined) {
+        throw new UsageError(`-${arg[letter]} needs a value; try --help`);
+      }
+      options.push(`--${arg[letter]}=${value}`);
+      break;
+    }
+  }
+  return { options, tables: args.slice(at) };
+}

@@ -1,0 +1,41 @@
+import { utf8Text } from "../key/text.ts";
+import { Output } from "./streams.ts";
+
+/** The version of the module, as deno.json has it; a test compares them. */
+export const version = "0.1.0";
+
+/** What `--help` prints; it fits one screen. */
+export const help = `\
+Usage: memcache-table [options] type:name ...
+
+Looks up, stores and deletes in Postfix memcache tables, as postmap would.
+
+  -q KEY    look KEY up; the first table that has it answers
+  -q -      look up the keys of standard input, one a line
+  -d KEY    delete KEY from every table;  -d -  the keys of standard input
+  -i        store "key value" lines of standard input in the table
+  -s        list the table
+
+  -j        JSON output          -f        do not fold keys to lower case
+  -u, -U    UTF-8 off, on        -r, -w    replace, keep what a file has twice
+  -c DIR    where main.cf is     -v        say what is done; repeatable
+  -N -n -o -p                    accepted for postmap's sake
+  --help, --version
+
+Tables: memcache:/path/file  memcache:name (of main.cf)  memcache:{ttl=60, ...}
+        inline:{k=v, ...}  static:value  texthash:/path/file  fail:reason
+
+  memcache-table -q alice@example.com memcache:/etc/postfix/aliases.cf
+  memcache-table -i memcache:/etc/postfix/aliases.cf < aliases
+  memcache-table -q - "memcache:{ key_format = a:%s }" < addresses
+
+Exit status: 0 found or done, 1 not found or failed.
+`;
+
+/** `--help` and `--version`. Returns the exit status. */
+export async function describe(what: "help" | "version"): Promise<number> {
+  const output = new Output(utf8Text);
+  await output.write(what === "help" ? help : `memcache-table ${version}\n`);
+  await output.flush();
+  return 0;
+}

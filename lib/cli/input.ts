@@ -1,0 +1,95 @@
+import type { Text } from "../key/text.ts";
+import { UsageError } from "./arguments.ts";
+
+const chunkSize = 65536;
+const longestLine = 1048576;
+const LF = 10;
+
+/** A line of standard input: text, or the bytes of a line that is no text. */
+export type Line = string | Uint8Array;
+
+/**
+ * The lines of standard input, as many at a time as have come. Memory is bounded: a line of more
+ * than 1 MiB throws a {@linkcode UsageError}.
+ */
+export async function* readLines(text: Text): AsyncGenerator<Line[]> {
+  const buffer = new Uint8Array(chunkSize);
+  let rest = new Uint8Array(0);
+  for (;;) {
+    const length = await Deno.stdin.read(buffer);
+    if (length === null) break;
+    const chunk = buffer.subarray(0, length);
+    const end = chunk.lastIndexOf(LF);
+    if (rest.length + (end < 0 ? length : 0) > longestLine) {
+      throw new UsageError(
+        `standard input: a line is longer than ${longestLine} bytes`,
+      );
+    }
+    if (end < 0) {
+      rest = concat(rest, chunk);
+      continue;
+    }
+    const complete = concat(rest, chunk.subarray(0, end));
+    rest = chunk.slice(end + 1);
+    yield splitLines(text, complete);
+  }
+  if (rest.length > 0) yield splitLines(text, rest);
+}
+
+function concat(left: Uint8Array, right: Uint8Array): Uint8Array<ArrayBuffer> {
+  const both = new Uint8Array(left.length + right.length);
+  both.set(left);
+  both.set(right, left.length);
+  return both;
+}
+
+function splitLines(text: Text, bytes: Uint8Array): Line[] {
+  const whole = text.decode(bytes);
+  if (whole !== undefined) return whole.split("\n");
+  const lines: Line[] = [];
+  for (let start = 0; start <= bytes.length;) {
+    const lf = bytes.indexOf(LF, start);
+    const end = lf < 0 ? bytes.length : lf;
+    const line = bytes.subarray(start, end);
+    const decoded = text.decode(line);
+    lines.push(decoded ?? line);
+    start = end + 1;
+  }
+  return lines;
+}
+
+/** A line up to its first null byte, which is all that postmap sees of it. */
+export function beforeNull(line: string): string {
+  const end = line.indexOf("\0");
+  return end < 0 ? line : line.slice(0, end);
+}
+
+/**
+ * The bytes of a key of the command line that has U+FFFD in it. Deno puts that
+ * where an argument is not UTF-8; the kernel knows what was really typed.
+ */
+export function typedBytes(key: string): Uint8Array {
+  let commandLine: Uint8Array;
+  try {
+    commandLine = Deno.readFileSync("/proc/self/cmdline");
+  } catch {
+    throw new UsageError(
+      `the key "${key}" is not UTF-8, or cannot be told from such a one: ` +
+        `give it on standard input, with "-" as the key`,
+    );
+  }
+  const lossy = new TextDecoder();
+  for (let start = 0; start < commandLine.length;) {
+    const end = commandLine.indexOf(0, start);
+    // The key may follow its option letter in the same argument.
+    const typed = commandLine.subarray(start, end);
+    if (lossy.decode(typed).endsWith(key)) return withoutOption(typed, key);
+    start = end + 1;
+  }
+  return new TextEncoder().encode(key);
+}
+
+function withoutOption(typed: Uint8Array, key: string): Uint8Array {
+  const option = new TextDecoder().decode(typed).length - key.length;
+  return typed.subarray(option);
+}

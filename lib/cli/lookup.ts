@@ -1,0 +1,61 @@
+import type { CommandLine } from "./arguments.ts";
+import { formatEntry, type Output } from "./streams.ts";
+import type { Session } from "./session.ts";
+
+/** `-q KEY`: the value in the first table that has it. Returns the exit status. */
+export async function lookupKey(
+  session: Session,
+  key: string,
+): Promise<number> {
+  const value = await lookupInTables(session, key);
+  if (value === undefined) return 1;
+  await printValue(session.output, session.command, key, value);
+  return 0;
+}
+
+/** Prints what `-q KEY` found. */
+export async function printValue(
+  output: Output,
+  { json }: CommandLine,
+  key: string,
+  value: string,
+): Promise<void> {
+  await output.write(json ? formatEntry(key, value, true) : `${value}\n`);
+  await output.flush();
+}
+
+/** `-q -`: keys from standard input. Returns the exit status. */
+export async function lookupStandardInput(session: Session): Promise<number> {
+  const { text, output, command } = session;
+  let status = 1;
+  const { beforeNull, readLines } = await import("./input.ts");
+  for await (const lines of readLines(text)) {
+    for (const line of lines) {
+      if (typeof line !== "string") {
+        session.warnNotText(line);
+        continue;
+      }
+      const key = beforeNull(line);
+      const value = await lookupInTables(session, key);
+      if (value === undefined) continue;
+      status = 0;
+      await output.write(formatEntry(key, value, command.json));
+    }
+    await output.flush();
+  }
+  return status;
+}
+
+async function lookupInTables(
+  session: Session,
+  key: string,
+): Promise<string | undefined> {
+  for (const name of session.command.tables) {
+    const table = await session.open(name, false);
+    const value = await table.lookup(key);
+    if (value === undefined) continue;
+    session.warnIfEmpty(table, key, value);
+    return value;
+  }
+  return undefined;
+}

@@ -1,0 +1,151 @@
+import {
+  ConfigError,
+  NotUtf8Error,
+  ReadOnlyError,
+  TemporaryError,
+} from "../errors.ts";
+import { byteText, type Text, utf8Text } from "../key/text.ts";
+import { type CommandLine, parseCommandLine, UsageError } from "./arguments.ts";
+import { lookupKey, lookupStandardInput, printValue } from "./lookup.ts";
+import { BrokenPipe, Output, Report } from "./streams.ts";
+import { Session } from "./session.ts";
+
+// What a shell reports of a program that SIGPIPE ended, as it ends postmap.
+const brokenPipeStatus = 141;
+
+/** Runs the command line; returns the exit status. Never throws. */
+export async function main(args: readonly string[]): Promise<number> {
+  let report = new Report(false);
+  try {
+    const command = parseCommandLine(args);
+    report = new Report(command.verbose > 0);
+    return await runCommand(command, report);
+  } catch (error) {
+    if (error instanceof BrokenPipe) return brokenPipeStatus;
+    report.fatal(explain(error));
+    return 1;
+  }
+}
+
+async function runCommand(
+  command: CommandLine,
+  report: Report,
+): Promise<number> {
+  if (command.action === "help" || command.action === "version") {
+    const { describe } = await import("./help.ts");
+    return await describe(command.action);
+  }
+  if (command.utf8 === undefined && isSameEitherWay(command)) {
+    try {
+      return await runSession(command, utf8Text, report);
+    } catch (error) {
+      if (!(error instanceof NotUtf8Error)) throw error;
+      return await runWithoutUtf8(command, report, error);
+    }
+  }
+  return await runSession(command, await chooseText(command, report), report);
+}
+
+// The keys, and the question, are the same with and without UTF-8 support:
+// only a value that is not UTF-8 tells. So the common command reads no main.cf.
+function isSameEitherWay({ action, key, tables }: CommandLine): boolean {
+  return action === "lookup" && key !== "-" &&
+    isAscii.test(key) && tables.every((table) => isAscii.test(table));
+}
+
+async function runWithoutUtf8(
+  command: CommandLine,
+  report: Report,
+  error: NotUtf8Error,
+): Promise<number> {
+  const text = await chooseText(command, report);
+  if (text.utf8) throw error;
+  // A backup has more to do than to answer.
+  if (!command.tables.includes(error.table)) {
+    return await runSession(command, text, report);
+  }
+  const value = text.decode(error.value)!;
+  await printValue(new Output(text), command, command.key, value);
+  return 0;
+}
+
+// deno-lint-ignore no-control-regex -- ASCII is what it is
+const isAscii = /^[\x00-\x7f]*$/;
+
+async function chooseText(
+  { utf8, configDirectory }: CommandLine,
+  report: Report,
+): Promise<Text> {
+  if (utf8 === undefined) {
+    const { MailSystem } = await import("../config/mail_system.ts");
+    const mail = new MailSystem({ configDirectory, onWarning: report.warning });
+    utf8 = await mail.smtputf8();
+  }
+  return utf8 ? utf8Text : byteText;
+}
+
+async function runSession(
+  command: CommandLine,
+  text: Text,
+  report: Report,
+): Promise<number> {
+  const output = new Output(text);
+  const session = new Session(command, text, report, output);
+  try {
+    return await act(session);
+  } finally {
+    // After a failure, what was not written yet stays so, as with postmap.
+    await session.close();
+  }
+}
+
+async function act(session: Session): Promise<number> {
+  const { action, key } = session.command;
+  const standardInput = key === "-";
+  switch (action) {
+    case "lookup": {
+      if (!standardInput) return await withKey(session, lookupKey);
+      return await lookupStandardInput(session);
+    }
+    case "delete": {
+      const { deleteKey, deleteStandardInput } = await import("./delete.ts");
+      if (!standardInput) return await withKey(session, deleteKey);
+      return await deleteStandardInput(session);
+    }
+    case "load": {
+      const { loadStandardInput } = await import("./load.ts");
+      return await loadStandardInput(session);
+    }
+    default: {
+      const { listEntries } = await import("./list.ts");
+      return await listEntries(session);
+    }
+  }
+}
+
+/** Acts on the key of the command line, when it is text. */
+async function withKey(
+  session: Session,
+  action: (session: Session, key: string) => Promise<number>,
+): Promise<number> {
+  const bytes = await argumentBytes(session.command.key);
+  const key = session.text.decode(bytes);
+  if (key !== undefined) return await action(session, key);
+  session.warnNotText(bytes);
+  return 1;
+}
+
+async function argumentBytes(key: string): Promise<Uint8Array> {
+  if (!key.includes("\ufffd")) return utf8Text.encode(key);
+  const { typedBytes } = await import("./input.ts");
+  return typedBytes(key);
+}
+
+function explain(error: unknown): string {
+  if (
+    error instanceof ConfigError || error instanceof TemporaryError ||
+    error instanceof ReadOnlyError || error instanceof UsageError
+  ) return error.message;
+  if (error instanceof Error) return `${error.name}: ${error.message}`;
+  return String(error);
+}

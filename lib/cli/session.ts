@@ -1,0 +1,71 @@
+import { connectDeno } from "../socket/deno.ts";
+import type { Text } from "../key/text.ts";
+import { openTable } from "../open.ts";
+import type { Table } from "../table.ts";
+import type { CommandLine } from "./arguments.ts";
+import type { Output, Report } from "./streams.ts";
+
+/** What all actions share while the program runs. */
+export class Session {
+  /** What was asked for. */
+  readonly command: CommandLine;
+  /** How strings stand for bytes. */
+  readonly text: Text;
+  /** Standard error. */
+  readonly report: Report;
+  /** Standard output. */
+  readonly output: Output;
+  #tables = new Map<string, Table>();
+
+  /** Opens nothing yet. */
+  constructor(
+    command: CommandLine,
+    text: Text,
+    report: Report,
+    output: Output,
+  ) {
+    this.command = command;
+    this.text = text;
+    this.report = report;
+    this.output = output;
+  }
+
+  /** Opens a table, or returns it where it is open. */
+  async open(name: string, write: boolean): Promise<Table> {
+    const open = this.#tables.get(name);
+    if (open !== undefined) return open;
+    const { command, text, report } = this;
+    const table = await openTable(name, {
+      write,
+      fold: command.fold,
+      utf8: text.utf8,
+      configDirectory: command.configDirectory,
+      connect: connectDeno,
+      duplicates: command.duplicates,
+      onWarning: report.warning,
+      onDetail: report.detail,
+    });
+    this.#tables.set(name, table);
+    return table;
+  }
+
+  /** Warns of an empty value, which Postfix does not want in a table. */
+  warnIfEmpty(table: Table, key: string, value: string): void {
+    if (value !== "") return;
+    this.report.warning(
+      `${table.name}: the value of key "${key}" is empty: ` +
+        `a table should rather not have the key`,
+    );
+  }
+
+  /** Warns of a line that is no text. */
+  warnNotText(line: Uint8Array): void {
+    const shown = new TextDecoder().decode(line);
+    this.report.warning(`skipping a key that is not UTF-8: "${shown}"`);
+  }
+
+  /** Closes all tables. */
+  async close(): Promise<void> {
+    for (const table of this.#tables.values()) await table.close();
+  }
+}

@@ -1,0 +1,124 @@
+import type { Text } from "../key/text.ts";
+
+const program = "memcache-table";
+const encoder = new TextEncoder();
+
+// One message is one line, and no key can write on the terminal by itself.
+// deno-lint-ignore no-control-regex -- control characters are what must go
+const control = /[\u0000-\u001f\u007f-\u009f]/g;
+
+/** Messages for the person at the terminal, on standard error. */
+export class Report {
+  #verbose: boolean;
+  /** Whether a warning was given. */
+  warned = false;
+
+  /** `verbose` makes it print details as well. */
+  constructor(verbose: boolean) {
+    this.#verbose = verbose;
+  }
+
+  /** Something that was passed over. */
+  warning = (message: string): void => {
+    this.warned = true;
+    write(`${program}: warning: ${message}`);
+  };
+
+  /** Something that only a verbose log wants. */
+  get detail(): ((message: string) => void) | undefined {
+    return this.#verbose
+      ? (message) => write(`${program}: info: ${message}`)
+      : undefined;
+  }
+
+  /** What ends the program. */
+  fatal(message: string): void {
+    write(`${program}: fatal: ${message}`);
+  }
+}
+
+function write(message: string): void {
+  const bytes = encoder.encode(message.replace(control, "?") + "\n");
+  try {
+    Deno.stderr.writeSync(bytes);
+  } catch {
+    // Nobody reads standard error: there is nobody left to tell.
+  }
+}
+
+/** The reader of standard output is gone. */
+export class BrokenPipe extends Error {
+  override name = "BrokenPipe";
+}
+
+const chunkSize = 65536;
+
+/** Standard output, written in chunks. */
+export class Output {
+  #text: Text;
+  #parts: string[] = [];
+  #length = 0;
+
+  /** `text` says how strings become bytes. */
+  constructor(text: Text) {
+    this.#text = text;
+  }
+
+  /** Adds text, and writes what has come together. Throws {@linkcode BrokenPipe}. */
+  async write(text: string): Promise<void> {
+    this.#parts.push(text);
+    this.#length += text.length;
+    if (this.#length >= chunkSize) await this.flush();
+  }
+
+  /** Writes all there is. Throws {@linkcode BrokenPipe}. */
+  async flush(): Promise<void> {
+    if (this.#length === 0) return;
+    let bytes = this.#text.encode(this.#parts.join(""));
+    this.#parts = [];
+    this.#length = 0;
+    while (bytes.length > 0) {
+      bytes = bytes.subarray(await writeSome(bytes));
+    }
+  }
+}
+
+async function writeSome(bytes: Uint8Array): Promise<number> {
+  try {
+    return await Deno.stdout.write(bytes);
+  } catch (error) {
+    if (error instanceof Deno.errors.BrokenPipe) throw new BrokenPipe();
+    throw error;
+  }
+}
+
+// Two-letter escapes of JSON; what else needs one is written \u00XX, DEL too,
+// as Postfix 3.11 does.
+const short: Record<string, string> = {
+  "\b": "\\b",
+  "\t": "\\t",
+  "\n": "\\n",
+  "\f": "\\f",
+  "\r": "\\r",
+  '"': '\\"',
+  "\\": "\\\\",
+};
+
+// deno-lint-ignore no-control-regex -- control characters are what it is after
+const special = /[\u0000-\u001f"\\\u007f]/g;
+
+function quote(text: string): string {
+  const quoted = text.replace(
+    special,
+    (character) =>
+      short[character] ??
+        "\\u" +
+          character.charCodeAt(0).toString(16).toUpperCase().padStart(4, "0"),
+  );
+  return `"${quoted}"`;
+}
+
+/** An entry as a line of output: `key TAB value`, or JSON. */
+export function formatEntry(key: string, value: string, json: boolean): string {
+  return json ? `{${quote(key)}: ${quote(value)}}\n` : `${key}\t${value}\n`;
+}

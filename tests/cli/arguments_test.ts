@@ -1,0 +1,79 @@
+import {
+  type CommandLine,
+  parseCommandLine,
+  UsageError,
+} from "../../lib/cli/arguments.ts";
+import { assertEquals, assertThrows } from "../support/assert.ts";
+
+const plain: CommandLine = {
+  action: "lookup",
+  key: "k",
+  tables: ["t:1"],
+  fold: true,
+  utf8: undefined,
+  json: false,
+  duplicates: "warn",
+  configDirectory: undefined,
+  verbose: 0,
+};
+
+Deno.test("parseCommandLine() takes options as getopt does", () => {
+  const table: [string[], Partial<CommandLine>][] = [
+    [["-q", "k", "t:1"], {}],
+    [["-qk", "t:1"], {}],
+    [["-fq", "k", "t:1"], { fold: false }],
+    [["-fjqk", "t:1"], { fold: false, json: true }],
+    [["-d", "k", "t:1", "t:2"], { action: "delete", tables: ["t:1", "t:2"] }],
+    [["-i", "t:1"], { action: "load", key: "" }],
+    [["-s", "--", "t:1"], { action: "list", key: "" }],
+    [["-q", "-", "t:1"], { key: "-" }],
+    [["-q", "-x", "t:1"], { key: "-x" }],
+    [["-q", "--", "t:1"], { key: "--" }],
+    [["-q", "--help", "t:1"], { key: "--help" }],
+    [["-q", "", "t:1"], { key: "" }],
+    [["-q", "a=b.c", "t:1"], { key: "a=b.c" }],
+    [["-q", "true", "t:1"], { key: "true" }],
+    [["-q", "1e3", "t:1"], { key: "1e3" }],
+    [["-q", "a\nb", "t:1"], { key: "a\nb" }],
+    [["-q", "__proto__", "t:1"], { key: "__proto__" }],
+    [["-c", "/a", "-c", "/b", "-q", "k", "t:1"], { configDirectory: "/b" }],
+    [["-vvv", "-v", "-q", "k", "t:1"], { verbose: 4 }],
+    [["-u", "-q", "k", "t:1"], { utf8: false }],
+    [["-U", "-q", "k", "t:1"], { utf8: true }],
+    [["-rNnop", "-q", "k", "t:1"], { duplicates: "replace" }],
+    [["-w", "-q", "k", "t:1"], { duplicates: "ignore" }],
+    [["--help"], { action: "help", key: "", tables: [] }],
+    [["--version", "t:1"], { action: "version", key: "" }],
+  ];
+  for (const [args, expected] of table) {
+    assertEquals(
+      parseCommandLine(args),
+      { ...plain, ...expected },
+      args.join(" "),
+    );
+  }
+});
+
+Deno.test("parseCommandLine() says what makes no sense", () => {
+  const table: [string[], string][] = [
+    [[], "nothing to do"],
+    [["t:1"], "nothing to do"],
+    [["-q"], "-q needs a value"],
+    [["-q", "k"], "no table"],
+    [["-x", "t:1"], "unknown option -x"],
+    [["-qk", "-Z"], "unknown option -Z"],
+    [["--nosuch"], "unknown option --nosuch"],
+    [["--no-f", "-q", "k", "t:1"], "unknown option --no-f"],
+    [["-q", "a", "-q", "b", "t:1"], "only one of"],
+    [["-q", "a", "-d", "b", "t:1"], "only one of"],
+    [["-q", "a", "-s", "t:1"], "only one of"],
+    [["-is", "t:1"], "only one of"],
+    [["-d", "a", "-i", "t:1"], "only one of"],
+    [["-q", "k", "t:1", "-f"], "options come before the tables: -f"],
+    [["-i", "t:1", "t:2"], "-i takes one table"],
+    [["-s", "t:1", "t:2"], "-s takes one table"],
+  ];
+  for (const [args, message] of table) {
+    assertThrows(() => parseCommandLine(args), UsageError, message);
+  }
+});

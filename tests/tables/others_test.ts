@@ -1,0 +1,172 @@
+import {
+  ConfigError,
+  openTable,
+  ReadOnlyError,
+  TemporaryError,
+} from "../../mod.ts";
+import type { Entry, Table } from "../../mod.ts";
+import { assertEquals, assertRejects } from "../support/assert.ts";
+import { Folder } from "../support/folder.ts";
+import { atOnce, runCli, runPostmap } from "../support/processes.ts";
+
+const quiet = { utf8: true, onWarning: () => {} };
+
+async function entries(table: Table): Promise<Entry[]> {
+  const all: Entry[] = [];
+  for await (const entry of table) all.push(entry);
+  return all;
+}
+
+Deno.test("inline: looks up and lists", async () => {
+  await using table = await openTable(
+    'inline:{ A=1, { b = two words }, { "c d"=3 }, a=4 }',
+    quiet,
+  );
+  assertEquals(await table.lookup("a"), "4");
+  assertEquals(await table.lookup("B"), "two words");
+  assertEquals(await table.lookup('"C d"'), "3");
+  assertEquals(await table.lookup("c"), undefined);
+  assertEquals((await entries(table)).map(({ key }) => key), [
+    "a",
+    "b",
+    '"c d"',
+  ]);
+  await assertRejects(
+    () => openTable("inline:{a=1}", { ...quiet, write: true }),
+    ReadOnlyError,
+  );
+});
+
+Deno.test("static: has every key, and cannot be listed", async () => {
+  await using table = await openTable("static:{ a b }", {
+    ...quiet,
+    write: true,
+  });
+  assertEquals(await table.lookup("x"), "a b");
+  await assertRejects(() => table.update("x", "y"), ReadOnlyError);
+  await assertRejects(() => table.delete("x"), ReadOnlyError);
+  await assertRejects(() => table.first(), ConfigError, "cannot be listed");
+  await using plain = await openTable("static:a:b", quiet);
+  assertEquals(await plain.lookup("x"), "a:b");
+});
+
+Deno.test("fail: fails", async () => {
+  await using table = await openTable("fail:reason", { ...quiet, write: true });
+  await assertRejects(() => table.lookup("x"), TemporaryError, "fail:reason");
+  await assertRejects(() => table.update("x", "y"), TemporaryError);
+  await assertRejects(() => table.delete("x"), TemporaryError);
+  await assertRejects(() => table.first(), TemporaryError);
+});
+
+const source = [
+  "# comment",
+  "Alice  one",
+  "bob two words",
+  "  continued",
+  '"quoted key" three',
+  "missing-value",
+  '"unbalanced four',
+  "alice again",
+  "root: me",
+  "Käse Brot",
+].join("\n");
+
+Deno.test("texthash: reads postmap's source, and keeps the first of two", async () => {
+  await using folder = await Folder.make();
+  const file = await folder.write("source", source);
+  const warnings: string[] = [];
+  const onWarning = (line: string) => warnings.push(line);
+  await using table = await openTable(`texthash:${file}`, {
+    utf8: true,
+    onWarning,
+  });
+  assertEquals(await table.lookup("ALICE"), "one");
+  assertEquals(await table.lookup("bob"), "two words  continued");
+  assertEquals(await table.lookup('"quoted key"'), "three");
+  assertEquals(await table.lookup("KÄSE"), "Brot");
+  assertEquals(await table.lookup("missing-value"), undefined);
+  assertEquals(
+    warnings.map((line) => line.replace(/^.*, (line \d+):.*/, "$1")),
+    [
+      "line 6",
+      "line 7",
+      "line 8",
+      "line 9",
+    ],
+  );
+  await using replaced = await openTable(`texthash:${file}`, {
+    ...quiet,
+    duplicates: "replace",
+  });
+  assertEquals(await replaced.lookup("alice"), "again");
+});
+
+Deno.test("texthash: leaves out lines that are not UTF-8, unless UTF-8 is off", async () => {
+  await using folder = await Folder.make();
+  const file = await folder.write(
+    "source",
+    Uint8Array.from(
+      "a 1\nb\xff 2\nc 3\n",
+      (character) => character.charCodeAt(0),
+    ),
+  );
+  await using table = await openTable(`texthash:${file}`, quiet);
+  assertEquals((await entries(table)).map(({ key }) => key), ["a", "c"]);
+  await using bytes = await openTable(`texthash:${file}`, {
+    ...quiet,
+    utf8: false,
+  });
+  assertEquals(await bytes.lookup("b\xff"), "2");
+});
+
+Deno.test("table types answer as postmap's do", async () => {
+  await using folder = await Folder.make();
+  await folder.mailConfiguration();
+  const file = await folder.write("source", source);
+  const tables = [
+    'inline:{ A=1, { b = two words }, { "c d"=3 }, a=4, =5 }',
+    'inline:{ "c d"=3 }',
+    "inline:{a=1,b}",
+    "inline:{}",
+    "inline:{a = b}",
+    "inline:a=b",
+    "inline:{{a}=b}",
+    "static:x",
+    "static:{ x y }",
+    "static:{x",
+    "static:",
+    "fail:x",
+    `texthash:${file}`,
+    `texthash:${file}.missing`,
+    "nosuch:x",
+    "inline",
+  ];
+  const keys = [
+    "a",
+    "A",
+    "b",
+    "c d",
+    '"c d"',
+    "alice",
+    "BOB",
+    '"quoted key"',
+    "root:",
+    "käse",
+    "KÄSE",
+    "",
+  ];
+  const cases = tables.flatMap((table) =>
+    [[], ["-f"], ["-u"], ["-r"], ["-w"]].map((options) => ({ table, options }))
+  );
+  await atOnce(8, cases, async ({ table, options }) => {
+    const args = ["-c", folder.path, ...options, "-q", "-", table];
+    const stdin = keys.join("\n") + "\n";
+    const expected = await runPostmap(args, { stdin });
+    const actual = await runCli(args, { stdin });
+    assertEquals(
+      [actual.code, actual.stdout],
+      [expected.code, expected.stdout],
+      `${options} ${table}`,
+    );
+  });
+});
