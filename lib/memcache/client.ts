@@ -2,8 +2,12 @@ import { type Clock, systemClock, type Timer } from "../clock.ts";
 import { ConfigError, TemporaryError } from "../errors.ts";
 import { formatEndpoint } from "../socket/endpoint.ts";
 import type { Connect, Endpoint, Socket } from "../socket/socket.ts";
-import { type Reply, type ReplyLimits, ReplyParser } from "./reply.ts";
-import type { Command } from "./request.ts";
+import {
+  type Command,
+  type Reply,
+  type ReplyLimits,
+  ReplyParser,
+} from "./protocol.ts";
 
 /** What a client needs to know of its server, and of the world. */
 export interface ClientOptions extends ReplyLimits {

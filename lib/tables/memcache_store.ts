@@ -7,7 +7,7 @@ import {
   prepareKey,
 } from "../key/memcache_key.ts";
 import type { MemcacheClient } from "../memcache/client.ts";
-import { encodeDelete, encodeGet, encodeSet } from "../memcache/request.ts";
+import { encodeDelete, encodeGet, encodeSet } from "../memcache/protocol.ts";
 import type { Entry, Table } from "../table.ts";
 import type { Store } from "./store.ts";
 

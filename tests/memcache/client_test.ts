@@ -4,7 +4,7 @@ import {
   type ClientOptions,
   MemcacheClient,
 } from "../../lib/memcache/client.ts";
-import { encodeDelete, encodeGet } from "../../lib/memcache/request.ts";
+import { encodeDelete, encodeGet } from "../../lib/memcache/protocol.ts";
 import type { Socket } from "../../lib/socket/socket.ts";
 import { assert, assertEquals, assertRejects } from "../support/assert.ts";
 import { FakeClock } from "../support/fake_clock.ts";

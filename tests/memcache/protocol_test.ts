@@ -1,6 +1,12 @@
-import { byteText } from "../../lib/key/text.ts";
-import { type Reply, ReplyParser } from "../../lib/memcache/reply.ts";
-import type { Command } from "../../lib/memcache/request.ts";
+import { byteText, utf8Text } from "../../lib/key/text.ts";
+import {
+  type Command,
+  encodeDelete,
+  encodeGet,
+  encodeSet,
+  type Reply,
+  ReplyParser,
+} from "../../lib/memcache/protocol.ts";
 import { assert, assertEquals } from "../support/assert.ts";
 import { Random } from "../support/random.ts";
 
@@ -148,4 +154,22 @@ Deno.test("ReplyParser survives random bytes", () => {
     assert(parser.reply !== undefined || used === bytes.length);
     parser.end("closed");
   }
+});
+
+const wire = (bytes: Uint8Array) => byteText.decode(bytes);
+
+Deno.test("requests are encoded as memcached's text protocol has them", () => {
+  assertEquals(wire(encodeGet(utf8Text, "a")), "get a\r\n");
+  assertEquals(wire(encodeGet(utf8Text, "ä")), "get \xc3\xa4\r\n");
+  assertEquals(wire(encodeGet(byteText, "\xe4")), "get \xe4\r\n");
+  assertEquals(wire(encodeDelete(utf8Text, "a")), "delete a\r\n");
+  const value = utf8Text.encode("wért");
+  assertEquals(
+    wire(encodeSet(utf8Text, "a", value, 3, -1)),
+    "set a 3 -1 5\r\nw\xc3\xa9rt\r\n",
+  );
+  assertEquals(
+    wire(encodeSet(utf8Text, "a", new Uint8Array(0), 0, 0)),
+    "set a 0 0 0\r\n\r\n",
+  );
 });
