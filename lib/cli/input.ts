@@ -3,20 +3,27 @@ import { UsageError } from "./arguments.ts";
 
 const chunkSize = 65536;
 const longestLine = 1048576;
+const soonMilliseconds = 10;
 const LF = 10;
 
 /** A line of standard input: text, or the bytes of a line that is no text. */
 export type Line = string | Uint8Array;
 
 /**
- * The lines of standard input, as many at a time as have come. Memory is bounded: a line of more
- * than 1 MiB throws a {@linkcode UsageError}.
+ * The lines of standard input, as many at a time as have come. Memory is
+ * bounded: a line of more than 1 MiB throws a {@linkcode UsageError}. `onWait`
+ * is called when the next input lets itself be waited for.
  */
-export async function* readLines(text: Text): AsyncGenerator<Line[]> {
+export async function* readLines(
+  text: Text,
+  onWait?: () => Promise<void>,
+): AsyncGenerator<Line[]> {
   const buffer = new Uint8Array(chunkSize);
   let rest = new Uint8Array(0);
   for (;;) {
-    const length = await Deno.stdin.read(buffer);
+    const reading = Deno.stdin.read(buffer);
+    if (onWait !== undefined && !await isSoon(reading)) await onWait();
+    const length = await reading;
     if (length === null) break;
     const chunk = buffer.subarray(0, length);
     const end = chunk.lastIndexOf(LF);
@@ -34,6 +41,18 @@ export async function* readLines(text: Text): AsyncGenerator<Line[]> {
     yield splitLines(text, complete);
   }
   if (rest.length > 0) yield splitLines(text, rest);
+}
+
+async function isSoon(reading: Promise<unknown>): Promise<boolean> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const late = new Promise<boolean>((resolve) => {
+    timer = setTimeout(resolve, soonMilliseconds, false);
+  });
+  try {
+    return await Promise.race([reading.then(() => true), late]);
+  } finally {
+    clearTimeout(timer);
+  }
 }
 
 function concat(left: Uint8Array, right: Uint8Array): Uint8Array<ArrayBuffer> {

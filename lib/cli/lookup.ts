@@ -29,7 +29,9 @@ export async function lookupStandardInput(session: Session): Promise<number> {
   const { text, output, command } = session;
   let status = 1;
   const { beforeNull, readLines } = await import("./input.ts");
-  for await (const lines of readLines(text)) {
+  // As with postmap, nothing is printed when a short run fails; but whoever types
+  // keys one by one gets each answer.
+  for await (const lines of readLines(text, () => output.flush())) {
     for (const line of lines) {
       if (typeof line !== "string") {
         session.warnNotText(line);
@@ -41,8 +43,8 @@ export async function lookupStandardInput(session: Session): Promise<number> {
       status = 0;
       await output.write(formatEntry(key, value, command.json));
     }
-    await output.flush();
   }
+  await output.flush();
   return status;
 }
 

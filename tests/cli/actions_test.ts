@@ -7,7 +7,7 @@ import {
 } from "../support/assert.ts";
 import { Folder } from "../support/folder.ts";
 import { freePort, Memcached } from "../support/memcached.ts";
-import { latin1, root, runCli } from "../support/processes.ts";
+import { latin1, root, runCli, runPostmap } from "../support/processes.ts";
 
 Deno.test("command line stores, finds and deletes in a real memcached", async () => {
   await using memcached = await Memcached.tcp();
@@ -237,6 +237,16 @@ Deno.test("command line ends quietly when nobody reads its output", async () => 
   }).output();
   assertEquals(latin1(stdout), "key\tvalue\n141\n");
   assertEquals(latin1(stderr), "");
+});
+
+Deno.test("command line prints nothing of a short run that fails, as postmap does", async () => {
+  for (const stdin of ["a\nb\n", "a\nb", "a\n\n"]) {
+    const args = ["-q", "-", "inline:{a=1}", "fail:x"];
+    const { code, stdout } = await runCli(args, { stdin });
+    const expected = await runPostmap(args, { stdin });
+    assertEquals([code, stdout], [expected.code, expected.stdout]);
+    assertEquals([code, stdout], [1, ""]);
+  }
 });
 
 Deno.test("command line streams: answers come before the input ends", async () => {
