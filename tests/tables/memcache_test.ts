@@ -239,6 +239,42 @@ Deno.test("memcache table ends a lookup of a server that hangs", async () => {
   assertEquals(await table.lookup("b"), "2");
 });
 
+Deno.test("memcache table ends an update that a server does not read", async () => {
+  await using memcached = await Memcached.tcp();
+  await using table = await openTable(
+    `memcache:{memcache=${memcached.server} max_try=1 timeout=1 data_size_limit=50000000}`,
+    { ...quiet, write: true },
+  );
+  await memcached.signal("SIGSTOP");
+  await assertRejects(
+    () => table.update("a", "x".repeat(40_000_000)),
+    TemporaryError,
+    "no answer within 1 s",
+  );
+  await memcached.signal("SIGCONT");
+  assertEquals(await table.update("b", "2"), true);
+});
+
+Deno.test("memcache table lets no backup hide what is no failure of memcached", async () => {
+  await using memcached = await Memcached.tcp();
+  await memcached.set("bytes", Uint8Array.of(0xff));
+  await using table = await openTable(
+    `memcache:{memcache=${memcached.server} backup=static:b}`,
+    quiet,
+  );
+  await assertRejects(() => table.lookup("bytes"), ConfigError, "is not UTF-8");
+  const signal = AbortSignal.abort(new Error("enough"));
+  await assertRejects(() => table.lookup("a", { signal }), Error, "enough");
+  await using refused = await openTable(
+    `memcache:{memcache=${memcached.server} backup=static:b}`,
+    {
+      ...quiet,
+      connect: () => Promise.reject(new ConfigError("no permission")),
+    },
+  );
+  await assertRejects(() => refused.lookup("a"), ConfigError, "no permission");
+});
+
 Deno.test("memcache table lists its backup, or warns that it has none", async () => {
   const warnings: string[] = [];
   const onWarning = (line: string) => warnings.push(line);
