@@ -20,13 +20,17 @@ export interface Clock {
   setTimer(milliseconds: number, callback: () => void): Timer;
 }
 
+// A longer one goes off at once. Whoever waits for more than these 24 days looks
+// at the time again.
+const longestTimer = 2147483647;
+
 /** The clock of the runtime. */
 export const systemClock: Clock = {
   now: () => performance.now(),
   setTimer(milliseconds, callback) {
     // Not setTimeout: the first of them costs a Deno program 5 ms, a fifth of
     // a whole command.
-    const signal = AbortSignal.timeout(milliseconds);
+    const signal = AbortSignal.timeout(Math.min(milliseconds, longestTimer));
     let busy = false;
     const setBusy = (now: boolean) => {
       if (now === busy) return;

@@ -166,6 +166,11 @@ export class MemcacheClient {
       if (this.#current === request) this.#connectFailed(request, cause);
       return;
     }
+    // The client may have been closed since the socket was opened.
+    if (this.#current !== request) {
+      socket.close();
+      return;
+    }
     this.#socket = socket;
     this.#wasIdle = false;
     this.#options.onDetail?.(
@@ -174,7 +179,8 @@ export class MemcacheClient {
       }`,
     );
     this.#track(this.#readReplies(socket));
-    this.#send(request, socket);
+    if (request.abandoned) this.#startNext();
+    else this.#send(request, socket);
   }
 
   /** Connects within the time-out, or rejects; nothing is left open then. */

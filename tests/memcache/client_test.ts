@@ -8,7 +8,7 @@ import { encodeDelete, encodeGet } from "../../lib/memcache/protocol.ts";
 import type { Socket } from "../../lib/socket/socket.ts";
 import { assert, assertEquals, assertRejects } from "../support/assert.ts";
 import { FakeClock } from "../support/fake_clock.ts";
-import { FakeServer } from "../support/fake_server.ts";
+import { FakeConnection, FakeServer } from "../support/fake_server.ts";
 
 class Scene {
   readonly server = new FakeServer();
@@ -361,6 +361,39 @@ Deno.test("MemcacheClient.close() ends all that is under way", async () => {
     assertEquals(scene.clock.waiting, 0, what);
     await scene.client.close();
   }
+});
+
+Deno.test("MemcacheClient.close() closes a socket that opens at that very moment", async () => {
+  // The client takes several turns to notice a socket: close in each of them.
+  for (let turns = 0; turns < 12; turns++) {
+    const { client, server, get } = bound(new Scene());
+    const connection = new FakeConnection();
+    let open = (_socket: Socket) => {};
+    server.refusals.push(() => new Promise((resolve) => open = resolve));
+    const failed = assertRejects(() => get("a"), TemporaryError, "closed");
+    open(connection.socket);
+    for (let turn = 0; turn < turns; turn++) await Promise.resolve();
+    await client.close();
+    await failed;
+    await connection.whenClosed;
+  }
+});
+
+Deno.test("MemcacheClient does not send what was given up before it could be sent", async () => {
+  const { client, server, get } = bound(new Scene());
+  const connection = new FakeConnection();
+  let open = (_socket: Socket) => {};
+  server.refusals.push(() => new Promise((resolve) => open = resolve));
+  const abort = new AbortController();
+  const given = assertRejects(() => get("a", abort.signal), Error, "enough");
+  abort.abort(new Error("enough"));
+  await given;
+  const next = get("b");
+  open(connection.socket);
+  assertEquals(await connection.take(), "get b\r\n");
+  connection.send(value("2"));
+  assertEquals(await next, "2");
+  await client.close();
 });
 
 Deno.test("MemcacheClient lets the process end while it idles", async () => {
