@@ -74,6 +74,8 @@ async function installMissing(): Promise<void> {
 }
 
 const checks: [string, string[]][] = [
+  // Later runs of the command line must not find anything left to download.
+  ["dependencies", ["cache", "cli.ts", "mod.ts", "tests/support/assert.ts"]],
   ["format", ["fmt", "--check"]],
   ["lint", ["lint"]],
   ["types", ["check", "mod.ts", "cli.ts", "tests"]],
