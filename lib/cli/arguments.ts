@@ -1,32 +1,6 @@
 // @ts-types="./parse_args.d.ts"
 import { parseArgs } from "@std/cli/parse-args";
-
-/** A command line that makes no sense; the message says why, and the cure. */
-export class UsageError extends Error {
-  override name = "UsageError";
-}
-
-/** What the command line asks for. */
-export interface CommandLine {
-  /** The one thing to do. */
-  readonly action: "lookup" | "delete" | "load" | "list" | "help" | "version";
-  /** The key of a lookup or delete; `-` for standard input. */
-  readonly key: string;
-  /** The tables, `type:name`. */
-  readonly tables: readonly string[];
-  /** `-f`: keys are not folded. */
-  readonly fold: boolean;
-  /** `-u` is false, `-U` is true; else the mail system decides. */
-  readonly utf8: boolean | undefined;
-  /** `-j`: output is JSON. */
-  readonly json: boolean;
-  /** `-r` and `-w`: what happens to entries that exist. */
-  readonly duplicates: "warn" | "replace" | "ignore";
-  /** `-c`: the directory of main.cf. */
-  readonly configDirectory: string | undefined;
-  /** How often `-v` was given. */
-  readonly verbose: number;
-}
+import { type CommandLine, UsageError } from "./command_line.ts";
 
 const withValue = ["c", "d", "q"];
 const withoutValue = [..."NUfijnoprsuvw"];

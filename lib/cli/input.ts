@@ -1,5 +1,5 @@
 import type { Text } from "../key/text.ts";
-import { UsageError } from "./arguments.ts";
+import { UsageError } from "./command_line.ts";
 
 const chunkSize = 65536;
 const longestLine = 1048576;

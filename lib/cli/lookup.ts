@@ -1,4 +1,4 @@
-import type { CommandLine } from "./arguments.ts";
+import type { CommandLine } from "./command_line.ts";
 import { formatEntry, type Output } from "./streams.ts";
 import type { Session } from "./session.ts";
 

@@ -5,7 +5,7 @@ import {
   TemporaryError,
 } from "../errors.ts";
 import { byteText, type Text, utf8Text } from "../key/text.ts";
-import { type CommandLine, parseCommandLine, UsageError } from "./arguments.ts";
+import { type CommandLine, plainLookup, UsageError } from "./command_line.ts";
 import { lookupKey, lookupStandardInput, printValue } from "./lookup.ts";
 import { BrokenPipe, Output, Report } from "./streams.ts";
 import { Session } from "./session.ts";
@@ -17,7 +17,7 @@ const brokenPipeStatus = 141;
 export async function main(args: readonly string[]): Promise<number> {
   let report = new Report(false);
   try {
-    const command = parseCommandLine(args);
+    const command = plainLookup(args) ?? await parse(args);
     report = new Report(command.verbose > 0);
     return await runCommand(command, report);
   } catch (error) {
@@ -25,6 +25,11 @@ export async function main(args: readonly string[]): Promise<number> {
     report.fatal(explain(error));
     return 1;
   }
+}
+
+async function parse(args: readonly string[]): Promise<CommandLine> {
+  const { parseCommandLine } = await import("./arguments.ts");
+  return parseCommandLine(args);
 }
 
 async function runCommand(

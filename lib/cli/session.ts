@@ -2,7 +2,7 @@ import { connectDeno } from "../socket/deno.ts";
 import type { Text } from "../key/text.ts";
 import { openTable } from "../open.ts";
 import type { Table } from "../table.ts";
-import type { CommandLine } from "./arguments.ts";
+import type { CommandLine } from "./command_line.ts";
 import type { Output, Report } from "./streams.ts";
 
 /** What all actions share while the program runs. */

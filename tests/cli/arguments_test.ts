@@ -1,8 +1,9 @@
+import { parseCommandLine } from "../../lib/cli/arguments.ts";
 import {
   type CommandLine,
-  parseCommandLine,
+  plainLookup,
   UsageError,
-} from "../../lib/cli/arguments.ts";
+} from "../../lib/cli/command_line.ts";
 import { assertEquals, assertThrows } from "../support/assert.ts";
 
 const plain: CommandLine = {
@@ -75,5 +76,31 @@ Deno.test("parseCommandLine() says what makes no sense", () => {
   ];
   for (const [args, message] of table) {
     assertThrows(() => parseCommandLine(args), UsageError, message);
+  }
+});
+
+Deno.test("plainLookup() takes -q KEY TABLE… as the parser does, and nothing else", () => {
+  for (
+    const args of [["-q", "k", "t:1"], ["-q", "-", "t:1", "t:2"], [
+      "-q",
+      "",
+      "t:1",
+    ], ["-q", "-x", "t"]]
+  ) {
+    assertEquals(plainLookup(args), parseCommandLine(args));
+  }
+  for (
+    const args of [
+      [],
+      ["-q"],
+      ["-q", "k"],
+      ["-qk", "t:1"],
+      ["-d", "k", "t:1"],
+      ["-q", "k", "t:1", "-f"],
+      ["-q", "k", "--", "t:1"],
+      ["--", "-q", "k", "t:1"],
+    ]
+  ) {
+    assertEquals(plainLookup(args), undefined);
   }
 });
