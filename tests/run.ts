@@ -70,7 +70,10 @@ async function installMissing(): Promise<void> {
       `missing: ${program} (${why}); on Debian: apt-get install ${name}`,
     );
   }
-  if (lacking.length > 0) Deno.exit(1);
+  if (lacking.length > 0) {
+    console.log(`\n0 passed, ${lacking.length} failed`);
+    Deno.exit(1);
+  }
 }
 
 const checks: [string, string[]][] = [

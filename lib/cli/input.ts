@@ -1,5 +1,6 @@
 import type { Text } from "../key/text.ts";
 import { UsageError } from "./command_line.ts";
+import { StreamError } from "./streams.ts";
 
 const chunkSize = 65536;
 const longestLine = 1048576;
@@ -23,7 +24,9 @@ export async function* readLines(
   for (;;) {
     const reading = Deno.stdin.read(buffer);
     if (onWait !== undefined && !await isSoon(reading)) await onWait();
-    const length = await reading;
+    const length = await reading.catch((error) => {
+      throw new StreamError("standard input", error);
+    });
     if (length === null) break;
     const chunk = buffer.subarray(0, length);
     const end = chunk.lastIndexOf(LF);
@@ -49,7 +52,8 @@ async function isSoon(reading: Promise<unknown>): Promise<boolean> {
     timer = setTimeout(resolve, soonMilliseconds, false);
   });
   try {
-    return await Promise.race([reading.then(() => true), late]);
+    const settled = reading.then(() => true, () => true);
+    return await Promise.race([settled, late]);
   } finally {
     clearTimeout(timer);
   }

@@ -7,7 +7,7 @@ import {
 import { byteText, type Text, utf8Text } from "../key/text.ts";
 import { type CommandLine, plainLookup, UsageError } from "./command_line.ts";
 import { lookupKey, lookupStandardInput, printValue } from "./lookup.ts";
-import { BrokenPipe, Output, Report } from "./streams.ts";
+import { BrokenPipe, Output, Report, StreamError } from "./streams.ts";
 import { Session } from "./session.ts";
 
 // What a shell reports of a program that SIGPIPE ended, as it ends postmap.
@@ -149,7 +149,8 @@ async function argumentBytes(key: string): Promise<Uint8Array> {
 function explain(error: unknown): string {
   if (
     error instanceof ConfigError || error instanceof TemporaryError ||
-    error instanceof ReadOnlyError || error instanceof UsageError
+    error instanceof ReadOnlyError || error instanceof UsageError ||
+    error instanceof StreamError
   ) return error.message;
   if (error instanceof Error) return `${error.name}: ${error.message}`;
   return String(error);

@@ -46,6 +46,16 @@ function write(message: string): void {
   }
 }
 
+/** A standard stream that cannot be read or written. */
+export class StreamError extends Error {
+  override name = "StreamError";
+
+  /** Names the stream and what is wrong with it. */
+  constructor(stream: string, cause: unknown) {
+    super(`${stream}: ${(cause as Error).message}`, { cause });
+  }
+}
+
 /** The reader of standard output is gone. */
 export class BrokenPipe extends Error {
   override name = "BrokenPipe";
@@ -88,7 +98,7 @@ async function writeSome(bytes: Uint8Array): Promise<number> {
     return await Deno.stdout.write(bytes);
   } catch (error) {
     if (error instanceof Deno.errors.BrokenPipe) throw new BrokenPipe();
-    throw error;
+    throw new StreamError("standard output", error);
   }
 }
 

@@ -53,8 +53,9 @@ export async function loadDigest(name: string): Promise<Digest> {
     // not list work: only a digest that was made is sure.
     node.createHash(name).update("").digest("hex");
   } catch {
-    const usable = node.getHashes().filter((known) => /^[a-z]/.test(known));
-    throw unknownDigest(name, usable);
+    // The list has signature algorithms and old names of digests as well.
+    const plain = node.getHashes().filter((known) => !/rsa|ssl/i.test(known));
+    throw unknownDigest(name, plain);
   }
   return (data) => node.createHash(name).update(data).digest("hex");
 }

@@ -209,11 +209,13 @@ export class MemcacheClient {
       return;
     }
     const { table, endpoint } = this.#options;
-    const reason = cause instanceof Error ? cause.message : String(cause);
+    // The number that Deno adds tells a person nothing.
+    const reason = (cause instanceof Error ? cause.message : String(cause))
+      .replace(/ \(os error \d+\)$/, "");
     const error = new TemporaryError(
       `${table}: cannot connect to memcached at ${
         formatEndpoint(endpoint)
-      }: ${reason}`,
+      }: ${reason}; is it running there?`,
       { cause },
     );
     this.#finish(request, () => request.reject(error));

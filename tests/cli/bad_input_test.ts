@@ -5,7 +5,7 @@ import {
   assertStringIncludes,
 } from "../support/assert.ts";
 import { Folder } from "../support/folder.ts";
-import { atOnce, latin1, runCli } from "../support/processes.ts";
+import { atOnce, latin1, root, runCli } from "../support/processes.ts";
 import { ScriptedServer } from "../support/scripted_server.ts";
 
 // Each gives one clear line on standard error, exit status 1, and nothing is sent.
@@ -148,6 +148,19 @@ Deno.test("command line meets bad input with one clear line", async (t) => {
       },
     });
   });
+
+  const streams = await new Deno.Command("bash", {
+    args: [
+      "-c",
+      '"$0" run -A cli.ts -q - static:x </tmp; "$0" run -A cli.ts -q k static:x >/dev/full',
+      Deno.execPath(),
+    ],
+    cwd: root,
+  }).output();
+  assertMatch(
+    latin1(streams.stderr),
+    /^memcache-table: fatal: standard input: .*\nmemcache-table: fatal: standard output: .*\n$/,
+  );
 
   // A person without the right to read a file.
   await Deno.chmod(unreadable, 0);
