@@ -37,6 +37,12 @@ export type { MemcacheParameters } from "./lib/config/parameters.ts";
 export { ConfigError, ReadOnlyError, TemporaryError } from "./lib/errors.ts";
 export { openTable, tableTypes } from "./lib/open.ts";
 export type {
+  KvAtomic,
+  KvDatabase,
+  KvEntry,
+  KvKey,
+} from "./lib/kv_database.ts";
+export type {
   Connect,
   Endpoint,
   Socket,

@@ -60,6 +60,17 @@ export function fileExists(path: string): boolean {
   }
 }
 
+/** Whether there is anything of that name; so it seems, where one may not know. */
+export function pathExists(path: string): boolean {
+  if (!mayRead(path)) return true;
+  try {
+    Deno.statSync(path);
+    return true;
+  } catch (error) {
+    return !(error instanceof Deno.errors.NotFound);
+  }
+}
+
 /** A variable of the environment, as far as one may know. */
 export function environment(variable: string): string | undefined {
   if (!hasDeno) return undefined;

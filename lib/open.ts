@@ -9,6 +9,7 @@ import type { Opener, Opening } from "./tables/opening.ts";
 // asks a memcache table waits for nothing else.
 const openers: Record<string, () => Opener | Promise<Opener>> = {
   memcache: () => openMemcache,
+  kv: async () => (await import("./tables/kv.ts")).openKvTable,
   inline: async () => (await import("./tables/inline.ts")).openInline,
   static: async () => (await import("./tables/static.ts")).openStatic,
   texthash: async () => (await import("./tables/texthash.ts")).openTexthash,
@@ -23,7 +24,8 @@ export const tableTypes: readonly string[] = Object.keys(openers);
  *
  * Types: `memcache:` (memcache_table(5): a file, `memcache:/path/file`;
  * parameters of main.cf, `memcache:name`; or inline,
- * `memcache:{ name=value, … }`), `inline:`, `static:`, `texthash:` and `fail:`
+ * `memcache:{ name=value, … }`), `kv:` (Deno KV: `kv:PATH`,
+ * `kv:PATH#NAMESPACE`, `kv:`), `inline:`, `static:`, `texthash:` and `fail:`
  * (DATABASE_README of Postfix). Connects to nothing yet.
  *
  * Throws {@linkcode ConfigError} when a person must change something,
@@ -63,7 +65,8 @@ async function openNamed(
   const colon = name.indexOf(":");
   const type = name.slice(0, Math.max(colon, 0));
   const path = name.slice(colon + 1);
-  if (type === "" || path === "") {
+  // kv: alone is the default database of the platform.
+  if (type === "" || (path === "" && type !== "kv")) {
     throw new ConfigError(
       `need type:name to open a table instead of "${name}"`,
     );

@@ -1,5 +1,6 @@
 import type { Clock } from "./clock.ts";
 import type { Connect } from "./socket/socket.ts";
+import type { KvDatabase } from "./kv_database.ts";
 
 /** One entry of a table. */
 export interface Entry {
@@ -80,7 +81,11 @@ export interface TableOptions {
    * else `/etc/postfix`.
    */
   configDirectory?: string;
-  /** What to do with an entry that a source file has twice: `texthash:`. */
+  /**
+   * What becomes of a value where there is one already: `replace` takes the
+   * new one, `ignore` keeps the old one silently, `warn` with a warning. By
+   * default an update of `kv:` replaces, and a source file, `texthash:`, warns.
+   */
   duplicates?: "warn" | "replace" | "ignore";
   /**
    * Refuse tables that others may write, as Postfix does where a table decides
@@ -89,6 +94,11 @@ export interface TableOptions {
    * @default {false}
    */
   securitySensitive?: boolean;
+  /**
+   * Called with the key of each update that kept what was there; by default
+   * `duplicates` decides whether it is a warning.
+   */
+  onDuplicate?: (key: string) => void;
   /** Closes the table, and ends all its requests, when aborted. */
   signal?: AbortSignal;
   /** Called with each warning, one line; by default warnings go to `console.warn`. */
@@ -99,6 +109,8 @@ export interface TableOptions {
   connect?: Connect;
   /** Reads a file, whole; by default the runtime's own. */
   readFile?: (path: string) => Promise<Uint8Array>;
+  /** Opens KV databases, `undefined` for the default one; by default Deno's. */
+  openKv?: (path: string | undefined) => Promise<KvDatabase>;
   /** The time, for pauses and time-outs. */
   clock?: Clock;
 }

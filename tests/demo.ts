@@ -58,55 +58,42 @@ function freePort(): number {
 const folder = await Deno.makeTempDir({ prefix: "memcache-table-demo-" });
 const port = freePort();
 const table = `memcache:${folder}/aliases.cf`;
-const backed = `memcache:${folder}/backed.cf`;
-
 await Deno.writeTextFile(
   `${folder}/aliases.cf`,
-  `memcache = inet:127.0.0.1:${port}\nkey_format = aliases:%s\nmax_try = 1\n`,
-);
-await Deno.writeTextFile(
-  `${folder}/source`,
-  "postmaster  alice@mx.example.net\nabuse       bob@mx.example.net\n",
-);
-await Deno.writeTextFile(
-  `${folder}/backed.cf`,
-  `memcache = inet:127.0.0.1:${port}\nkey_format = backed:%s\nmax_try = 1\n` +
-    `backup = texthash:${folder}/source\n`,
+  `memcache   = inet:127.0.0.1:${port}
+key_format = aliases:%s
+max_try    = 1
+backup     = kv:${folder}/aliases.kv
+`,
 );
 
 const memcached = await startMemcached(port);
 try {
+  console.log(`A table, ${table}:\n`);
+  console.log(await Deno.readTextFile(`${folder}/aliases.cf`));
   if (memcached === undefined) {
-    console.log(
-      "No memcached is installed here: only the backup can answer.\n",
-    );
-  } else {
-    console.log(`A table of its own, in a memcached on port ${port}:\n`);
-    console.log(await Deno.readTextFile(`${folder}/aliases.cf`));
-    await show(
-      ["-i", table],
-      "Alice@example.com alice@mx.example.net\nbob bob@mx.example.net\n",
-    );
-    await show(["-q", "ALICE@example.com", table]);
-    await show(["-q", "-", table], "bob\nnobody\n");
-    await show(["-d", "bob", table]);
-    await show(["-q", "bob", table]);
+    console.log("No memcached is installed here: the backup does it all.\n");
   }
-  console.log("\nA table with a backup, which fills the cache:\n");
-  console.log(await Deno.readTextFile(`${folder}/backed.cf`));
-  await show(["-q", "postmaster", backed]);
-  await show(["-s", backed]);
+  await show(
+    ["-i", table],
+    "Alice@example.com alice@mx.example.net\nbob bob@mx.example.net\n",
+  );
+  await show(["-q", "ALICE@example.com", table]);
+  await show(["-q", "-", table], "bob\nnobody\n");
+  await show(["-s", table]);
   if (memcached !== undefined) {
+    console.log("\nWhat memcached has of it:\n");
     await show([
       "-q",
-      "backed:postmaster",
+      "aliases:bob",
       `memcache:{memcache=inet:127.0.0.1:${port}}`,
     ]);
     memcached.kill("SIGKILL");
     await memcached.status;
-    console.log("\nmemcached is gone; the backup answers, with a warning:\n");
-    await show(["-jq", "abuse", backed]);
+    console.log("\nmemcached is gone; the backup goes on, with a warning:\n");
   }
+  await show(["-d", "bob", table]);
+  await show(["-js", table]);
 } finally {
   try {
     memcached?.kill("SIGKILL");

@@ -33,7 +33,10 @@ export async function loadStandardInput(session: Session): Promise<number> {
     if (entry.doubt !== undefined) {
       report.warning(`standard input, line ${line}: ${entry.doubt}`);
     }
-    if (!await table.update(entry.key, entry.value)) status = 1;
+    const { kept } = session;
+    const stored = await table.update(entry.key, entry.value);
+    // As with postmap, keeping what is there is no failure.
+    if (!stored && session.kept === kept) status = 1;
   };
 
   const logical = new LogicalLines(({ line }) =>

@@ -15,6 +15,8 @@ export class Session {
   readonly report: Report;
   /** Standard output. */
   readonly output: Output;
+  /** How many updates kept what was there. */
+  kept = 0;
   #tables = new Map<string, Table>();
 
   /** Opens nothing yet. */
@@ -42,11 +44,20 @@ export class Session {
       configDirectory: command.configDirectory,
       connect: connectDeno,
       duplicates: command.duplicates,
+      onDuplicate: (key) => this.#keepDuplicate(name, key),
       onWarning: report.warning,
       onDetail: report.detail,
     });
     this.#tables.set(name, table);
     return table;
+  }
+
+  #keepDuplicate(table: string, key: string): void {
+    this.kept++;
+    if (this.command.duplicates === "ignore") return;
+    this.report.warning(
+      `${table}: key "${key}" exists: replace it with -r, or keep it silently with -w`,
+    );
   }
 
   /** Warns of an empty value, which Postfix does not want in a table. */

@@ -215,7 +215,7 @@ export class MemcacheClient {
     const error = new TemporaryError(
       `${table}: cannot connect to memcached at ${
         formatEndpoint(endpoint)
-      }: ${reason}; is it running there?`,
+      } (is it running there?): ${reason}`,
       { cause },
     );
     this.#finish(request, () => request.reject(error));

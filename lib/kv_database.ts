@@ -1,0 +1,44 @@
+/** A key of a KV database. */
+export type KvKey = (string | Uint8Array)[];
+
+/** An entry of a KV database; `versionstamp` is `null` when there is none. */
+export interface KvEntry {
+  /** The key. */
+  readonly key: readonly unknown[];
+  /** The value, `null` when there is none. */
+  readonly value: unknown;
+  /** Changes with each write. */
+  readonly versionstamp: string | null;
+}
+
+/** Several writes that are done together or not at all. */
+export interface KvAtomic {
+  /** Demands that an entry is as it was. */
+  check(...checks: { key: KvKey; versionstamp: string | null }[]): KvAtomic;
+  /** Writes an entry. */
+  set(key: KvKey, value: unknown): KvAtomic;
+  /** Does it; `ok` is false when a check failed. */
+  commit(): Promise<{ ok: boolean }>;
+}
+
+/**
+ * The part of a KV database that the table needs: Deno KV, `@deno/kv`, or
+ * anything with the same methods.
+ */
+export interface KvDatabase {
+  /** Reads an entry. */
+  get(key: KvKey): Promise<KvEntry>;
+  /** Writes an entry. */
+  set(key: KvKey, value: unknown): Promise<unknown>;
+  /** Removes an entry. */
+  delete(key: KvKey): Promise<void>;
+  /** Reads entries in the order of their keys. */
+  list(
+    selector: { prefix: KvKey } | { prefix: KvKey; start: KvKey },
+    options?: { limit?: number },
+  ): AsyncIterable<KvEntry>;
+  /** Starts writes that are done together. */
+  atomic(): KvAtomic;
+  /** Frees it. */
+  close(): void;
+}

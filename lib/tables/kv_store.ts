@@ -1,0 +1,221 @@
+import { type Clock, systemClock } from "../clock.ts";
+import { ConfigError, NotUtf8Error, TemporaryError } from "../errors.ts";
+import type { KvDatabase, KvEntry, KvKey } from "../kv_database.ts";
+import type { Text } from "../key/text.ts";
+import type { Entry } from "../table.ts";
+import type { Store } from "./store.ts";
+
+/** What a KV table is made of. */
+export interface KvStoreParts {
+  /** The table's name in messages. */
+  readonly name: string;
+  /** Where in the database the table is. */
+  readonly namespace: string;
+  /** How strings stand for bytes. */
+  readonly text: Text;
+  /** Whether an update replaces an entry that exists. */
+  readonly replace: boolean;
+  /** Told of an entry that exists and was kept. */
+  readonly onDuplicate: (key: string) => void;
+  /**
+   * Opens the database; `undefined` while it does not exist, unless `create`.
+   */
+  readonly openDatabase: (create: boolean) => Promise<KvDatabase | undefined>;
+  /** Told of refusals. */
+  readonly onWarning: (message: string) => void;
+  /** The time, for pauses. */
+  readonly clock?: Clock;
+}
+
+// Limits of the database, in bytes.
+const longestEncodedKey = 2048;
+const longestValue = 65536;
+
+const listBatch = 500;
+const lockedTries = 200;
+const lockedPause = 5;
+
+/**
+ * A table in a KV database. Keys and values are stored as bytes, which every
+ * runtime reads back from the same file, and whose order is that of a sequence.
+ */
+export class KvStore implements Store {
+  #parts: KvStoreParts;
+  #prefix: KvKey;
+  #longestKey: number;
+  #database: KvDatabase | undefined;
+  #opening: Promise<KvDatabase | undefined> | undefined;
+
+  /** Opens nothing yet. */
+  constructor(parts: KvStoreParts) {
+    this.#parts = parts;
+    this.#prefix = ["table", parts.namespace];
+    // Each part of a key has a byte before and a byte behind it.
+    const prefixLength = parts.text.encode(parts.namespace).length + 5 + 4;
+    this.#longestKey = longestEncodedKey - prefixLength - 2;
+  }
+
+  async lookup(key: string): Promise<string | undefined> {
+    const database = await this.#open(false);
+    if (database === undefined) return undefined;
+    const bytes = this.#parts.text.encode(key);
+    // Such a key cannot be there, and asking for it is an error of its own.
+    if (bytes.length > this.#longestKey) return undefined;
+    const { value } = await this.#ask(() => database.get(this.#key(bytes)));
+    if (value === null) return undefined;
+    const data = this.#data(key, value);
+    const text = this.#parts.text.decode(data);
+    if (text === undefined) throw new NotUtf8Error(this.#parts.name, key, data);
+    return text;
+  }
+
+  async update(key: string, value: string): Promise<boolean> {
+    const { name, text, replace, onWarning, onDuplicate } = this.#parts;
+    const bytes = text.encode(key);
+    const data = text.encode(value);
+    const refuse = (reason: string): false => {
+      onWarning(`${name}: not storing key "${key}": ${reason}`);
+      return false;
+    };
+    if (bytes.length === 0) return refuse("the key is empty");
+    if (bytes.length > this.#longestKey) {
+      return refuse(
+        `its ${bytes.length} bytes are more than the ${this.#longestKey} that a key may have here`,
+      );
+    }
+    if (data.length > longestValue) {
+      return refuse(
+        `the value's ${data.length} bytes are more than the ${longestValue} that a value may have here`,
+      );
+    }
+    const database = (await this.#open(true))!;
+    const kvKey = this.#key(bytes);
+    if (replace) {
+      await this.#ask(() => database.set(kvKey, data));
+      return true;
+    }
+    if (await this.#add(database, kvKey, data)) return true;
+    onDuplicate(key);
+    return false;
+  }
+
+  async delete(key: string): Promise<boolean> {
+    const database = await this.#open(false);
+    if (database === undefined) return false;
+    const bytes = this.#parts.text.encode(key);
+    if (bytes.length > this.#longestKey) return false;
+    const kvKey = this.#key(bytes);
+    const { versionstamp } = await this.#ask(() => database.get(kvKey));
+    if (versionstamp === null) return false;
+    await this.#ask(() => database.delete(kvKey));
+    return true;
+  }
+
+  /**
+   * All entries, in byte order of their keys. Entries that come and go
+   * meanwhile are seen or not; none is seen twice, and none that stays is missed.
+   */
+  async *sequence(): AsyncGenerator<Entry> {
+    const { name, text } = this.#parts;
+    const prefix = this.#prefix;
+    let start: KvKey | undefined;
+    for (;;) {
+      // Asked for each time: the database may come into being meanwhile.
+      const database = await this.#open(false);
+      if (database === undefined) return;
+      const batch: KvEntry[] = [];
+      const selector = start === undefined ? { prefix } : { prefix, start };
+      await this.#ask(async () => {
+        const found = database.list(selector, { limit: listBatch });
+        for await (const entry of found) batch.push(entry);
+      });
+      for (const entry of batch) {
+        const bytes = entry.key.at(-1);
+        if (!(bytes instanceof Uint8Array)) continue;
+        const shown = new TextDecoder().decode(bytes);
+        const data = this.#data(shown, entry.value);
+        const key = text.decode(bytes);
+        const value = text.decode(data);
+        if (key === undefined) {
+          throw new ConfigError(
+            `${name}: the key "${shown}" is not UTF-8: turn UTF-8 support off`,
+          );
+        }
+        if (value === undefined) throw new NotUtf8Error(name, key, data);
+        yield { key, value };
+      }
+      const last = batch.at(-1)?.key.at(-1);
+      if (batch.length < listBatch || !(last instanceof Uint8Array)) return;
+      // The first key after the last one that there was.
+      const next = new Uint8Array(last.length + 1);
+      next.set(last);
+      start = [...prefix, next];
+    }
+  }
+
+  async close(): Promise<void> {
+    const database = await this.#opening?.catch(() => undefined);
+    (this.#database ?? database)?.close();
+    this.#database = undefined;
+    this.#opening = undefined;
+  }
+
+  #key(bytes: Uint8Array): KvKey {
+    return [...this.#prefix, bytes];
+  }
+
+  #data(key: string, value: unknown): Uint8Array {
+    if (value instanceof Uint8Array) return value;
+    throw new ConfigError(
+      `${this.#parts.name}: the value of key "${key}" is no byte value: ` +
+        `something else wrote it`,
+    );
+  }
+
+  async #open(create: boolean): Promise<KvDatabase | undefined> {
+    if (this.#database !== undefined) return this.#database;
+    // One at a time: two opened at once would leave one open.
+    const earlier = this.#opening;
+    const opening = (async () => {
+      await earlier?.catch(() => undefined);
+      return this.#database ??= await this.#parts.openDatabase(create);
+    })();
+    this.#opening = opening;
+    return await opening;
+  }
+
+  /** Adds an entry unless it exists; whether it was added. */
+  async #add(
+    database: KvDatabase,
+    key: KvKey,
+    data: Uint8Array,
+  ): Promise<boolean> {
+    const { clock = systemClock } = this.#parts;
+    for (let tries = 1;; tries++) {
+      try {
+        const atomic = database.atomic().check({ key, versionstamp: null });
+        return (await atomic.set(key, data).commit()).ok;
+      } catch (cause) {
+        // A check locks the database; a second process does not wait for it.
+        const locked = /database is locked/.test((cause as Error).message);
+        if (!locked || tries === lockedTries) throw this.#failure(cause);
+        await new Promise<void>((resolve) =>
+          clock.setTimer(lockedPause, resolve)
+        );
+      }
+    }
+  }
+
+  async #ask<T>(question: () => Promise<T>): Promise<T> {
+    try {
+      return await question();
+    } catch (cause) {
+      throw this.#failure(cause);
+    }
+  }
+
+  #failure(cause: unknown): TemporaryError {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    return new TemporaryError(`${this.#parts.name}: ${reason}`, { cause });
+  }
+}
