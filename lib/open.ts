@@ -26,7 +26,8 @@ export const tableTypes: readonly string[] = Object.keys(openers);
  * parameters of main.cf, `memcache:name`; or inline,
  * `memcache:{ name=value, … }`), `kv:` (Deno KV: `kv:PATH`,
  * `kv:PATH#NAMESPACE`, `kv:`), `inline:`, `static:`, `texthash:` and `fail:`
- * (DATABASE_README of Postfix). Connects to nothing yet.
+ * (DATABASE_README of Postfix). Any other type is opened by the `postmap` of the
+ * installed Postfix. Connects to nothing yet.
  *
  * Throws {@linkcode ConfigError} when a person must change something,
  * {@linkcode ReadOnlyError} when `write` is asked of a table that cannot be
@@ -71,13 +72,6 @@ async function openNamed(
       `need type:name to open a table instead of "${name}"`,
     );
   }
-  if (!Object.hasOwn(openers, type)) {
-    throw new ConfigError(
-      `${name}: unknown table type "${type}": there are ${
-        tableTypes.join(", ")
-      }`,
-    );
-  }
   if (outer.includes(name)) {
     throw new ConfigError(
       `${name} uses itself: ${[...outer, name].join(" → ")}`,
@@ -98,6 +92,28 @@ async function openNamed(
     open: (inner, innerOptions) =>
       openNamed(inner, innerOptions, mail, [...outer, name]),
   };
-  const open = await openers[type]();
+  const open = Object.hasOwn(openers, type)
+    ? await openers[type]()
+    : openInstalled;
   return await open(opening);
+}
+
+/** Opens a type that is not ours, if the installed Postfix has it. */
+async function openInstalled(opening: Opening): Promise<Table> {
+  const type = opening.name.slice(0, opening.name.indexOf(":"));
+  try {
+    if (!/^[a-z][a-z0-9_-]*$/i.test(type)) throw new Error("no such type");
+    const { openPostmap } = await import("./tables/postmap.ts");
+    return await openPostmap(opening);
+  } catch (error) {
+    const reason = (error as Error).message;
+    const unknown = /unsupported dictionary type: \S+$|no such type/;
+    const unable = /^(?:no permission to run|this runtime|postmap is not)/;
+    if (!unknown.test(reason) && !unable.test(reason)) throw error;
+    throw new ConfigError(
+      `${opening.name}: unknown table type "${type}": there are ` +
+        `${tableTypes.join(", ")}, and those of the installed Postfix` +
+        (unable.test(reason) ? ` (${reason})` : ""),
+    );
+  }
 }

@@ -1,0 +1,92 @@
+import { ConfigError } from "./errors.ts";
+
+// The one place of the library that runs programs.
+
+/** A program that ran to its end. */
+export interface Ended {
+  /** Its exit status. */
+  readonly code: number;
+  /** What it printed. */
+  readonly stdout: Uint8Array;
+  /** What it complained of. */
+  readonly stderr: string;
+}
+
+function spawn(program: string, args: readonly string[]): Deno.ChildProcess {
+  if (!("Deno" in globalThis)) {
+    throw new ConfigError(`this runtime cannot run ${program}`);
+  }
+  try {
+    return new Deno.Command(program, {
+      args: [...args],
+      stdin: "piped",
+      stdout: "piped",
+      stderr: "piped",
+    }).spawn();
+  } catch (cause) {
+    if (cause instanceof Deno.errors.NotCapable) {
+      throw new ConfigError(
+        `no permission to run ${program}: run Deno with --allow-run=${program}`,
+        { cause },
+      );
+    }
+    if (cause instanceof Deno.errors.NotFound) {
+      throw new ConfigError(`${program} is not installed`, { cause });
+    }
+    throw new ConfigError(`${program}: ${(cause as Error).message}`, { cause });
+  }
+}
+
+async function feed(
+  child: Deno.ChildProcess,
+  input: Uint8Array,
+): Promise<void> {
+  const writer = child.stdin.getWriter();
+  try {
+    await writer.write(input);
+    await writer.close();
+  } catch {
+    // It ended without reading all of it; its exit status says why.
+  }
+}
+
+/**
+ * Runs a program, without a shell, to its end. Throws {@linkcode ConfigError}
+ * when it is not there, or may not be run.
+ */
+export async function runProgram(
+  program: string,
+  args: readonly string[],
+  input: Uint8Array,
+): Promise<Ended> {
+  const child = spawn(program, args);
+  const [{ code, stdout, stderr }] = await Promise.all([
+    child.output(),
+    feed(child, input),
+  ]);
+  return { code, stdout, stderr: new TextDecoder().decode(stderr) };
+}
+
+/**
+ * Runs a program and yields what it prints as it comes; returns what it
+ * complained of, and its exit status, in the end. Leaving it ends the program.
+ */
+export async function* streamProgram(
+  program: string,
+  args: readonly string[],
+): AsyncGenerator<Uint8Array, Ended> {
+  const child = spawn(program, args);
+  const complaints = new Response(child.stderr).text();
+  await feed(child, new Uint8Array(0));
+  let ended = false;
+  try {
+    yield* child.stdout;
+    ended = true;
+  } finally {
+    if (!ended) child.kill("SIGKILL");
+    await complaints;
+    await child.status;
+  }
+  const { code } = await child.status;
+  return { code, stdout: new Uint8Array(0), stderr: await complaints };
+}
