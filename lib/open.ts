@@ -10,6 +10,7 @@ import type { Opener, Opening } from "./tables/opening.ts";
 const openers: Record<string, () => Opener | Promise<Opener>> = {
   memcache: () => openMemcache,
   kv: async () => (await import("./tables/kv.ts")).openKvTable,
+  proxy: async () => (await import("./tables/proxy.ts")).openProxy,
   inline: async () => (await import("./tables/inline.ts")).openInline,
   static: async () => (await import("./tables/static.ts")).openStatic,
   texthash: async () => (await import("./tables/texthash.ts")).openTexthash,
@@ -25,7 +26,7 @@ export const tableTypes: readonly string[] = Object.keys(openers);
  * Types: `memcache:` (memcache_table(5): a file, `memcache:/path/file`;
  * parameters of main.cf, `memcache:name`; or inline,
  * `memcache:{ name=value, … }`), `kv:` (Deno KV: `kv:PATH`,
- * `kv:PATH#NAMESPACE`, `kv:`), `inline:`, `static:`, `texthash:` and `fail:`
+ * `kv:PATH#NAMESPACE`, `kv:`), `proxy:` (proxymap(8)), `inline:`, `static:`, `texthash:` and `fail:`
  * (DATABASE_README of Postfix). Any other type is opened by the `postmap` of the
  * installed Postfix. Connects to nothing yet.
  *

@@ -36,6 +36,7 @@ Deno.test("the library imports nothing from outside, and each room what it may",
     config: ["config", "errors.ts", "files.ts"],
     key: ["key", "config", "errors.ts"],
     memcache: ["memcache", "socket", "key", "errors.ts", "clock.ts"],
+    proxymap: ["proxymap", "socket", "errors.ts", "clock.ts"],
     socket: ["socket", "errors.ts"],
     tables: [
       "tables",
@@ -49,6 +50,7 @@ Deno.test("the library imports nothing from outside, and each room what it may",
       "clock.ts",
       "kv_database.ts",
       "programs.ts",
+      "proxymap",
     ],
   };
   for await (const [path, text] of sources("lib")) {

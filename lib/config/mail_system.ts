@@ -70,6 +70,11 @@ export class MailSystem {
     }
   }
 
+  /** A directory of Postfix: what main.cf says, else where it is by default. */
+  async directory(name: "queue_directory" | "data_directory"): Promise<string> {
+    return (await this.setting(name))?.value ?? builtIn[name];
+  }
+
   /**
    * Whether Postfix has UTF-8 support on: `smtputf8_enable` of main.cf, which
    * depends on `compatibility_level` unless set; on where no main.cf can be

@@ -3,7 +3,7 @@ import { pathExists } from "../files.ts";
 import type { Table } from "../table.ts";
 import type { KvDatabase } from "../kv_database.ts";
 import { KvStore } from "./kv_store.ts";
-import type { Opening } from "./opening.ts";
+import { duplicateWarning, type Opening } from "./opening.ts";
 import { StoreTable } from "./store_table.ts";
 
 /**
@@ -20,10 +20,7 @@ export function openKvTable(opening: Opening): Promise<Table> {
     namespace: hash < 0 ? "" : path.slice(hash + 1),
     text: rules.text,
     replace: (options.duplicates ?? "replace") === "replace",
-    onDuplicate: options.onDuplicate ?? ((key) => {
-      if (options.duplicates === "ignore") return;
-      rules.onWarning(`${name}: key "${key}" exists: keeping what it has`);
-    }),
+    onDuplicate: duplicateWarning(opening),
     onWarning: rules.onWarning,
     clock: options.clock,
     openDatabase: async (create) => {

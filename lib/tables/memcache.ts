@@ -16,11 +16,16 @@ import {
 } from "../key/text.ts";
 import { MemcacheClient } from "../memcache/client.ts";
 import { parseEndpoint, resolveService } from "../socket/endpoint.ts";
-import type { Connect, Endpoint } from "../socket/socket.ts";
+import type { Endpoint } from "../socket/socket.ts";
 import type { Table } from "../table.ts";
 import { findParameters } from "./memcache_parameters.ts";
 import { MemcacheStore } from "./memcache_store.ts";
-import { type Opening, orConfigError, readText } from "./opening.ts";
+import {
+  connectLazily,
+  type Opening,
+  orConfigError,
+  readText,
+} from "./opening.ts";
 import { StoreTable } from "./store_table.ts";
 
 /** Opens `memcache:` tables. */
@@ -170,8 +175,3 @@ async function keyRules(
 function inText(text: Text, configured: string): string {
   return text.utf8 ? configured : byteText.decode(utf8Text.encode(configured))!;
 }
-
-const connectLazily: Connect = async (endpoint, options) => {
-  const { connectDeno } = await import("../socket/deno.ts");
-  return await connectDeno(endpoint, options);
-};

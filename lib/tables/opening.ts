@@ -1,6 +1,7 @@
 import type { MailSystem } from "../config/mail_system.ts";
 import { ConfigError } from "../errors.ts";
 import { readFile } from "../files.ts";
+import type { Connect } from "../socket/socket.ts";
 import type { Table, TableOptions } from "../table.ts";
 import type { TableRules } from "./store_table.ts";
 
@@ -57,4 +58,20 @@ export function orConfigError<T>(
     if (!(cause instanceof RangeError)) throw cause;
     throw new ConfigError(`${name}: ${cause.message}`, where);
   }
+}
+
+/** Connects by the runtime's adapter, which is loaded when it is needed. */
+export const connectLazily: Connect = async (endpoint, options) => {
+  const { connectDeno } = await import("../socket/deno.ts");
+  return await connectDeno(endpoint, options);
+};
+
+/** What is done about an update that kept what was there. */
+export function duplicateWarning(
+  { name, options, rules }: Opening,
+): (key: string) => void {
+  return options.onDuplicate ?? ((key) => {
+    if (options.duplicates === "ignore") return;
+    rules.onWarning(`${name}: key "${key}" exists: keeping what it has`);
+  });
 }

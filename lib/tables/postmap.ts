@@ -8,7 +8,7 @@ import {
 import type { Text } from "../key/text.ts";
 import { type Ended, runProgram, streamProgram } from "../programs.ts";
 import type { Entry, Table } from "../table.ts";
-import type { Opening } from "./opening.ts";
+import { duplicateWarning, type Opening } from "./opening.ts";
 import type { Store } from "./store.ts";
 import { StoreTable } from "./store_table.ts";
 
@@ -202,10 +202,7 @@ export async function openPostmap(opening: Opening): Promise<Table> {
       ...(rules.text.utf8 ? [] : ["-u"]),
     ],
     duplicates: options.duplicates ?? "replace",
-    onDuplicate: options.onDuplicate ?? ((key) => {
-      if (options.duplicates === "ignore") return;
-      rules.onWarning(`${name}: key "${key}" exists: keeping what it has`);
-    }),
+    onDuplicate: duplicateWarning(opening),
     onWarning: rules.onWarning,
   });
   await store.probe(rules.write);
