@@ -54,6 +54,7 @@ export type {
   RequestOptions,
   Table,
   TableOptions,
+  Updated,
 } from "./lib/table.ts";
 export {
   MemcacheTable,

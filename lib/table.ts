@@ -10,6 +10,14 @@ export interface Entry {
   readonly value: string;
 }
 
+/** What became of an entry of `updateMany`. */
+export interface Updated {
+  /** The key, as it was given. */
+  readonly key: string;
+  /** Whether it was stored; `false` when the table refused it. */
+  readonly stored: boolean;
+}
+
 /** Options of a single request. */
 export interface RequestOptions {
   /** Ends this request alone, with the reason of the signal. */
@@ -42,6 +50,17 @@ export interface Table extends AsyncIterable<Entry>, AsyncDisposable {
     value: string,
     options?: RequestOptions,
   ): Promise<boolean>;
+  /**
+   * Stores many entries, in batches where the table can do that, and tells of
+   * each in the order of the input. What is told of as stored is stored. Ends
+   * with an exception at a failure; what was not told of by then may be stored
+   * or not, and storing it again does no harm. As much of the input is read as
+   * is asked for, up to a batch of 100.
+   */
+  updateMany(
+    entries: Iterable<Entry> | AsyncIterable<Entry>,
+    options?: RequestOptions,
+  ): AsyncIterableIterator<Updated>;
   /** Removes a key; `true` when it was there. */
   delete(key: string, options?: RequestOptions): Promise<boolean>;
   /** Starts a sequence over: its first entry, `undefined` when there is none. */

@@ -1,4 +1,4 @@
-import { parseEntryLine } from "../config/entry_line.ts";
+import { type EntryLine, parseEntryLine } from "../config/entry_line.ts";
 import {
   type LogicalLine,
   LogicalLines,
@@ -20,23 +20,31 @@ export async function loadStandardInput(session: Session): Promise<number> {
     report.warning(`standard input, line ${line}: ${reason}: not stored`);
     status = 1;
   };
-  const store = async ({ text, line, flaw }: LogicalLine) => {
-    if (flaw !== undefined) return leaveOut(line, flaw);
-    let entry;
+  const parse = ({ text, line, flaw }: LogicalLine): EntryLine[] => {
     try {
-      entry = parseEntryLine(text);
+      if (flaw !== undefined) throw new RangeError(flaw);
+      const entry = parseEntryLine(text);
+      if (entry.doubt !== undefined) {
+        report.warning(`standard input, line ${line}: ${entry.doubt}`);
+      }
+      return [entry];
     } catch (error) {
       if (!(error instanceof RangeError)) throw error;
       leaveOut(line, error.message);
-      return;
+      return [];
     }
-    if (entry.doubt !== undefined) {
-      report.warning(`standard input, line ${line}: ${entry.doubt}`);
+  };
+  const store = async (ended: (LogicalLine | undefined)[]) => {
+    const entries = ended.flatMap((line) =>
+      line === undefined ? [] : parse(line)
+    );
+    const before = session.kept;
+    let refused = 0;
+    for await (const { stored } of table.updateMany(entries)) {
+      if (!stored) refused++;
     }
-    const { kept } = session;
-    const stored = await table.update(entry.key, entry.value);
     // As with postmap, keeping what is there is no failure.
-    if (!stored && session.kept === kept) status = 1;
+    if (refused > session.kept - before) status = 1;
   };
 
   const logical = new LogicalLines(({ line }) =>
@@ -44,16 +52,14 @@ export async function loadStandardInput(session: Session): Promise<number> {
   );
   const lossy = new TextDecoder();
   for await (const lines of readLines(text)) {
-    for (const line of lines) {
-      const ended = logical.push(
+    await store(lines.map((line) =>
+      logical.push(
         typeof line === "string"
           ? physicalLine(line)
           : physicalLine(undefined, lossy.decode(line)),
-      );
-      if (ended !== undefined) await store(ended);
-    }
+      )
+    ));
   }
-  const ended = logical.end();
-  if (ended !== undefined) await store(ended);
+  await store([logical.end()]);
   return status;
 }

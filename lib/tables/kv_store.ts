@@ -31,6 +31,15 @@ export interface KvStoreParts {
 const longestEncodedKey = 2048;
 const longestValue = 65536;
 
+const longestCommit = 819200;
+
+/** An entry on its way, and where it stands in its batch. */
+interface Write {
+  readonly key: KvKey;
+  readonly data: Uint8Array;
+  readonly at: number;
+}
+
 const listBatch = 500;
 const lockedTries = 200;
 const lockedPause = 5;
@@ -70,33 +79,70 @@ export class KvStore implements Store {
   }
 
   async update(key: string, value: string): Promise<boolean> {
-    const { name, text, replace, onWarning, onDuplicate } = this.#parts;
+    return (await this.updateBatch([{ key, value }]))[0];
+  }
+
+  /** In as few commits as the database allows: each one waits for the disk. */
+  async updateBatch(entries: readonly Entry[]): Promise<boolean[]> {
+    const { replace, onDuplicate } = this.#parts;
+    const stored = entries.map(() => false);
+    let writes: Write[] = [];
+    let size = 0;
+    const commit = async () => {
+      if (writes.length === 0) return;
+      const database = (await this.#open(true))!;
+      if (replace) await this.#replaceAll(database, writes);
+      const all = replace || await this.#addAll(database, writes);
+      for (const write of writes) {
+        stored[write.at] = all || await this.#addAll(database, [write]);
+        if (!stored[write.at]) onDuplicate(entries[write.at].key);
+      }
+      writes = [];
+      size = 0;
+    };
+    for (const [at, { key, value }] of entries.entries()) {
+      const write = this.#write(key, value, at);
+      if (write === undefined) continue;
+      writes.push(write);
+      size += longestEncodedKey + write.data.length;
+      if (size > longestCommit - longestEncodedKey - longestValue) {
+        await commit();
+      }
+    }
+    await commit();
+    return stored;
+  }
+
+  /** An entry as it is written; `undefined`, with a warning, when it is too long. */
+  #write(key: string, value: string, at: number): Write | undefined {
+    const { name, text, onWarning } = this.#parts;
     const bytes = text.encode(key);
     const data = text.encode(value);
-    const refuse = (reason: string): false => {
-      onWarning(`${name}: not storing key "${key}": ${reason}`);
-      return false;
-    };
-    if (bytes.length === 0) return refuse("the key is empty");
-    if (bytes.length > this.#longestKey) {
-      return refuse(
-        `its ${bytes.length} bytes are more than the ${this.#longestKey} that a key may have here`,
-      );
+    const reason = bytes.length === 0
+      ? "the key is empty"
+      : bytes.length > this.#longestKey
+      ? `its ${bytes.length} bytes are more than the ${this.#longestKey} that a key may have here`
+      : data.length > longestValue
+      ? `the value's ${data.length} bytes are more than the ${longestValue} that a value may have here`
+      : undefined;
+    if (reason === undefined) return { key: this.#key(bytes), data, at };
+    onWarning(`${name}: not storing key "${key}": ${reason}`);
+    return undefined;
+  }
+
+  async #replaceAll(
+    database: KvDatabase,
+    writes: readonly Write[],
+  ): Promise<void> {
+    if (writes.length === 1) {
+      await this.#ask(() => database.set(writes[0].key, writes[0].data));
+      return;
     }
-    if (data.length > longestValue) {
-      return refuse(
-        `the value's ${data.length} bytes are more than the ${longestValue} that a value may have here`,
-      );
-    }
-    const database = (await this.#open(true))!;
-    const kvKey = this.#key(bytes);
-    if (replace) {
-      await this.#ask(() => database.set(kvKey, data));
-      return true;
-    }
-    if (await this.#add(database, kvKey, data)) return true;
-    onDuplicate(key);
-    return false;
+    await this.#ask(() => {
+      let atomic = database.atomic();
+      for (const { key, data } of writes) atomic = atomic.set(key, data);
+      return atomic.commit();
+    });
   }
 
   async delete(key: string): Promise<boolean> {
@@ -184,17 +230,21 @@ export class KvStore implements Store {
     return await opening;
   }
 
-  /** Adds an entry unless it exists; whether it was added. */
-  async #add(
+  /** Adds entries unless one of them exists; whether they were added. */
+  async #addAll(
     database: KvDatabase,
-    key: KvKey,
-    data: Uint8Array,
+    writes: readonly Write[],
   ): Promise<boolean> {
     const { clock = systemClock } = this.#parts;
+    const different = new Set(writes.map(({ key }) => `${key.at(-1)}`));
+    if (different.size < writes.length) return false;
     for (let tries = 1;; tries++) {
       try {
-        const atomic = database.atomic().check({ key, versionstamp: null });
-        return (await atomic.set(key, data).commit()).ok;
+        let atomic = database.atomic();
+        for (const { key, data } of writes) {
+          atomic = atomic.check({ key, versionstamp: null }).set(key, data);
+        }
+        return (await atomic.commit()).ok;
       } catch (cause) {
         // A check locks the database; a second process does not wait for it.
         const locked = /database is locked/.test((cause as Error).message);

@@ -87,15 +87,45 @@ export class MemcacheStore implements Store {
     signal?: AbortSignal,
   ): Promise<boolean> {
     const prepared = await prepareKey(this.#parts.keys, key);
-    const { name, backup, onWarning } = this.#parts;
+    const { backup } = this.#parts;
     if ("skipped" in prepared) {
-      onWarning(`${name}: not storing key "${key}": ${prepared.skipped}`);
+      this.#warnSkipped(key, prepared.skipped);
       return false;
     }
     const stored = this.#set(key, prepared, value, signal);
     if (backup === undefined) return await stored;
     await this.#orBackup(stored);
     return await backup.update(key, value, { signal });
+  }
+
+  async updateBatch(
+    entries: readonly Entry[],
+    signal?: AbortSignal,
+  ): Promise<boolean[]> {
+    const { backup } = this.#parts;
+    const stored: boolean[] = [];
+    if (backup === undefined) {
+      for (const { key, value } of entries) {
+        stored.push(await this.update(key, value, signal));
+      }
+      return stored;
+    }
+    const accepted: Entry[] = [];
+    for (const { key, value } of entries) {
+      const prepared = await prepareKey(this.#parts.keys, key);
+      stored.push(!("skipped" in prepared));
+      if ("skipped" in prepared) {
+        this.#warnSkipped(key, prepared.skipped);
+        continue;
+      }
+      await this.#orBackup(this.#set(key, prepared, value, signal));
+      accepted.push({ key, value });
+    }
+    const verdicts = backup.updateMany(accepted, { signal });
+    for (let at = 0; at < stored.length; at++) {
+      if (stored[at]) stored[at] = (await verdicts.next()).value.stored;
+    }
+    return stored;
   }
 
   async delete(key: string, signal?: AbortSignal): Promise<boolean> {
@@ -210,6 +240,11 @@ export class MemcacheStore implements Store {
       this.#outage = true;
       return undefined;
     }
+  }
+
+  #warnSkipped(key: string, reason: string): void {
+    const { name, onWarning } = this.#parts;
+    onWarning(`${name}: not storing key "${key}": ${reason}`);
   }
 
   #detailSkipped(operation: string, key: string, reason: string): void {

@@ -2,7 +2,13 @@ import { MailSystem } from "../config/mail_system.ts";
 import type { MemcacheParameters } from "../config/parameters.ts";
 import { ConfigError } from "../errors.ts";
 import { byteText, utf8Text } from "../key/text.ts";
-import type { Entry, RequestOptions, Table, TableOptions } from "../table.ts";
+import type {
+  Entry,
+  RequestOptions,
+  Table,
+  TableOptions,
+  Updated,
+} from "../table.ts";
 import { openMemcacheTable } from "./memcache.ts";
 import { namedParameters } from "./memcache_parameters.ts";
 import type { Opening } from "./opening.ts";
@@ -75,6 +81,14 @@ export class MemcacheTable implements Table {
     options?: RequestOptions,
   ): Promise<boolean> {
     return await (await this.#table()).update(key, value, options);
+  }
+
+  /** As in {@linkcode Table}. */
+  async *updateMany(
+    entries: Iterable<Entry> | AsyncIterable<Entry>,
+    options?: RequestOptions,
+  ): AsyncGenerator<Updated> {
+    yield* (await this.#table()).updateMany(entries, options);
   }
 
   /** As in {@linkcode Table}. */

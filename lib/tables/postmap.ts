@@ -70,22 +70,35 @@ class PostmapStore implements Store {
   }
 
   async update(key: string, value: string): Promise<boolean> {
+    return (await this.updateBatch([{ key, value }]))[0];
+  }
+
+  async updateBatch(entries: readonly Entry[]): Promise<boolean[]> {
     const { name, duplicates, onDuplicate, onWarning } = this.#parts;
-    if (!isEntryLine(key, value)) {
-      onWarning(
-        `${name}: not storing key "${key}": postmap cannot be given such a key or value`,
-      );
-      return false;
-    }
     const option = { warn: [], replace: ["-r"], ignore: ["-w"] }[duplicates];
-    let kept = false;
-    await this.#run([...option, "-i"], `${key} ${value}\n`, (warning) => {
-      if (!warning.includes("duplicate entry")) return false;
-      kept = true;
-      return true;
+    const stored = entries.map(({ key, value }) => isEntryLine(key, value));
+    const lines: string[] = [];
+    for (const [at, { key, value }] of entries.entries()) {
+      if (stored[at]) lines.push(`${key} ${value}\n`);
+      else {
+        onWarning(
+          `${name}: not storing key "${key}": postmap cannot be given such a key or value`,
+        );
+      }
+    }
+    if (lines.length === 0) return stored;
+    const kept = new Set<string>();
+    await this.#run([...option, "-i"], lines.join(""), (warning) => {
+      const duplicate = /duplicate entry: "([^]*)"$/.exec(warning)?.[1];
+      if (duplicate !== undefined) kept.add(duplicate);
+      return duplicate !== undefined;
     });
-    if (kept) onDuplicate(key);
-    return !kept;
+    for (const [at, { key }] of entries.entries()) {
+      if (!kept.has(key) && !kept.has(this.#parts.text.fold(key))) continue;
+      stored[at] = false;
+      onDuplicate(key);
+    }
+    return stored;
   }
 
   async delete(key: string): Promise<boolean> {

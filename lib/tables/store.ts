@@ -10,6 +10,14 @@ export interface Store {
   lookup(key: string, signal?: AbortSignal): Promise<string | undefined>;
   /** As in Table; missing where the type cannot be written. */
   update?(key: string, value: string, signal?: AbortSignal): Promise<boolean>;
+  /**
+   * Stores some entries together; tells of each whether it was stored. Missing
+   * where the type has nothing better than one after the other.
+   */
+  updateBatch?(
+    entries: readonly Entry[],
+    signal?: AbortSignal,
+  ): Promise<boolean[]>;
   /** As in Table; missing where the type cannot be written. */
   delete?(key: string, signal?: AbortSignal): Promise<boolean>;
   /** All entries; missing where the type cannot list them. */

@@ -1,7 +1,9 @@
 import { ConfigError, ReadOnlyError, TemporaryError } from "../errors.ts";
 import type { Text } from "../key/text.ts";
-import type { Entry, RequestOptions, Table } from "../table.ts";
+import type { Entry, RequestOptions, Table, Updated } from "../table.ts";
 import type { Store } from "./store.ts";
+
+const batchSize = 100;
 
 /** How a table treats what it is given. */
 export interface TableRules {
@@ -64,27 +66,50 @@ export class StoreTable implements Table {
     value: string,
     options?: RequestOptions,
   ): Promise<boolean> {
-    const { text, onWarning } = this.#rules;
-    if (typeof value !== "string") {
-      throw new TypeError(
-        `${this.name}: a value must be a string: ${typeof value}`,
-      );
+    const entry = this.#admitEntry(key, value);
+    return entry !== undefined &&
+      await this.#store.update!(entry.key, entry.value, options?.signal);
+  }
+
+  /** As in Table. */
+  async *updateMany(
+    entries: Iterable<Entry> | AsyncIterable<Entry>,
+    options?: RequestOptions,
+  ): AsyncGenerator<Updated> {
+    this.#mustWrite("updateMany");
+    let batch: Entry[] = [];
+    for await (const entry of entries) {
+      batch.push(entry);
+      if (batch.length < batchSize) continue;
+      yield* await this.#updateBatch(batch, options?.signal);
+      batch = [];
     }
-    if (value.includes("\0")) {
-      throw new TypeError(`${this.name}: a value cannot have a null byte`);
+    if (batch.length > 0) {
+      yield* await this.#updateBatch(batch, options?.signal);
     }
-    this.#mustWrite("update");
-    const admitted = this.#admit(key);
-    if (admitted === undefined) return false;
-    if (!text.valid(value)) {
-      onWarning(
-        `${this.name}: not storing key "${key}": its value is not ${
-          encoding(text)
-        }`,
-      );
-      return false;
+  }
+
+  async #updateBatch(
+    batch: readonly Entry[],
+    signal?: AbortSignal,
+  ): Promise<Updated[]> {
+    const admitted = batch.map(({ key, value }) =>
+      this.#admitEntry(key, value)
+    );
+    const stored = await this.#store.updateBatch?.(
+      admitted.filter((entry) => entry !== undefined),
+      signal,
+    );
+    const updated: Updated[] = [];
+    let next = 0;
+    for (const [at, { key }] of batch.entries()) {
+      const entry = admitted[at];
+      const success = entry !== undefined &&
+        (stored?.[next++] ??
+          await this.#store.update!(entry.key, entry.value, signal));
+      updated.push({ key, stored: success });
     }
-    return await this.#store.update!(admitted, value, options?.signal);
+    return updated;
   }
 
   /** As in Table. */
@@ -152,6 +177,29 @@ export class StoreTable implements Table {
     throw new ReadOnlyError(
       `${this.name} is read-only: open it with "write" for ${operation}`,
     );
+  }
+
+  /** An entry as the store sees it; `undefined`, with a warning, when it cannot be. */
+  #admitEntry(key: string, value: string): Entry | undefined {
+    const { text, onWarning } = this.#rules;
+    if (typeof value !== "string") {
+      throw new TypeError(
+        `${this.name}: a value must be a string: ${typeof value}`,
+      );
+    }
+    if (value.includes("\0")) {
+      throw new TypeError(`${this.name}: a value cannot have a null byte`);
+    }
+    this.#mustWrite("update");
+    const admitted = this.#admit(key);
+    if (admitted === undefined) return undefined;
+    if (text.valid(value)) return { key: admitted, value };
+    onWarning(
+      `${this.name}: not storing key "${key}": its value is not ${
+        encoding(text)
+      }`,
+    );
+    return undefined;
   }
 
   /** The key as the store sees it; `undefined` when no table can have it. */

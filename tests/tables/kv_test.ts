@@ -1,5 +1,6 @@
 import {
   ConfigError,
+  type Entry,
   type KvDatabase,
   openTable,
   type Table,
@@ -329,6 +330,67 @@ Deno.test("kv: is the backup that fills memcached, and answers while it is down"
   assertEquals(await keys(table), ["bob"]);
 });
 
+async function* manyEntries(): AsyncGenerator<Entry> {
+  for (let number = 0; number < 1050; number++) {
+    yield { key: `K${number}`, value: `v${number}` };
+  }
+  yield { key: "", value: "empty" };
+  yield { key: "k1049", value: "again" };
+  yield { key: "large", value: "x".repeat(65537) };
+  for (let number = 0; number < 30; number++) {
+    yield { key: `l${number}`, value: "x".repeat(65536) };
+  }
+}
+
+Deno.test("kv: stores many entries in few commits, and tells of each in order", async () => {
+  await using folder = await Folder.make();
+  let commits = 0;
+  const openKv = async (path: string | undefined): Promise<KvDatabase> => {
+    const kv = await Deno.openKv(path);
+    return {
+      get: (key) => kv.get(key),
+      set: (key, value) => kv.set(key, value),
+      delete: (key) => kv.delete(key),
+      list: (selector, options) => kv.list(selector, options),
+      close: () => kv.close(),
+      atomic: () => {
+        commits++;
+        return kv.atomic();
+      },
+    };
+  };
+  for (const duplicates of ["replace", "ignore"] as const) {
+    const name = `kv:${folder.path}/t.kv#${duplicates}`;
+    const options = { ...quiet, openKv, write: true, duplicates };
+    await using table = await openTable(name, options);
+    const told: [string, boolean][] = [];
+    commits = 0;
+    for await (const { key, stored } of table.updateMany(manyEntries())) {
+      told.push([key, stored]);
+    }
+    assertEquals(told.length, 1083);
+    assertEquals(told[3], ["K3", true]);
+    assertEquals(told.slice(1050, 1053), [["", false], [
+      "k1049",
+      duplicates === "replace",
+    ], ["large", false]]);
+    assertEquals(
+      told.filter(([, stored]) => stored).length,
+      duplicates === "replace" ? 1081 : 1080,
+    );
+    assertEquals(
+      await table.lookup("k1049"),
+      duplicates === "replace" ? "again" : "v1049",
+    );
+    assertEquals((await keys(table)).length, 1080);
+    // Where a batch has a key twice, it is stored one by one.
+    assert(
+      commits <= (duplicates === "replace" ? 20 : 140),
+      `${commits} commits`,
+    );
+  }
+});
+
 Deno.test("kv: takes the writes of two processes at once", async () => {
   await using folder = await Folder.make();
   const file = `${folder.path}/t.kv`;
@@ -337,19 +399,70 @@ Deno.test("kv: takes the writes of two processes at once", async () => {
       { length: 300 },
       (_, number) => `${from}${number} ${from}\nboth${number} ${from}\n`,
     ).join("");
-  for (const option of ["-ri", "-wi"]) {
+  for (const option of ["-ri", "-wi", "-i"]) {
     const done = await Promise.all(
       ["a", "b"].map((from) =>
         runCli([option, `kv:${file}#${option}`], { stdin: lines(from) })
       ),
     );
-    assertEquals(done.map(({ code, stderr }) => [code, stderr]), [[0, ""], [
-      0,
-      "",
-    ]]);
+    assertEquals(done.map(({ code }) => code), [0, 0]);
+    if (option !== "-i") {
+      assertEquals(done.map(({ stderr }) => stderr), ["", ""]);
+    }
     await using table = await openTable(`kv:${file}#${option}`, quiet);
     const all = await keys(table);
     assertEquals(all.length, 900);
+  }
+});
+
+Deno.test("kv: has all that a killed load was told of, and the load can be run again", async () => {
+  const random = Random.seeded("kv load kill");
+  await using folder = await Folder.make();
+  const script = await folder.write(
+    "loader.ts",
+    `import { openTable } from "${new URL(
+      "../../lib/open.ts",
+      import.meta.url,
+    )}";
+     const table = await openTable(Deno.args[0], { write: true, utf8: true, duplicates: Deno.args[1] });
+     const entries = Array.from({ length: 20000 }, (_, number) => ({ key: "k" + number, value: "v" + number }));
+     for await (const { key } of table.updateMany(entries)) {
+       Deno.stdout.writeSync(new TextEncoder().encode(key + "\\n"));
+     }`,
+  );
+  for (let round = 0; round < 6; round++) {
+    const file = `${folder.path}/${round}.kv`;
+    const args = [
+      "run",
+      "-A",
+      "--unstable-kv",
+      script,
+      `kv:${file}`,
+      round % 2 === 0 ? "replace" : "ignore",
+    ];
+    const child = new Deno.Command(Deno.execPath(), {
+      args,
+      stdout: "piped",
+      stderr: "null",
+    }).spawn();
+    const wanted = random.integer(1, 5000);
+    let printed = "";
+    for await (const chunk of child.stdout) {
+      printed += new TextDecoder().decode(chunk);
+      if (printed.split("\n").length > wanted) break;
+    }
+    child.kill("SIGKILL");
+    await child.status;
+    const told = printed.slice(0, printed.lastIndexOf("\n")).split("\n");
+    await using table = await openTable(`kv:${file}`, quiet);
+    const there = new Set(await keys(table));
+    assertEquals(told.filter((key) => !there.has(key)), []);
+    const again = await new Deno.Command(Deno.execPath(), {
+      args,
+      stdout: "null",
+    }).output();
+    assertEquals(again.code, 0);
+    assertEquals((await keys(table)).length, 20000);
   }
 });
 

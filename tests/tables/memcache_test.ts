@@ -151,6 +151,44 @@ Deno.test("memcache table fills the cache from its backup, under the lookup key"
   );
 });
 
+Deno.test("memcache table stores many entries, and tells of each in order", async () => {
+  await using memcached = await Memcached.tcp();
+  await using folder = await Folder.make();
+  for (const backup of ["", `backup=kv:${folder.path}/t.kv`]) {
+    await using table = await openTable(
+      `memcache:{memcache=${memcached.server} data_size_limit=9 ${backup}}`,
+      { ...quiet, write: true },
+    );
+    const entries = [
+      { key: "A", value: "1" },
+      { key: "b c", value: "2" },
+      { key: "d", value: "too long for it" },
+      { key: "\ud800", value: "3" },
+      { key: "e", value: "4" },
+    ];
+    const told: [string, boolean][] = [];
+    for await (const { key, stored } of table.updateMany(entries)) {
+      told.push([key, stored]);
+    }
+    // With a backup its verdict counts.
+    assertEquals(told, [["A", true], ["b c", false], ["d", backup !== ""], [
+      "\ud800",
+      false,
+    ], ["e", true]]);
+    assertEquals(await memcached.get("a"), "1");
+    assertEquals(await table.lookup("e"), "4");
+    assertEquals(
+      await table.lookup("d"),
+      backup === "" ? undefined : "too long for it",
+    );
+  }
+  await using reading = await openTable(
+    `memcache:{memcache=${memcached.server}}`,
+    quiet,
+  );
+  await assertRejects(() => reading.updateMany([]).next(), ReadOnlyError);
+});
+
 Deno.test("memcache table goes on with its backup while memcached is down, and warns once", async () => {
   const port = freePort();
   const warnings: string[] = [];

@@ -101,6 +101,27 @@ Deno.test("tables of the installed Postfix keep what exists, when told so", asyn
   }
 });
 
+Deno.test("tables of the installed Postfix are loaded in batches", async () => {
+  await using folder = await Folder.make();
+  const name = await made(folder, "btree");
+  const lines = Array.from(
+    { length: 2000 },
+    (_, number) => `Key${number} value ${number}\n`,
+  );
+  const { code, stderr } = await runCli(["-i", name], {
+    stdin: `${lines.join("")}ALICE two\n#x y\n`,
+  });
+  assertEquals(code, 0);
+  assert(
+    /^memcache-table: warning: .*"ALICE" exists.*\n$/.test(stderr),
+    stderr,
+  );
+  await using table = await openTable(name, quiet);
+  assertEquals((await entries(table)).length, 2005);
+  assertEquals(await table.lookup("key1999"), "value 1999");
+  assertEquals(await table.lookup("alice"), "one");
+});
+
 Deno.test("tables of the installed Postfix refuse what postmap cannot be given", async () => {
   await using folder = await Folder.make();
   const name = await made(folder, "btree");
