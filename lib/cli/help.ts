@@ -17,13 +17,14 @@ Looks up, stores and deletes in Postfix memcache tables, as postmap would.
   -s        list the table
 
   -j        JSON output          -f        do not fold keys to lower case
-  -u, -U    UTF-8 off, on        -r, -w    replace, keep what a file has twice
+  -u, -U    UTF-8 off, on        -r, -w    replace, keep what exists already
   -c DIR    where main.cf is     -v        say what is done; repeatable
   -N -n -o -p                    accepted for postmap's sake
   --help, --version
 
 Tables: memcache:/path/file  memcache:name (of main.cf)  memcache:{ttl=60, ...}
-        inline:{k=v, ...}  static:value  texthash:/path/file  fail:reason
+        kv:/path  inline:{k=v, ...}  static:value  texthash:/path  fail:reason
+        proxy:type:name, and the types of the installed Postfix: hash:/path ...
 
   memcache-table -q alice@example.com memcache:/etc/postfix/aliases.cf
   memcache-table -i memcache:/etc/postfix/aliases.cf < aliases
