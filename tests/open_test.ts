@@ -139,6 +139,10 @@ Deno.test("openTable() follows smtputf8_enable of main.cf", async () => {
     ["smtputf8_enable = yes", true],
     ["compatibility_level = 2\nsmtputf8_enable = no", false],
     [
+      "smtputf8_enable = ${{$compatibility_level} <level {1} ? {no} : {yes}}",
+      false,
+    ],
+    [
       "compatibility_level = 2\nsmtputf8_enable = ${nosuch?no}${nosuch:YES}",
       true,
     ],

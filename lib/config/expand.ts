@@ -8,7 +8,7 @@ const spaces = /^[ \t\r\n\v\f]*/;
  * Expands the `$` expressions of main.cf, also within each other: `$name`,
  * `${name}`, `$(name)`, `${name?text}`, `${name:text}`,
  * `${name?{text}:{text}}`, `${{text} == {text} ? {text} : {text}}` and its
- * relatives, and `$$` for a dollar sign. A parameter without a value expands
+ * relatives, `<level` and its, and `$$` for a dollar sign. A parameter without a value expands
  * to nothing. Throws a `RangeError` that says what is wrong.
  *
  * Implements "$name" of postconf(5).
@@ -95,12 +95,16 @@ function evaluate(
   let rest: string;
   const left = takeBraced(expression);
   if (left !== undefined) {
-    const operator = /^[<>!=]=?/.exec(left.rest)?.[0] ?? "";
-    const right = takeBraced(left.rest.slice(operator.length));
+    const [whole = "", operator = "", level] =
+      /^([<>!=]=?)(level)?/.exec(left.rest) ?? [];
+    const right = takeBraced(left.rest.slice(whole.length));
+    const compare = level === undefined ? compareTexts : compareLevels;
     if (!(operator in relations) || right === undefined) {
       throw new RangeError(
         `"{text} operator {text}" expected in "${expression}"; ` +
-          `operators are ${Object.keys(relations).join(" ")}`,
+          `operators are ${
+            Object.keys(relations).join(" ")
+          }, and these with "level"`,
       );
     }
     const holds = relations[operator](
@@ -158,9 +162,24 @@ const relations: Record<string, (order: number) => boolean> = {
   ">": (order) => order > 0,
 };
 
-function compare(left: string, right: string): number {
+function compareTexts(left: string, right: string): number {
   if (/^\d+$/.test(left) && /^\d+$/.test(right)) {
     return Number(left) - Number(right);
   }
   return left < right ? -1 : left > right ? 1 : 0;
+}
+
+/** Compares versions: `3.10` comes after `3.9`, and `3` is `3.0.0`. */
+function compareLevels(left: string, right: string): number {
+  const [leftParts, rightParts] = [left, right].map((level) => {
+    if (!/^\d+(\.\d+){0,2}$/.test(level)) {
+      throw new RangeError(`"${level}" is no level: need 3, 3.6 or 3.6.1`);
+    }
+    return level.split(".").map(Number);
+  });
+  for (let at = 0; at < 3; at++) {
+    const difference = (leftParts[at] ?? 0) - (rightParts[at] ?? 0);
+    if (difference !== 0) return difference;
+  }
+  return 0;
 }

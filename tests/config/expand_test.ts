@@ -39,6 +39,9 @@ Deno.test("expandParameters() expands what postconf(5) describes", () => {
     ["${{a} > {b} ? {x}}", ""],
     ["${{a} != {b}}", "true"],
     ["${{a} <= {b}:no}", ""],
+    ["${{3.10} <level {3.9} ? {less} : {more}}", "more"],
+    ["${{3} ==level {3.0.0} ? {same} : {other}}", "same"],
+    ["${{$ten} >=level {1} ? {yes} : {no}}", "yes"],
   ];
   for (const [text, expected] of table) {
     assertEquals(expand(text), expected, text);
@@ -57,6 +60,7 @@ Deno.test("expandParameters() says what is wrong", () => {
     ["${host?{a} b}", `":" expected`],
     ["${empty?{a}:{b} c}", "unexpected"],
     ["${{a} = {b}}", "operators are =="],
+    ["${{a} <level {1} ? {x} : {y}}", '"a" is no level'],
   ];
   for (const [text, message] of table) {
     assertThrows(() => expand(text), RangeError, message);
