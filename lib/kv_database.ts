@@ -35,7 +35,7 @@ export interface KvDatabase {
   /** Reads entries in the order of their keys. */
   list(
     selector: { prefix: KvKey } | { prefix: KvKey; start: KvKey },
-    options?: { limit?: number },
+    options?: { limit?: number; batchSize?: number },
   ): AsyncIterable<KvEntry>;
   /** Starts writes that are done together. */
   atomic(): KvAtomic;

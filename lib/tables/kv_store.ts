@@ -172,21 +172,24 @@ export class KvStore implements Store {
       const batch: KvEntry[] = [];
       const selector = start === undefined ? { prefix } : { prefix, start };
       await this.#ask(async () => {
-        const found = database.list(selector, { limit: listBatch });
+        const found = database.list(selector, {
+          limit: listBatch,
+          batchSize: listBatch,
+        });
         for await (const entry of found) batch.push(entry);
       });
       for (const entry of batch) {
         const bytes = entry.key.at(-1);
         if (!(bytes instanceof Uint8Array)) continue;
-        const shown = new TextDecoder().decode(bytes);
-        const data = this.#data(shown, entry.value);
         const key = text.decode(bytes);
-        const value = text.decode(data);
         if (key === undefined) {
+          const shown = new TextDecoder().decode(bytes);
           throw new ConfigError(
             `${name}: the key "${shown}" is not UTF-8: turn UTF-8 support off`,
           );
         }
+        const data = this.#data(key, entry.value);
+        const value = text.decode(data);
         if (value === undefined) throw new NotUtf8Error(name, key, data);
         yield { key, value };
       }
