@@ -83,3 +83,9 @@ export class ReadOnlyError extends Error {
     super(message);
   }
 }
+
+/** What a runtime's error says, without the number that tells a person nothing. */
+export function reasonOf(cause: unknown): string {
+  return (cause instanceof Error ? cause.message : String(cause))
+    .replace(/ \(os error \d+\)$/, "");
+}

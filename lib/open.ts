@@ -26,9 +26,9 @@ export const tableTypes: readonly string[] = Object.keys(openers);
  * Types: `memcache:` (memcache_table(5): a file, `memcache:/path/file`;
  * parameters of main.cf, `memcache:name`; or inline,
  * `memcache:{ name=value, … }`), `kv:` (Deno KV: `kv:PATH`,
- * `kv:PATH#NAMESPACE`, `kv:`), `proxy:` (proxymap(8)), `inline:`, `static:`, `texthash:` and `fail:`
- * (DATABASE_README of Postfix). Any other type is opened by the `postmap` of the
- * installed Postfix. Connects to nothing yet.
+ * `kv:PATH#NAMESPACE`, `kv:`), `proxy:` (proxymap(8)), `inline:`, `static:`,
+ * `texthash:` and `fail:` (DATABASE_README of Postfix). Any other type is
+ * opened by the `postmap` of the installed Postfix. Connects to nothing yet.
  *
  * Throws {@linkcode ConfigError} when a person must change something,
  * {@linkcode ReadOnlyError} when `write` is asked of a table that cannot be
@@ -93,28 +93,10 @@ async function openNamed(
     open: (inner, innerOptions) =>
       openNamed(inner, innerOptions, mail, [...outer, name]),
   };
-  const open = Object.hasOwn(openers, type)
-    ? await openers[type]()
-    : openInstalled;
-  return await open(opening);
-}
-
-/** Opens a type that is not ours, if the installed Postfix has it. */
-async function openInstalled(opening: Opening): Promise<Table> {
-  const type = opening.name.slice(0, opening.name.indexOf(":"));
-  try {
-    if (!/^[a-z][a-z0-9_-]*$/i.test(type)) throw new Error("no such type");
-    const { openPostmap } = await import("./tables/postmap.ts");
-    return await openPostmap(opening);
-  } catch (error) {
-    const reason = (error as Error).message;
-    const unknown = /unsupported dictionary type: \S+$|no such type/;
-    const unable = /^(?:no permission to run|this runtime|postmap is not)/;
-    if (!unknown.test(reason) && !unable.test(reason)) throw error;
-    throw new ConfigError(
-      `${opening.name}: unknown table type "${type}": there are ` +
-        `${tableTypes.join(", ")}, and those of the installed Postfix` +
-        (unable.test(reason) ? ` (${reason})` : ""),
-    );
+  if (Object.hasOwn(openers, type)) {
+    const open = await openers[type]();
+    return await open(opening);
   }
+  const { openInstalled } = await import("./tables/postmap.ts");
+  return await openInstalled(opening, type, tableTypes);
 }

@@ -12,9 +12,12 @@ export interface Ended {
   readonly stderr: string;
 }
 
+/** A program that is not there, or may not be run. */
+export class ProgramUnavailable extends ConfigError {}
+
 function spawn(program: string, args: readonly string[]): Deno.ChildProcess {
   if (!("Deno" in globalThis)) {
-    throw new ConfigError(`this runtime cannot run ${program}`);
+    throw new ProgramUnavailable(`this runtime cannot run ${program}`);
   }
   try {
     return new Deno.Command(program, {
@@ -25,13 +28,13 @@ function spawn(program: string, args: readonly string[]): Deno.ChildProcess {
     }).spawn();
   } catch (cause) {
     if (cause instanceof Deno.errors.NotCapable) {
-      throw new ConfigError(
+      throw new ProgramUnavailable(
         `no permission to run ${program}: run Deno with --allow-run=${program}`,
         { cause },
       );
     }
     if (cause instanceof Deno.errors.NotFound) {
-      throw new ConfigError(`${program} is not installed`, { cause });
+      throw new ProgramUnavailable(`${program} is not installed`, { cause });
     }
     throw new ConfigError(`${program}: ${(cause as Error).message}`, { cause });
   }
@@ -51,8 +54,8 @@ async function feed(
 }
 
 /**
- * Runs a program, without a shell, to its end. Throws {@linkcode ConfigError}
- * when it is not there, or may not be run.
+ * Runs a program, without a shell, to its end. Throws
+ * {@linkcode ProgramUnavailable} when it is not there, or may not be run.
  */
 export async function runProgram(
   program: string,
@@ -84,8 +87,7 @@ export async function* streamProgram(
     ended = true;
   } finally {
     if (!ended) child.kill("SIGKILL");
-    await complaints;
-    await child.status;
+    await Promise.all([complaints, child.status]);
   }
   const { code } = await child.status;
   return { code, stdout: new Uint8Array(0), stderr: await complaints };

@@ -1,3 +1,4 @@
+import type { Table } from "../table.ts";
 import { beforeNull, readLines } from "./input.ts";
 import type { Session } from "./session.ts";
 
@@ -6,36 +7,34 @@ export async function deleteKey(
   session: Session,
   key: string,
 ): Promise<number> {
-  return await deleteFromTables(session, key) ? 0 : 1;
+  return await deleteFromTables(await openTables(session), key) ? 0 : 1;
 }
 
 /** `-d -`: keys from standard input. Returns the exit status. */
 export async function deleteStandardInput(session: Session): Promise<number> {
-  await openTables(session);
+  const tables = await openTables(session);
   let status = 1;
   for await (const lines of readLines(session.text)) {
     for (const line of lines) {
       if (typeof line !== "string") session.warnNotText(line);
-      else if (await deleteFromTables(session, beforeNull(line))) status = 0;
+      else if (await deleteFromTables(tables, beforeNull(line))) status = 0;
     }
   }
   return status;
 }
 
 async function deleteFromTables(
-  session: Session,
+  tables: readonly Table[],
   key: string,
 ): Promise<boolean> {
   let found = false;
-  for (const table of await openTables(session)) {
-    found = await table.delete(key) || found;
-  }
+  for (const table of tables) found = await table.delete(key) || found;
   return found;
 }
 
 // All of them before anything is deleted: a name that is wrong changes nothing.
-async function openTables(session: Session) {
-  const tables = [];
+async function openTables(session: Session): Promise<Table[]> {
+  const tables: Table[] = [];
   for (const name of session.command.tables) {
     tables.push(await session.open(name, true));
   }

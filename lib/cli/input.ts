@@ -1,4 +1,4 @@
-import type { Text } from "../key/text.ts";
+import { type Line, splitLines, type Text } from "../key/text.ts";
 import { UsageError } from "./command_line.ts";
 import { StreamError } from "./streams.ts";
 
@@ -6,9 +6,6 @@ const chunkSize = 65536;
 const longestLine = 1048576;
 const soonMilliseconds = 10;
 const LF = 10;
-
-/** A line of standard input: text, or the bytes of a line that is no text. */
-export type Line = string | Uint8Array;
 
 /**
  * The lines of standard input, as many at a time as have come. Memory is
@@ -64,21 +61,6 @@ function concat(left: Uint8Array, right: Uint8Array): Uint8Array<ArrayBuffer> {
   both.set(left);
   both.set(right, left.length);
   return both;
-}
-
-function splitLines(text: Text, bytes: Uint8Array): Line[] {
-  const whole = text.decode(bytes);
-  if (whole !== undefined) return whole.split("\n");
-  const lines: Line[] = [];
-  for (let start = 0; start <= bytes.length;) {
-    const lf = bytes.indexOf(LF, start);
-    const end = lf < 0 ? bytes.length : lf;
-    const line = bytes.subarray(start, end);
-    const decoded = text.decode(line);
-    lines.push(decoded ?? line);
-    start = end + 1;
-  }
-  return lines;
 }
 
 /** A line up to its first null byte, which is all that postmap sees of it. */

@@ -50,15 +50,8 @@ export async function loadStandardInput(session: Session): Promise<number> {
   const logical = new LogicalLines(({ line }) =>
     leaveOut(line, "a line that continues nothing")
   );
-  const lossy = new TextDecoder();
   for await (const lines of readLines(text)) {
-    await store(lines.map((line) =>
-      logical.push(
-        typeof line === "string"
-          ? physicalLine(line)
-          : physicalLine(undefined, lossy.decode(line)),
-      )
-    ));
+    await store(lines.map((line) => logical.push(physicalLine(line))));
   }
   await store([logical.end()]);
   return status;

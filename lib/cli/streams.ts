@@ -10,8 +10,6 @@ const control = /[\u0000-\u001f\u007f-\u009f]/g;
 /** Messages for the person at the terminal, on standard error. */
 export class Report {
   #verbose: boolean;
-  /** Whether a warning was given. */
-  warned = false;
 
   /** `verbose` makes it print details as well. */
   constructor(verbose: boolean) {
@@ -20,7 +18,6 @@ export class Report {
 
   /** Something that was passed over. */
   warning = (message: string): void => {
-    this.warned = true;
     write(`${program}: warning: ${message}`);
   };
 

@@ -16,16 +16,16 @@ export interface PhysicalLine {
   readonly flaw?: string;
 }
 
-/**
- * A physical line of a source of entries: `text`, or `undefined` with what can
- * be shown of it where it is not text.
- */
-export function physicalLine(
-  text: string | undefined,
-  shown = "",
-): PhysicalLine {
-  if (text === undefined) return { text: shown, flaw: "it is not UTF-8" };
-  return text.includes("\0") ? { text, flaw: "it has a null byte" } : { text };
+const lossyDecoder = new TextDecoder();
+
+/** A physical line of a source of entries: text, or bytes that are no text. */
+export function physicalLine(line: string | Uint8Array): PhysicalLine {
+  if (typeof line !== "string") {
+    return { text: lossyDecoder.decode(line), flaw: "it is not UTF-8" };
+  }
+  return line.includes("\0")
+    ? { text: line, flaw: "it has a null byte" }
+    : { text: line };
 }
 
 const leadingSpace = /^[ \t\r\v\f]/;

@@ -70,9 +70,10 @@ export class MailSystem {
     }
   }
 
-  /** A directory of Postfix: what main.cf says, else where it is by default. */
-  async directory(name: "queue_directory" | "data_directory"): Promise<string> {
-    return (await this.setting(name))?.value ?? builtIn[name];
+  /** Where Postfix has its queue and the sockets of its services. */
+  async queueDirectory(): Promise<string> {
+    return (await this.setting("queue_directory"))?.value ??
+      builtIn.queue_directory;
   }
 
   /**

@@ -91,6 +91,23 @@ export const byteText: Text = {
   fold: foldAscii,
 };
 
+/** A line: text, or the bytes of a line that is no text. */
+export type Line = string | Uint8Array;
+
+/** The lines of some bytes, without their ends. */
+export function splitLines(text: Text, bytes: Uint8Array): Line[] {
+  const whole = text.decode(bytes);
+  if (whole !== undefined) return whole.split("\n");
+  const lines: Line[] = [];
+  for (let start = 0; start <= bytes.length;) {
+    const lf = bytes.indexOf(10, start);
+    const line = bytes.subarray(start, lf < 0 ? bytes.length : lf);
+    lines.push(text.decode(line) ?? line);
+    start += line.length + 1;
+  }
+  return lines;
+}
+
 const upperOrNotAscii = /[A-Z\u0080-\uffff]/;
 const upperAscii = /[A-Z]+/g;
 

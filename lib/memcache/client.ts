@@ -1,5 +1,5 @@
 import { type Clock, systemClock, type Timer } from "../clock.ts";
-import { ConfigError, TemporaryError } from "../errors.ts";
+import { ConfigError, reasonOf, TemporaryError } from "../errors.ts";
 import { formatEndpoint } from "../socket/endpoint.ts";
 import type { Connect, Endpoint, Socket } from "../socket/socket.ts";
 import {
@@ -209,13 +209,10 @@ export class MemcacheClient {
       return;
     }
     const { table, endpoint } = this.#options;
-    // The number that Deno adds tells a person nothing.
-    const reason = (cause instanceof Error ? cause.message : String(cause))
-      .replace(/ \(os error \d+\)$/, "");
     const error = new TemporaryError(
       `${table}: cannot connect to memcached at ${
         formatEndpoint(endpoint)
-      } (is it running there?): ${reason}`,
+      } (is it running there?): ${reasonOf(cause)}`,
       { cause },
     );
     this.#finish(request, () => request.reject(error));

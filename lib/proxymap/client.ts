@@ -1,5 +1,5 @@
 import { type Clock, systemClock } from "../clock.ts";
-import { ConfigError, TemporaryError } from "../errors.ts";
+import { ConfigError, reasonOf, TemporaryError } from "../errors.ts";
 import type { Connect, Endpoint, Socket } from "../socket/socket.ts";
 import {
   AttributeParser,
@@ -139,11 +139,9 @@ export class ProxymapClient {
 
   #failure(cause: unknown): TemporaryError {
     const { table, endpoint } = this.#options;
-    const reason = (cause instanceof Error ? cause.message : String(cause))
-      .replace(/ \(os error \d+\)$/, "");
     return new TemporaryError(
       `${table}: Postfix's service at unix:${endpoint.path} (is it running, and ` +
-        `may you reach it?): ${reason}`,
+        `may you reach it?): ${reasonOf(cause)}`,
       { cause },
     );
   }

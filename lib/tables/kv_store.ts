@@ -203,8 +203,8 @@ export class KvStore implements Store {
   }
 
   async close(): Promise<void> {
-    const database = await this.#opening?.catch(() => undefined);
-    (this.#database ?? database)?.close();
+    await this.#opening?.catch(() => undefined);
+    this.#database?.close();
     this.#database = undefined;
     this.#opening = undefined;
   }

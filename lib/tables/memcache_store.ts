@@ -86,41 +86,32 @@ export class MemcacheStore implements Store {
     value: string,
     signal?: AbortSignal,
   ): Promise<boolean> {
-    const prepared = await prepareKey(this.#parts.keys, key);
-    const { backup } = this.#parts;
-    if ("skipped" in prepared) {
-      this.#warnSkipped(key, prepared.skipped);
-      return false;
-    }
-    const stored = this.#set(key, prepared, value, signal);
-    if (backup === undefined) return await stored;
-    await this.#orBackup(stored);
-    return await backup.update(key, value, { signal });
+    return (await this.updateBatch([{ key, value }], signal))[0];
   }
 
   async updateBatch(
     entries: readonly Entry[],
     signal?: AbortSignal,
   ): Promise<boolean[]> {
-    const { backup } = this.#parts;
+    const { name, keys, backup, onWarning } = this.#parts;
     const stored: boolean[] = [];
-    if (backup === undefined) {
-      for (const { key, value } of entries) {
-        stored.push(await this.update(key, value, signal));
-      }
-      return stored;
-    }
     const accepted: Entry[] = [];
     for (const { key, value } of entries) {
-      const prepared = await prepareKey(this.#parts.keys, key);
-      stored.push(!("skipped" in prepared));
+      const prepared = await prepareKey(keys, key);
       if ("skipped" in prepared) {
-        this.#warnSkipped(key, prepared.skipped);
+        onWarning(`${name}: not storing key "${key}": ${prepared.skipped}`);
+        stored.push(false);
         continue;
       }
-      await this.#orBackup(this.#set(key, prepared, value, signal));
-      accepted.push({ key, value });
+      const cached = this.#set(key, prepared, value, signal);
+      if (backup === undefined) stored.push(await cached);
+      else {
+        await this.#orBackup(cached);
+        accepted.push({ key, value });
+        stored.push(true);
+      }
     }
+    if (backup === undefined) return stored;
     const verdicts = backup.updateMany(accepted, { signal });
     for (let at = 0; at < stored.length; at++) {
       if (stored[at]) stored[at] = (await verdicts.next()).value.stored;
@@ -240,11 +231,6 @@ export class MemcacheStore implements Store {
       this.#outage = true;
       return undefined;
     }
-  }
-
-  #warnSkipped(key: string, reason: string): void {
-    const { name, onWarning } = this.#parts;
-    onWarning(`${name}: not storing key "${key}": ${reason}`);
   }
 
   #detailSkipped(operation: string, key: string, reason: string): void {

@@ -6,7 +6,12 @@ import {
   TemporaryError,
 } from "../errors.ts";
 import type { Text } from "../key/text.ts";
-import { type Ended, runProgram, streamProgram } from "../programs.ts";
+import {
+  type Ended,
+  ProgramUnavailable,
+  runProgram,
+  streamProgram,
+} from "../programs.ts";
 import type { Entry, Table } from "../table.ts";
 import { duplicateWarning, type Opening } from "./opening.ts";
 import type { Store } from "./store.ts";
@@ -134,10 +139,10 @@ class PostmapStore implements Store {
   #entry(line: Uint8Array): Entry {
     const { name, text } = this.#parts;
     const tab = line.indexOf(TAB);
-    const shown = new TextDecoder().decode(line.subarray(0, tab));
     const key = text.decode(line.subarray(0, tab));
     const value = text.decode(line.subarray(tab + 1));
     if (key === undefined || value === undefined) {
+      const shown = new TextDecoder().decode(line.subarray(0, tab));
       throw new NotUtf8Error(name, shown, line);
     }
     return { key, value };
@@ -186,7 +191,13 @@ function isEntryLine(key: string, value: string): boolean {
   }
 }
 
+/** A type that the installed Postfix does not have either. */
+class UnknownType extends ConfigError {}
+
 function failure(name: string, message: string): Error {
+  if (/unsupported dictionary type: \S+$/.test(message)) {
+    return new UnknownType(message);
+  }
   const text = `${name}: postmap: ${message}`;
   if (/O_RDONLY|bulk-mode creation|is not supported/.test(message)) {
     return /sequence/.test(message)
@@ -200,17 +211,38 @@ function failure(name: string, message: string): Error {
 }
 
 /**
- * Opens a table of a type that the installed Postfix has. Throws
- * {@linkcode ConfigError} when it has not, or postmap cannot open the table.
+ * Opens a table of a type that is none of `ours`, if the installed Postfix has
+ * it. Throws {@linkcode ConfigError} when it has not, or postmap cannot open the
+ * table.
  */
-export async function openPostmap(opening: Opening): Promise<Table> {
+export async function openInstalled(
+  opening: Opening,
+  type: string,
+  ours: readonly string[],
+): Promise<Table> {
+  try {
+    // Nothing else is a type to Postfix, and this is never read as an option.
+    if (!/^[a-z][a-z0-9_-]*$/i.test(type)) throw new UnknownType(type);
+    return await openPostmap(opening);
+  } catch (error) {
+    const unavailable = error instanceof ProgramUnavailable;
+    if (!unavailable && !(error instanceof UnknownType)) throw error;
+    throw new ConfigError(
+      `${opening.name}: unknown table type "${type}": there are ` +
+        `${ours.join(", ")}, and those of the installed Postfix` +
+        (unavailable ? ` (${error.message})` : ""),
+    );
+  }
+}
+
+async function openPostmap(opening: Opening): Promise<Table> {
   const { name, options, rules } = opening;
-  const given = ["-c", options.configDirectory ?? ""];
+  const { configDirectory } = options;
   const store = new PostmapStore({
     name,
     text: rules.text,
     options: [
-      ...(options.configDirectory === undefined ? [] : given),
+      ...(configDirectory === undefined ? [] : ["-c", configDirectory]),
       ...(rules.fold ? [] : ["-f"]),
       ...(rules.text.utf8 ? [] : ["-u"]),
     ],

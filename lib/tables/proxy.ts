@@ -199,7 +199,7 @@ export async function openProxy(opening: Opening): Promise<Table> {
   if (!/^[^:]+:./.test(path)) {
     throw new ConfigError(`${name}: need proxy:type:name`);
   }
-  const queue = await mail.directory("queue_directory");
+  const queue = await mail.queueDirectory();
   const service = rules.write ? "proxywrite" : "proxymap";
   const store = new ProxyStore({
     name,

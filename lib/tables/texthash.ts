@@ -1,10 +1,6 @@
 import { parseEntryLine } from "../config/entry_line.ts";
-import {
-  logicalLines,
-  type PhysicalLine,
-  physicalLine,
-} from "../config/logical_lines.ts";
-import type { Text } from "../key/text.ts";
+import { logicalLines, physicalLine } from "../config/logical_lines.ts";
+import { splitLines } from "../key/text.ts";
 import type { Table } from "../table.ts";
 import { EntriesStore } from "./inline.ts";
 import { type Opening, readBytes } from "./opening.ts";
@@ -22,7 +18,7 @@ export async function openTexthash(opening: Opening): Promise<Table> {
   const bytes = await readBytes(options, path);
   const entries = new Map<string, string>();
   const lines = logicalLines(
-    decodeLines(rules.text, bytes),
+    splitLines(rules.text, bytes).map(physicalLine),
     ({ line }) =>
       onWarning(
         `${path}, line ${line}: ignoring a line that continues nothing`,
@@ -49,20 +45,4 @@ export async function openTexthash(opening: Opening): Promise<Table> {
     }
   }
   return new StoreTable(name, new EntriesStore(entries), rules);
-}
-
-function decodeLines(text: Text, bytes: Uint8Array): PhysicalLine[] {
-  const whole = text.decode(bytes);
-  if (whole !== undefined) {
-    return whole.split("\n").map((line) => physicalLine(line));
-  }
-  const lossy = new TextDecoder();
-  const lines: PhysicalLine[] = [];
-  for (let start = 0; start <= bytes.length;) {
-    const lf = bytes.indexOf(10, start);
-    const line = bytes.subarray(start, lf < 0 ? bytes.length : lf);
-    start += line.length + 1;
-    lines.push(physicalLine(text.decode(line), lossy.decode(line)));
-  }
-  return lines;
 }

@@ -18,15 +18,8 @@ async function ask(endpoint: Endpoint): Promise<string> {
 
 Deno.test("connectDeno() speaks to a real memcached over TCP, IPv6 and a UNIX-domain socket", async () => {
   await using folder = await Folder.make();
-  await Deno.chmod(folder.path, 0o777);
-  for (
-    const make of [
-      () => Memcached.tcp(),
-      () => Memcached.tcp(freePort("::1"), "::1"),
-      () => Memcached.unix(`${folder.path}/mc.sock`),
-    ]
-  ) {
-    await using memcached = await make();
+  for (const start of await Memcached.everyWay(folder.path)) {
+    await using memcached = await start();
     const endpoint = "port" in memcached.address
       ? {
         transport: "tcp" as const,

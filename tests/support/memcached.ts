@@ -46,6 +46,16 @@ export class Memcached implements AsyncDisposable {
     );
   }
 
+  /** How to start one in each of the ways in which a table can reach it. */
+  static async everyWay(folder: string): Promise<(() => Promise<Memcached>)[]> {
+    await Deno.chmod(folder, 0o777);
+    return [
+      () => Memcached.tcp(),
+      () => Memcached.tcp(freePort("::1"), "::1"),
+      () => Memcached.unix(`${folder}/mc.sock`),
+    ];
+  }
+
   static async #start(
     server: string,
     address: Deno.ConnectOptions | Deno.UnixConnectOptions,

@@ -15,9 +15,24 @@ import { Random } from "../support/random.ts";
 const quiet = { utf8: true, onWarning: () => {} };
 
 async function keys(table: Table): Promise<string[]> {
-  const all: string[] = [];
-  for await (const { key } of table) all.push(key);
-  return all;
+  return await Array.fromAsync(table, ({ key }) => key);
+}
+
+/** Runs Deno until it has printed so many lines, kills it, and returns them. */
+async function killedAfter(lines: number, args: string[]): Promise<string[]> {
+  const child = new Deno.Command(Deno.execPath(), {
+    args,
+    stdout: "piped",
+    stderr: "null",
+  }).spawn();
+  let printed = "";
+  for await (const chunk of child.stdout) {
+    printed += new TextDecoder().decode(chunk);
+    if (printed.split("\n").length > lines) break;
+  }
+  child.kill("SIGKILL");
+  await child.status;
+  return printed.slice(0, printed.lastIndexOf("\n")).split("\n");
 }
 
 Deno.test("kv: keeps what is written, and lists it in byte order", async () => {
@@ -440,20 +455,7 @@ Deno.test("kv: has all that a killed load was told of, and the load can be run a
       `kv:${file}`,
       round % 2 === 0 ? "replace" : "ignore",
     ];
-    const child = new Deno.Command(Deno.execPath(), {
-      args,
-      stdout: "piped",
-      stderr: "null",
-    }).spawn();
-    const wanted = random.integer(1, 5000);
-    let printed = "";
-    for await (const chunk of child.stdout) {
-      printed += new TextDecoder().decode(chunk);
-      if (printed.split("\n").length > wanted) break;
-    }
-    child.kill("SIGKILL");
-    await child.status;
-    const told = printed.slice(0, printed.lastIndexOf("\n")).split("\n");
+    const told = await killedAfter(random.integer(1, 5000), args);
     await using table = await openTable(`kv:${file}`, quiet);
     const there = new Set(await keys(table));
     assertEquals(told.filter((key) => !there.has(key)), []);
@@ -483,22 +485,15 @@ Deno.test("kv: has all that was acknowledged when its writer is killed", async (
      }`,
   );
   for (let round = 0; round < 6; round++) {
-    const child = new Deno.Command(Deno.execPath(), {
-      args: ["run", "-A", "--unstable-kv", script, `kv:${file}`, `${round}-`],
-      stdout: "piped",
-      stderr: "null",
-    }).spawn();
-    const wanted = random.integer(1, 400);
-    let printed = "";
-    for await (const chunk of child.stdout) {
-      printed += new TextDecoder().decode(chunk);
-      if (printed.split("\n").length > wanted) break;
-    }
-    child.kill("SIGKILL");
-    await child.status;
-    const last = Number(
-      printed.slice(0, printed.lastIndexOf("\n")).split("\n").at(-1),
-    );
+    const told = await killedAfter(random.integer(1, 400), [
+      "run",
+      "-A",
+      "--unstable-kv",
+      script,
+      `kv:${file}`,
+      `${round}-`,
+    ]);
+    const last = Number(told.at(-1));
     await using table = await openTable(`kv:${file}`, quiet);
     for (let number = 0; number <= last; number++) {
       assertEquals(await table.lookup(`${round}-${number}`), `v${number}`);

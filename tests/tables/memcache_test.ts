@@ -14,15 +14,8 @@ const quiet = { utf8: true, onWarning: () => {} };
 
 Deno.test("memcache table looks up, updates and deletes in a real memcached", async () => {
   await using folder = await Folder.make();
-  await Deno.chmod(folder.path, 0o777);
-  for (
-    const make of [
-      () => Memcached.tcp(),
-      () => Memcached.tcp(freePort("::1"), "::1"),
-      () => Memcached.unix(`${folder.path}/mc.sock`),
-    ]
-  ) {
-    await using memcached = await make();
+  for (const start of await Memcached.everyWay(folder.path)) {
+    await using memcached = await start();
     const file = await folder.write(
       "t.cf",
       `memcache = ${memcached.server}\nkey_format = t:%s\nflags = 5\n`,

@@ -4,17 +4,15 @@ import {
   ReadOnlyError,
   TemporaryError,
 } from "../../mod.ts";
-import type { Entry, Table } from "../../mod.ts";
+import type { Table } from "../../mod.ts";
 import { assertEquals, assertRejects } from "../support/assert.ts";
 import { Folder } from "../support/folder.ts";
 import { atOnce, runCli, runPostmap } from "../support/processes.ts";
 
 const quiet = { utf8: true, onWarning: () => {} };
 
-async function entries(table: Table): Promise<Entry[]> {
-  const all: Entry[] = [];
-  for await (const entry of table) all.push(entry);
-  return all;
+async function keys(table: Table): Promise<string[]> {
+  return await Array.fromAsync(table, ({ key }) => key);
 }
 
 Deno.test("inline: looks up and lists", async () => {
@@ -26,7 +24,7 @@ Deno.test("inline: looks up and lists", async () => {
   assertEquals(await table.lookup("B"), "two words");
   assertEquals(await table.lookup('"C d"'), "3");
   assertEquals(await table.lookup("c"), undefined);
-  assertEquals((await entries(table)).map(({ key }) => key), [
+  assertEquals(await keys(table), [
     "a",
     "b",
     '"c d"',
@@ -110,8 +108,15 @@ Deno.test("texthash: leaves out lines that are not UTF-8, unless UTF-8 is off", 
       (character) => character.charCodeAt(0),
     ),
   );
-  await using table = await openTable(`texthash:${file}`, quiet);
-  assertEquals((await entries(table)).map(({ key }) => key), ["a", "c"]);
+  const warnings: string[] = [];
+  await using table = await openTable(`texthash:${file}`, {
+    utf8: true,
+    onWarning: (line) => warnings.push(line),
+  });
+  assertEquals(warnings, [
+    `${file}, line 2: it is not UTF-8: ignoring this line`,
+  ]);
+  assertEquals(await keys(table), ["a", "c"]);
   await using bytes = await openTable(`texthash:${file}`, {
     ...quiet,
     utf8: false,

@@ -1,9 +1,4 @@
-import {
-  ConfigError,
-  openTable,
-  ReadOnlyError,
-  type Table,
-} from "../../mod.ts";
+import { ConfigError, openTable, ReadOnlyError } from "../../mod.ts";
 import {
   assert,
   assertEquals,
@@ -11,6 +6,7 @@ import {
   assertStringIncludes,
 } from "../support/assert.ts";
 import { Folder } from "../support/folder.ts";
+import { entryLines } from "../support/entry_lines.ts";
 import { Memcached } from "../support/memcached.ts";
 import { run, runCli, runPostmap } from "../support/processes.ts";
 
@@ -30,12 +26,6 @@ async function made(
   ]);
   assertEquals(code, 0);
   return `${type}:${file}`;
-}
-
-async function entries(table: Table): Promise<string[]> {
-  const all: string[] = [];
-  for await (const { key, value } of table) all.push(`${key}\t${value}`);
-  return all;
 }
 
 Deno.test("tables of the installed Postfix are looked up, written and listed", async () => {
@@ -71,7 +61,7 @@ Deno.test("tables of the installed Postfix are looked up, written and listed", a
     assertEquals(await table.delete("new"), false);
     assertEquals(await table.delete("-r"), true);
     const { stdout } = await runPostmap(["-s", name]);
-    const listed = await entries(table);
+    const listed = await entryLines(table);
     assertEquals(
       listed,
       new TextDecoder().decode(bytes(stdout)).trimEnd().split("\n"),
@@ -117,7 +107,7 @@ Deno.test("tables of the installed Postfix are loaded in batches", async () => {
     stderr,
   );
   await using table = await openTable(name, quiet);
-  assertEquals((await entries(table)).length, 2005);
+  assertEquals((await entryLines(table)).length, 2005);
   assertEquals(await table.lookup("key1999"), "value 1999");
   assertEquals(await table.lookup("alice"), "one");
 });
@@ -146,7 +136,7 @@ Deno.test("tables of the installed Postfix refuse what postmap cannot be given",
     assertEquals(await table.update(key, value), false, `${key} ${value}`);
   }
   assertEquals(warnings.length, refused.length);
-  assertEquals((await entries(table)).length, 5);
+  assertEquals((await entryLines(table)).length, 5);
 });
 
 Deno.test("pattern tables of the installed Postfix see keys as they are", async () => {
@@ -158,7 +148,7 @@ Deno.test("pattern tables of the installed Postfix see keys as they are", async 
   await using table = await openTable(`regexp:${patterns}`, quiet);
   assertEquals(await table.lookup("Abc"), "found Abc");
   assertEquals(await table.lookup("b"), undefined);
-  await assertRejects(() => entries(table), ConfigError, "cannot be listed");
+  await assertRejects(() => entryLines(table), ConfigError, "cannot be listed");
   await assertRejects(
     () => openTable(`regexp:${patterns}`, { ...quiet, write: true }),
     ReadOnlyError,
@@ -185,7 +175,7 @@ Deno.test("memcache table has a Postfix database as backup and in its domain lis
   );
   assertEquals(await table.delete("alice@example.com"), true);
   assertEquals((await runPostmap(["-q", "alice@example.com", backup])).code, 1);
-  assertEquals(await entries(table), ["bob@example.com\ttwo"]);
+  assertEquals(await entryLines(table), ["bob@example.com\ttwo"]);
 });
 
 Deno.test("tables of the installed Postfix are created when they are first written", async () => {
@@ -248,7 +238,7 @@ Deno.test("a long listing of a Postfix table can be left in the middle", async (
     assert(value.startsWith("value"));
     if (++seen === 10) break;
   }
-  assertEquals((await entries(table)).length, 50_000);
+  assertEquals((await entryLines(table)).length, 50_000);
   assert(await table.first() !== undefined);
 });
 

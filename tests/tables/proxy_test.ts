@@ -1,7 +1,6 @@
 import {
   ConfigError,
   openTable,
-  type Table,
   type TableOptions,
   TemporaryError,
 } from "../../mod.ts";
@@ -12,17 +11,12 @@ import {
 } from "../../lib/proxymap/attributes.ts";
 import { assert, assertEquals, assertRejects } from "../support/assert.ts";
 import { FakeServer } from "../support/fake_server.ts";
+import { entryLines } from "../support/entry_lines.ts";
 import { Memcached } from "../support/memcached.ts";
 import { Postfix } from "../support/postfix.ts";
 import { runCli, runPostmap } from "../support/processes.ts";
 
 const quiet = { utf8: true, onWarning: () => {} };
-
-async function entries(table: Table): Promise<string[]> {
-  const all: string[] = [];
-  for await (const { key, value } of table) all.push(`${key}\t${value}`);
-  return all;
-}
 
 Deno.test("AttributeParser reads a message however it is cut", () => {
   const sent = encodeAttributes([
@@ -73,7 +67,7 @@ Deno.test("proxy: asks a real Postfix, and writes through it", async () => {
       await Promise.all(["bob", "x", "alice"].map((key) => table.lookup(key))),
       ["two", undefined, "one"],
     );
-    assertEquals((await entries(table)).toSorted(), [
+    assertEquals((await entryLines(table)).toSorted(), [
       "alice\tone",
       "bob\ttwo",
       "käse\tBrot",
@@ -162,11 +156,12 @@ Deno.test("proxy: says when there is no Postfix to ask", async () => {
     connect: () =>
       Promise.reject(new Error("No such file or directory (os error 2)")),
   });
-  await assertRejects(
+  const { message } = await assertRejects(
     () => table.lookup("k"),
     TemporaryError,
     "unix:/var/spool/postfix/private/proxymap (is it running, and may you reach it?): No such file",
   );
+  assert(message.endsWith(": No such file or directory"), message);
   await assertRejects(
     () => openTable("proxy:btree", quiet),
     ConfigError,
