@@ -50,7 +50,9 @@ export type {
   UnixEndpoint,
 } from "./lib/socket/socket.ts";
 export type {
+  Deleted,
   Entry,
+  Found,
   RequestOptions,
   Table,
   TableOptions,

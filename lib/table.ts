@@ -10,6 +10,22 @@ export interface Entry {
   readonly value: string;
 }
 
+/** What became of a key of `lookupMany`. */
+export interface Found {
+  /** The key, as it was given. */
+  readonly key: string;
+  /** Its value, or `undefined` when the table does not have it. */
+  readonly value: string | undefined;
+}
+
+/** What became of a key of `deleteMany`. */
+export interface Deleted {
+  /** The key, as it was given. */
+  readonly key: string;
+  /** Whether it was there. */
+  readonly deleted: boolean;
+}
+
 /** What became of an entry of `updateMany`. */
 export interface Updated {
   /** The key, as it was given. */
@@ -50,19 +66,34 @@ export interface Table extends AsyncIterable<Entry>, AsyncDisposable {
     value: string,
     options?: RequestOptions,
   ): Promise<boolean>;
+  /** Removes a key; `true` when it was there. */
+  delete(key: string, options?: RequestOptions): Promise<boolean>;
+  /**
+   * Looks many keys up, many at a time, and tells of each in the order of the
+   * input, found or not. Ends with an exception at the first key whose lookup
+   * fails. Memory is bounded: at most 4096 keys are read ahead. A source that is
+   * slow is answered as it goes.
+   */
+  lookupMany(
+    keys: Iterable<string> | AsyncIterable<string>,
+    options?: RequestOptions,
+  ): AsyncIterableIterator<Found>;
   /**
    * Stores many entries, in batches where the table can do that, and tells of
    * each in the order of the input. What is told of as stored is stored. Ends
    * with an exception at a failure; what was not told of by then may be stored
-   * or not, and storing it again does no harm. As much of the input is read as
-   * is asked for, up to a batch of 100.
+   * or not, and storing it again does no harm. At most 1024 entries are read
+   * ahead.
    */
   updateMany(
     entries: Iterable<Entry> | AsyncIterable<Entry>,
     options?: RequestOptions,
   ): AsyncIterableIterator<Updated>;
-  /** Removes a key; `true` when it was there. */
-  delete(key: string, options?: RequestOptions): Promise<boolean>;
+  /** Removes many keys, in the way in which `updateMany` stores entries. */
+  deleteMany(
+    keys: Iterable<string> | AsyncIterable<string>,
+    options?: RequestOptions,
+  ): AsyncIterableIterator<Deleted>;
   /** Starts a sequence over: its first entry, `undefined` when there is none. */
   first(): Promise<Entry | undefined>;
   /** The next entry of the sequence, `undefined` after the last. */

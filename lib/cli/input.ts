@@ -1,66 +1,67 @@
+import { systemClock, type Timer } from "../clock.ts";
 import { type Line, splitLines, type Text } from "../key/text.ts";
 import { UsageError } from "./command_line.ts";
 import { StreamError } from "./streams.ts";
 
-const chunkSize = 65536;
+const chunkSize = 131072;
 const longestLine = 1048576;
 const soonMilliseconds = 10;
 const LF = 10;
 
 /**
- * The lines of standard input, as many at a time as have come. Memory is
- * bounded: a line of more than 1 MiB throws a {@linkcode UsageError}. `onWait`
- * is called when the next input lets itself be waited for.
+ * The lines of standard input, as many at a time as have come; the last line
+ * end of each chunk is left out. Memory is bounded: a line of more than 1 MiB
+ * throws a {@linkcode UsageError}. `onWait` is called when the next input lets
+ * itself be waited for.
  */
-export async function* readLines(
-  text: Text,
+export async function* readChunks(
   onWait?: () => Promise<void>,
-): AsyncGenerator<Line[]> {
-  const buffer = new Uint8Array(chunkSize);
+): AsyncGenerator<Uint8Array> {
   let rest = new Uint8Array(0);
-  for (;;) {
-    const reading = Deno.stdin.read(buffer);
-    if (onWait !== undefined && !await isSoon(reading)) await onWait();
+  for (let isFirst = true;; isFirst = false) {
+    // Each chunk has memory of its own: it may be in use for long.
+    const buffer = new Uint8Array(rest.length + chunkSize);
+    buffer.set(rest);
+    const reading = Deno.stdin.read(buffer.subarray(rest.length));
+    if (!isFirst && onWait !== undefined && !await isSoon(reading)) {
+      await onWait();
+    }
     const length = await reading.catch((error) => {
       throw new StreamError("standard input", error);
     });
     if (length === null) break;
-    const chunk = buffer.subarray(0, length);
-    const end = chunk.lastIndexOf(LF);
-    if (rest.length + (end < 0 ? length : 0) > longestLine) {
+    const bytes = buffer.subarray(0, rest.length + length);
+    const end = bytes.lastIndexOf(LF);
+    if (bytes.length - end > longestLine) {
       throw new UsageError(
         `standard input: a line is longer than ${longestLine} bytes`,
       );
     }
-    if (end < 0) {
-      rest = concat(rest, chunk);
-      continue;
-    }
-    const complete = concat(rest, chunk.subarray(0, end));
-    rest = chunk.slice(end + 1);
-    yield splitLines(text, complete);
+    rest = bytes.subarray(end + 1);
+    if (end >= 0) yield bytes.subarray(0, end);
   }
-  if (rest.length > 0) yield splitLines(text, rest);
+  if (rest.length > 0) yield rest;
+}
+
+/** As `readChunks`, cut into lines. */
+export async function* readLines(
+  text: Text,
+  onWait?: () => Promise<void>,
+): AsyncGenerator<Line[]> {
+  for await (const chunk of readChunks(onWait)) yield splitLines(text, chunk);
 }
 
 async function isSoon(reading: Promise<unknown>): Promise<boolean> {
-  let timer: ReturnType<typeof setTimeout> | undefined;
+  let timer: Timer | undefined;
   const late = new Promise<boolean>((resolve) => {
-    timer = setTimeout(resolve, soonMilliseconds, false);
+    timer = systemClock.setTimer(soonMilliseconds, () => resolve(false));
   });
   try {
     const settled = reading.then(() => true, () => true);
     return await Promise.race([settled, late]);
   } finally {
-    clearTimeout(timer);
+    timer?.cancel();
   }
-}
-
-function concat(left: Uint8Array, right: Uint8Array): Uint8Array<ArrayBuffer> {
-  const both = new Uint8Array(left.length + right.length);
-  both.set(left);
-  both.set(right, left.length);
-  return both;
 }
 
 /** A line up to its first null byte, which is all that postmap sees of it. */

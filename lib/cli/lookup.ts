@@ -24,31 +24,8 @@ export async function printValue(
   await output.flush();
 }
 
-/** `-q -`: keys from standard input. Returns the exit status. */
-export async function lookupStandardInput(session: Session): Promise<number> {
-  const { text, output, command } = session;
-  let status = 1;
-  const { beforeNull, readLines } = await import("./input.ts");
-  // As with postmap, nothing is printed when a short run fails; but whoever types
-  // keys one by one gets each answer.
-  for await (const lines of readLines(text, () => output.flush())) {
-    for (const line of lines) {
-      if (typeof line !== "string") {
-        session.warnNotText(line);
-        continue;
-      }
-      const key = beforeNull(line);
-      const value = await lookupInTables(session, key);
-      if (value === undefined) continue;
-      status = 0;
-      await output.write(formatEntry(key, value, command.json));
-    }
-  }
-  await output.flush();
-  return status;
-}
-
-async function lookupInTables(
+/** The value in the first table that has the key; `undefined` when none has. */
+export async function lookupInTables(
   session: Session,
   key: string,
 ): Promise<string | undefined> {

@@ -6,7 +6,7 @@ import {
 } from "../errors.ts";
 import { byteText, type Text, utf8Text } from "../key/text.ts";
 import { type CommandLine, plainLookup, UsageError } from "./command_line.ts";
-import { lookupKey, lookupStandardInput, printValue } from "./lookup.ts";
+import { lookupKey, printValue } from "./lookup.ts";
 import { BrokenPipe, Output, Report, StreamError } from "./streams.ts";
 import { Session } from "./session.ts";
 
@@ -110,6 +110,7 @@ async function act(session: Session): Promise<number> {
   switch (action) {
     case "lookup": {
       if (!standardInput) return await withKey(session, lookupKey);
+      const { lookupStandardInput } = await import("./lookup_lines.ts");
       return await lookupStandardInput(session);
     }
     case "delete": {

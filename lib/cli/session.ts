@@ -17,7 +17,7 @@ export class Session {
   readonly output: Output;
   /** How many updates kept what was there. */
   kept = 0;
-  #tables = new Map<string, Table>();
+  #tables = new Map<string, Promise<Table>>();
 
   /** Opens nothing yet. */
   constructor(
@@ -33,11 +33,18 @@ export class Session {
   }
 
   /** Opens a table, or returns it where it is open. */
-  async open(name: string, write: boolean): Promise<Table> {
-    const open = this.#tables.get(name);
-    if (open !== undefined) return open;
+  open(name: string, write: boolean): Promise<Table> {
+    let table = this.#tables.get(name);
+    if (table === undefined) {
+      table = this.#open(name, write);
+      this.#tables.set(name, table);
+    }
+    return table;
+  }
+
+  #open(name: string, write: boolean): Promise<Table> {
     const { command, text, report } = this;
-    const table = await openTable(name, {
+    return openTable(name, {
       write,
       fold: command.fold,
       utf8: text.utf8,
@@ -48,8 +55,6 @@ export class Session {
       onWarning: report.warning,
       onDetail: report.detail,
     });
-    this.#tables.set(name, table);
-    return table;
   }
 
   #keepDuplicate(table: string, key: string): void {
@@ -70,13 +75,16 @@ export class Session {
   }
 
   /** Warns of a line that is no text. */
-  warnNotText(line: Uint8Array): void {
+  warnNotText = (line: Uint8Array): void => {
     const shown = new TextDecoder().decode(line);
     this.report.warning(`skipping a key that is not UTF-8: "${shown}"`);
-  }
+  };
 
   /** Closes all tables. */
   async close(): Promise<void> {
-    for (const table of this.#tables.values()) await table.close();
+    for (const opening of this.#tables.values()) {
+      const table = await opening.catch(() => undefined);
+      await table?.close();
+    }
   }
 }

@@ -63,7 +63,8 @@ const chunkSize = 65536;
 /** Standard output, written in chunks. */
 export class Output {
   #text: Text;
-  #parts: string[] = [];
+  #texts: string[] = [];
+  #chunks: Uint8Array[] = [];
   #length = 0;
 
   /** `text` says how strings become bytes. */
@@ -73,19 +74,33 @@ export class Output {
 
   /** Adds text, and writes what has come together. Throws {@linkcode BrokenPipe}. */
   async write(text: string): Promise<void> {
-    this.#parts.push(text);
+    this.#texts.push(text);
     this.#length += text.length;
     if (this.#length >= chunkSize) await this.flush();
   }
 
+  /** Adds bytes, as `write` does text. They must stay as they are until then. */
+  async writeBytes(bytes: Uint8Array): Promise<void> {
+    this.#closeText();
+    this.#chunks.push(bytes);
+    this.#length += bytes.length;
+    if (this.#length >= chunkSize) await this.flush();
+  }
+
+  #closeText(): void {
+    if (this.#texts.length === 0) return;
+    this.#chunks.push(this.#text.encode(this.#texts.join("")));
+    this.#texts = [];
+  }
+
   /** Writes all there is. Throws {@linkcode BrokenPipe}. */
   async flush(): Promise<void> {
-    if (this.#length === 0) return;
-    let bytes = this.#text.encode(this.#parts.join(""));
-    this.#parts = [];
+    this.#closeText();
+    const chunks = this.#chunks;
+    this.#chunks = [];
     this.#length = 0;
-    while (bytes.length > 0) {
-      bytes = bytes.subarray(await writeSome(bytes));
+    for (let bytes of chunks) {
+      while (bytes.length > 0) bytes = bytes.subarray(await writeSome(bytes));
     }
   }
 }

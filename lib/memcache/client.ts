@@ -2,12 +2,15 @@ import { type Clock, systemClock, type Timer } from "../clock.ts";
 import { ConfigError, reasonOf, TemporaryError } from "../errors.ts";
 import { formatEndpoint } from "../socket/endpoint.ts";
 import type { Connect, Endpoint, Socket } from "../socket/socket.ts";
+import type { Exchange, Shortfall } from "./exchange.ts";
 import {
   type Command,
+  keyOfGet,
   type Reply,
   type ReplyLimits,
   ReplyParser,
 } from "./protocol.ts";
+import { type CommandRequest, type Request, RequestQueue } from "./request.ts";
 
 /** What a client needs to know of its server, and of the world. */
 export interface ClientOptions extends ReplyLimits {
@@ -31,39 +34,52 @@ export interface ClientOptions extends ReplyLimits {
   readonly onDetail?: (message: string) => void;
 }
 
-interface Request {
-  readonly command: Command;
-  readonly bytes: Uint8Array;
-  readonly resolve: (reply: Reply) => void;
-  readonly reject: (error: unknown) => void;
-  abandoned: boolean;
-  tries: number;
-}
-
 // A connection that was idle this long and then ends before the first byte of
 // a reply was closed while it idled: nobody read the command, so sending it
 // again is no second try. Without the pause that is a try that failed.
 const idleMilliseconds = 100;
 
+// Bytes of commands that may wait for their replies, and of those that go out in
+// one write. When many wait already, a few more are not worth a write.
+const windowSize = 262144;
+const writeSize = 65536;
+const enoughUnderWay = 16384;
+
 /**
  * One lazy connection to one memcached, reused over requests. Requests of
- * concurrent callers wait in order; one is under way at a time.
+ * concurrent callers go out together, in order, and so do their replies come
+ * back.
  *
- * A request that fails closes the connection and is tried again after a pause
- * on a new one, up to `maxTry` times; when connecting fails, there is no second
- * try. So a reply that comes late finds its connection closed, and never
- * answers another request.
+ * A failure closes the connection. Commands without a reply are sent again after
+ * a pause on a new one, each at most `maxTry` times; when connecting fails, there
+ * is no second try. So a reply that comes late finds its connection closed, and
+ * never answers another request.
+ *
+ * A failed try counts for the command whose reply was bad. When the server fell
+ * silent, it counts for all that wait; when the connection ended after some
+ * replies, for the one that was next.
  */
 export class MemcacheClient {
   #options: ClientOptions;
   #clock: Clock;
   #parser: ReplyParser;
   #socket: Socket | undefined;
-  #queue: Request[] = [];
-  #current: Request | undefined;
+  /** Not sent yet. */
+  #queue = new RequestQueue();
+  /** Sent, and not answered yet. */
+  #flight = new RequestQueue();
+  /** Refused by the server in the middle of others, to be tried again. */
+  #refused: CommandRequest[] = [];
+  #refusal: string | undefined;
+  #oneByOne = false;
+  #isAlone = true;
+  #answers = 0;
   #replyBegun = false;
   #idleSince = 0;
   #wasIdle = false;
+  #connecting = false;
+  #writing = false;
+  #pumpIsDue = false;
   #deadline = 0;
   #watchTimer: Timer | undefined;
   #pauseTimer: Timer | undefined;
@@ -79,27 +95,68 @@ export class MemcacheClient {
   }
 
   /**
-   * Sends a request and returns its reply, which is never of the kind
+   * Sends a command and returns its reply, which is never of the kind
    * "failure". Rejects with {@linkcode TemporaryError} when all tries failed,
-   * and with the reason of `signal` when that is aborted.
+   * and with the reason of `signal` when that is aborted. `shortfall` is that of
+   * the exchange in which the command was sent before.
    */
   request(
     command: Command,
     bytes: Uint8Array,
     signal?: AbortSignal,
+    shortfall?: Shortfall,
   ): Promise<Reply> {
-    if (this.#closed !== undefined) return Promise.reject(this.#closed.reason);
-    if (signal?.aborted) return Promise.reject(signal.reason);
-    let abandon: (() => void) | undefined;
-    const reply = new Promise<Reply>((resolve, reject) => {
-      const request: Request = {
+    const tries = shortfall?.tries ?? 0;
+    if (tries >= this.#options.maxTry) return Promise.reject(shortfall!.error);
+    return this.#enqueue<Reply>(
+      (resolve, reject) => ({
         command,
         bytes,
         resolve,
         reject,
         abandoned: false,
-        tries: 0,
-      };
+        tries,
+        next: undefined,
+      }),
+      signal,
+    );
+  }
+
+  /**
+   * Sends an exchange, once. Returns `undefined` when all of its replies were
+   * read. Rejects as `request` does when nothing could be sent.
+   */
+  exchange(
+    exchange: Exchange,
+    signal?: AbortSignal,
+  ): Promise<Shortfall | undefined> {
+    return this.#enqueue<Shortfall | undefined>(
+      (resolve, reject) => ({
+        command: undefined,
+        exchange,
+        bytes: exchange.bytes,
+        resolve,
+        reject,
+        abandoned: false,
+        begun: false,
+        next: undefined,
+      }),
+      signal,
+    );
+  }
+
+  #enqueue<T>(
+    make: (
+      resolve: (result: T) => void,
+      reject: (error: unknown) => void,
+    ) => Request,
+    signal?: AbortSignal,
+  ): Promise<T> {
+    if (this.#closed !== undefined) return Promise.reject(this.#closed.reason);
+    if (signal?.aborted) return Promise.reject(signal.reason);
+    let abandon: (() => void) | undefined;
+    const result = new Promise<T>((resolve, reject) => {
+      const request = make(resolve, reject);
       if (signal !== undefined) {
         abandon = () => {
           request.abandoned = true;
@@ -108,11 +165,12 @@ export class MemcacheClient {
         signal.addEventListener("abort", abandon);
       }
       this.#queue.push(request);
-      if (this.#current === undefined) this.#startNext();
+      if (this.#flight.head === undefined) this.#pump();
+      else this.#pumpSoon();
     });
     return abandon === undefined
-      ? reply
-      : reply.finally(() => signal!.removeEventListener("abort", abandon!));
+      ? result
+      : result.finally(() => signal!.removeEventListener("abort", abandon!));
   }
 
   /** Ends all requests, with `reason`, and the connection. */
@@ -123,9 +181,11 @@ export class MemcacheClient {
   ): Promise<void> {
     if (this.#closed === undefined) {
       this.#closed = { reason };
-      const unanswered = this.#queue.splice(0);
-      if (this.#current !== undefined) unanswered.unshift(this.#current);
-      this.#current = undefined;
+      const unanswered = [
+        ...this.#flight.takeAll(),
+        ...this.#refused.splice(0),
+        ...this.#queue.takeAll(),
+      ];
       this.#pauseTimer?.cancel();
       this.#watchTimer?.cancel();
       this.#endConnecting?.(reason);
@@ -135,52 +195,68 @@ export class MemcacheClient {
     await Promise.all(this.#underWay);
   }
 
-  #startNext(): void {
-    let next = this.#queue.shift();
-    while (next?.abandoned) next = this.#queue.shift();
-    this.#current = next;
-    if (next !== undefined) this.#try(next);
-    else this.#rest();
-  }
-
   /** Nobody waits: an open connection should not keep the process alive. */
   #rest(): void {
     this.#socket?.setBusy?.(false);
     this.#watchTimer?.setBusy?.(false);
   }
 
-  #try(request: Request): void {
-    if (this.#socket === undefined) {
-      this.#track(this.#openAndSend(request));
+  /** Sends what is asked in this turn in one piece, when the turn is over. */
+  #pumpSoon(): void {
+    if (this.#pumpIsDue) return;
+    this.#pumpIsDue = true;
+    queueMicrotask(() => {
+      this.#pumpIsDue = false;
+      this.#pump();
+    });
+  }
+
+  /** Sends what can be sent now. */
+  #pump(): void {
+    if (
+      this.#connecting || this.#writing || this.#pauseTimer !== undefined ||
+      this.#refusal !== undefined || this.#closed !== undefined
+    ) return;
+    const queue = this.#queue;
+    while (queue.head?.abandoned) queue.shift();
+    if (queue.head === undefined) {
+      if (this.#flight.head === undefined) this.#rest();
+    } else if (this.#socket === undefined) {
+      this.#connecting = true;
+      this.#track(this.#openAndSend());
     } else {
-      this.#wasIdle = this.#clock.now() - this.#idleSince >= idleMilliseconds;
-      this.#send(request, this.#socket);
+      const { size } = this.#flight;
+      const wait = size > enoughUnderWay && queue.size < writeSize;
+      const room = this.#oneByOne ? size === 0 : size < windowSize;
+      if (room && !wait) this.#send(this.#socket);
     }
   }
 
-  async #openAndSend(request: Request): Promise<void> {
+  async #openAndSend(): Promise<void> {
     let socket: Socket;
     try {
       socket = await this.#open();
     } catch (cause) {
-      if (this.#current === request) this.#connectFailed(request, cause);
+      this.#connecting = false;
+      this.#connectFailed(cause);
       return;
     }
+    this.#connecting = false;
     // The client may have been closed since the socket was opened.
-    if (this.#current !== request) {
+    if (this.#closed !== undefined) {
       socket.close();
       return;
     }
     this.#socket = socket;
     this.#wasIdle = false;
+    this.#answers = 0;
     this.#options.onDetail?.(
       `${this.#options.table}: connected to ${
         formatEndpoint(this.#options.endpoint)
       }`,
     );
     this.#track(this.#readReplies(socket));
-    if (request.abandoned) this.#startNext();
-    else this.#send(request, socket);
+    this.#pump();
   }
 
   /** Connects within the time-out, or rejects; nothing is left open then. */
@@ -203,30 +279,74 @@ export class MemcacheClient {
     });
   }
 
-  #connectFailed(request: Request, cause: unknown): void {
-    if (cause instanceof ConfigError) {
-      this.#finish(request, () => request.reject(cause));
-      return;
-    }
+  /** Whoever waited for the connection shares its failure. */
+  #connectFailed(cause: unknown): void {
     const { table, endpoint } = this.#options;
-    const error = new TemporaryError(
+    const error = cause instanceof ConfigError ? cause : new TemporaryError(
       `${table}: cannot connect to memcached at ${
         formatEndpoint(endpoint)
       } (is it running there?): ${reasonOf(cause)}`,
       { cause },
     );
-    this.#finish(request, () => request.reject(error));
+    for (const request of this.#queue.takeAll()) request.reject(error);
+    this.#rest();
   }
 
-  #send(request: Request, socket: Socket): void {
-    this.#parser.start(request.command);
-    this.#replyBegun = false;
-    socket.setBusy?.(true);
-    socket.write(request.bytes).catch((error) => {
+  #send(socket: Socket): void {
+    const wasEmpty = this.#flight.head === undefined;
+    const bytes = this.#takeOff();
+    this.#isAlone = wasEmpty && this.#flight.head!.next === undefined;
+    if (wasEmpty) {
+      this.#wasIdle = this.#answers > 0 &&
+        this.#clock.now() - this.#idleSince >= idleMilliseconds;
+      this.#replyBegun = false;
+      this.#expectReply();
+      socket.setBusy?.(true);
+      // Only a server that is silent while something waits for it has failed: what
+      // is sent meanwhile does not give it more time.
+      this.#extendDeadline();
+    }
+    this.#writing = true;
+    socket.write(bytes).then(() => {
+      if (this.#socket !== socket) return;
+      this.#writing = false;
+      this.#pump();
+    }, (error) => {
       if (this.#socket !== socket) return;
       this.#connectionEnded(`sending failed: ${(error as Error).message}`);
     });
-    this.#extendDeadline();
+  }
+
+  /** Moves requests from the queue into flight; returns what to send. */
+  #takeOff(): Uint8Array {
+    const parts: Uint8Array[] = [];
+    let size = 0;
+    do {
+      const request = this.#queue.shift()!;
+      parts.push(request.bytes);
+      size += request.bytes.length;
+      this.#flight.push(request);
+      while (this.#queue.head?.abandoned) this.#queue.shift();
+    } while (
+      this.#queue.head !== undefined && size < writeSize && !this.#oneByOne
+    );
+    if (parts.length === 1) return parts[0];
+    const bytes = new Uint8Array(size);
+    let at = 0;
+    for (const part of parts) {
+      bytes.set(part, at);
+      at += part.length;
+    }
+    return bytes;
+  }
+
+  /** Sets the parser up for the first request in flight. */
+  #expectReply(): void {
+    const { head } = this.#flight;
+    if (head?.command === undefined) return;
+    const check = !this.#isAlone && head.command === "get";
+    const key = check ? keyOfGet(head.bytes) : undefined;
+    this.#parser.start(head.command, key);
   }
 
   async #readReplies(socket: Socket): Promise<void> {
@@ -236,7 +356,8 @@ export class MemcacheClient {
         const bytes = await socket.read();
         if (this.#socket !== socket) return;
         if (bytes === null) break;
-        if (!this.#takeReply(bytes)) return;
+        this.#takeReplies(bytes);
+        if (this.#socket !== socket) return;
         await this.#nextRequest();
         if (this.#socket !== socket) return;
       }
@@ -251,77 +372,192 @@ export class MemcacheClient {
    * read that is started before the next write has to be waited for twice.
    */
   async #nextRequest(): Promise<void> {
-    for (let turn = 0; turn < 16 && this.#current === undefined; turn++) {
+    for (let turn = 0; turn < 16 && this.#flight.head === undefined; turn++) {
       await undefined;
     }
   }
 
-  /** Whether the connection can be read further. */
-  #takeReply(bytes: Uint8Array): boolean {
-    const request = this.#current;
-    if (request === undefined) {
-      this.#dropSocket("the server sent what nobody asked for");
-      return false;
-    }
+  #takeReplies(bytes: Uint8Array): void {
+    const socket = this.#socket;
     this.#replyBegun = true;
-    const used = this.#parser.push(bytes, 0);
-    const reply = this.#parser.reply;
-    if (reply === undefined) {
-      this.#extendDeadline();
-      return true;
+    for (let at = 0; at < bytes.length;) {
+      const request = this.#flight.head;
+      if (request === undefined) {
+        this.#dropSocket("the server sent what nobody asked for");
+        this.#pump();
+        return;
+      }
+      at = request.command === undefined
+        ? this.#takeExchange(request.exchange, bytes, at)
+        : this.#takeReply(request, bytes, at);
+      if (this.#socket !== socket) return;
     }
+    if (this.#flight.head !== undefined) this.#extendDeadline();
+    else {
+      this.#idleSince = this.#clock.now();
+      if (this.#refusal !== undefined) this.#retryRefused(this.#refusal);
+    }
+    this.#pump();
+  }
+
+  #takeExchange(exchange: Exchange, bytes: Uint8Array, start: number): number {
+    const at = exchange.push(bytes, start);
+    if (exchange.failure !== undefined) {
+      this.#attemptFailed(exchange.failure, "first");
+    } else if (exchange.done) {
+      const request = this.#answered();
+      if (request.command === undefined) request.resolve(undefined);
+    } else {
+      const { head } = this.#flight;
+      if (head?.command === undefined) head!.begun = true;
+    }
+    return at;
+  }
+
+  #takeReply(
+    request: CommandRequest,
+    bytes: Uint8Array,
+    start: number,
+  ): number {
+    const at = this.#parser.push(bytes, start);
+    const { reply } = this.#parser;
+    if (reply === undefined) return at;
     if (reply.kind === "failure") {
-      this.#attemptFailed(request, reply.reason);
-      return false;
+      if (reply.sign === "refused") this.#refuse(request, reply.reason);
+      else if (reply.sign === "other key") {
+        // So it may be with a server that Postfix gets along with, for it asks one
+        // after the other.
+        this.#oneByOne = true;
+        this.#startOver(reply.reason);
+      } else this.#attemptFailed(reply.reason, "first");
+      return at;
     }
-    const broken = used < bytes.length ||
-      (reply.kind === "value" && reply.broken);
-    if (broken) this.#dropSocket("the reply did not end as it should");
-    else this.#idleSince = this.#clock.now();
-    this.#finish(request, () => request.resolve(reply));
-    return !broken;
+    this.#answered();
+    request.resolve(reply);
+    if (reply.kind === "value" && reply.broken) {
+      this.#startOver("the reply did not end as it should");
+    }
+    return at;
+  }
+
+  /** Takes the first request in flight off. */
+  #answered(): Request {
+    const request = this.#flight.shift()!;
+    this.#answers++;
+    this.#expectReply();
+    return request;
+  }
+
+  /**
+   * The server could not do this one command. Those behind it are answered all
+   * the same; only then is the connection closed.
+   */
+  #refuse(request: CommandRequest, reason: string): void {
+    this.#answered();
+    this.#refusal ??= reason;
+    this.#refused.push(request);
+    if (this.#flight.head === undefined) this.#retryRefused(reason);
+  }
+
+  #retryRefused(reason: string): void {
+    this.#dropSocket(reason);
+    const refused = this.#refused.splice(0);
+    this.#refusal = undefined;
+    this.#tryAgain(refused, this.#countTry(refused, reason));
   }
 
   /** The connection ended: with a try, or while it idled. */
   #connectionEnded(reason: string): void {
-    const request = this.#current;
-    if (request !== undefined && !(this.#wasIdle && !this.#replyBegun)) {
-      this.#attemptFailed(request, reason);
-      return;
-    }
-    this.#dropSocket(reason);
-    if (request !== undefined) this.#try(request);
+    if (this.#wasIdle && !this.#replyBegun) this.#startOver(reason);
+    else this.#noReply(reason, this.#replyBegun ? "next" : "all");
   }
 
-  #attemptFailed(request: Request, reason: string): void {
-    this.#dropSocket(reason);
-    const reply = this.#parser.end(reason);
-    if (reply.kind === "value") {
-      this.#finish(request, () => request.resolve(reply));
-      return;
-    }
-    const { table, endpoint, maxTry, retryPause, onWarning } = this.#options;
-    request.tries++;
-    const message = `${table}: memcached at ${
-      formatEndpoint(endpoint)
-    } failed: ${reason}`;
-    if (request.tries >= maxTry || request.abandoned) {
-      this.#finish(request, () => request.reject(new TemporaryError(message)));
-      return;
-    }
-    if (request.tries > 1) onWarning(message);
-    this.#pauseTimer = this.#clock.setTimer(retryPause, () => {
-      this.#pauseTimer = undefined;
-      if (request.abandoned) this.#startNext();
-      else this.#try(request);
-    });
+  /** No more replies come. */
+  #noReply(reason: string, whose: "next" | "all"): void {
+    const first = this.#flight.head;
+    const reply = first?.command === undefined
+      ? undefined
+      : this.#parser.end(reason);
+    // A value counts, though what closes it did not come.
+    if (first?.command !== undefined && reply?.kind === "value") {
+      this.#answered();
+      first.resolve(reply);
+      this.#startOver(reason);
+    } else this.#attemptFailed(reason, whose);
   }
 
-  /** Settles the current request and goes on to the next. */
-  #finish(request: Request, settle: () => void): void {
-    if (this.#current !== request) return;
-    settle();
-    this.#startNext();
+  /** Sends what waits on a new connection, without counting a try. */
+  #startOver(reason: string): void {
+    this.#dropSocket(reason);
+    const refused = this.#refused.splice(0);
+    this.#refusal = undefined;
+    const retried = this.#countTry(refused, reason);
+    this.#tryAgain([...refused, ...this.#flight.takeAll()], retried);
+  }
+
+  /**
+   * Ends the connection after a failure, which is a try: of the first request in
+   * flight, whose reply is bad or was next when the connection ended, or of all.
+   */
+  #attemptFailed(reason: string, whose: "first" | "next" | "all"): void {
+    this.#dropSocket(reason);
+    const flight = this.#flight.takeAll();
+    const again: Request[] = this.#refused.splice(0);
+    this.#refusal = undefined;
+    const tried: CommandRequest[] = [...again as CommandRequest[]];
+    let short = false;
+    for (const [at, request] of flight.entries()) {
+      const counts = at === 0 || whose === "all";
+      if (request.command !== undefined) {
+        if (counts) tried.push(request);
+        again.push(request);
+      } else if (counts || request.begun) {
+        short = true;
+        request.resolve({
+          tries: whose === "all" ? 1 : 0,
+          error: this.#failure(reason),
+        });
+      } else again.push(request);
+    }
+    const retried = this.#countTry(tried, reason);
+    this.#tryAgain(again, retried || (short && whose !== "first"));
+  }
+
+  /** Counts a try of some requests; whether any of them has another. */
+  #countTry(requests: readonly CommandRequest[], reason: string): boolean {
+    const { maxTry, onWarning } = this.#options;
+    let retried = false;
+    let again = false;
+    for (const request of requests) {
+      request.tries++;
+      if (request.tries >= maxTry) request.abandoned = true;
+      if (request.abandoned) {
+        request.reject(this.#failure(reason));
+        continue;
+      }
+      retried = true;
+      if (request.tries > 1) again = true;
+    }
+    if (again) onWarning(this.#failure(reason).message);
+    return retried;
+  }
+
+  #failure(reason: string): TemporaryError {
+    const { table, endpoint } = this.#options;
+    return new TemporaryError(
+      `${table}: memcached at ${formatEndpoint(endpoint)} failed: ${reason}`,
+    );
+  }
+
+  /** Puts requests before all others, to be sent on a new connection. */
+  #tryAgain(requests: readonly Request[], pause: boolean): void {
+    this.#queue.putBack(requests);
+    if (pause) {
+      this.#pauseTimer = this.#clock.setTimer(this.#options.retryPause, () => {
+        this.#pauseTimer = undefined;
+        this.#pump();
+      });
+    } else this.#pump();
   }
 
   #noAnswer(): string {
@@ -337,6 +573,7 @@ export class MemcacheClient {
     }
     this.#socket.close();
     this.#socket = undefined;
+    this.#writing = false;
     this.#wasIdle = false;
   }
 
@@ -357,8 +594,8 @@ export class MemcacheClient {
       if (left > 0) this.#watch(left);
       else if (this.#endConnecting !== undefined) {
         this.#endConnecting(new Error(this.#noAnswer()));
-      } else if (this.#current !== undefined && this.#socket !== undefined) {
-        this.#attemptFailed(this.#current, this.#noAnswer());
+      } else if (this.#flight.head !== undefined) {
+        this.#noReply(this.#noAnswer(), "all");
       }
     });
   }

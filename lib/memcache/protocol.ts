@@ -8,6 +8,11 @@ export function encodeGet(text: Text, key: string): Uint8Array {
   return text.encode(`get ${key}\r\n`);
 }
 
+/** The key in the bytes of `get KEY`. */
+export function keyOfGet(request: Uint8Array): Uint8Array {
+  return request.subarray(4, request.length - 2);
+}
+
 /** The bytes of `delete KEY`. */
 export function encodeDelete(text: Text, key: string): Uint8Array {
   return text.encode(`delete ${key}\r\n`);
@@ -52,7 +57,15 @@ export type Reply =
     readonly broken: boolean;
   }
   | { readonly kind: "not found" | "stored" | "deleted" }
-  | { readonly kind: "failure"; readonly reason: string };
+  | {
+    readonly kind: "failure";
+    readonly reason: string;
+    /**
+     * The server says that it cannot do this, and what follows can be read; or
+     * this is a value of another key.
+     */
+    readonly sign?: "refused" | "other key";
+  };
 
 const LF = 10;
 const CR = 13;
@@ -73,6 +86,7 @@ const words: Record<Command, readonly { line: Uint8Array; reply: Reply }[]> = {
 };
 const END = words.get[0].line;
 const VALUE = ascii.encode("VALUE");
+const SERVER_ERROR = ascii.encode("SERVER_ERROR");
 
 // Postfix compares C strings, which end at a null byte.
 function isWord(line: Uint8Array, word: Uint8Array): boolean {
@@ -118,6 +132,13 @@ function valueLength(line: Uint8Array): number | undefined {
   return negative ? -length : length;
 }
 
+/** Whether a VALUE line is for a key. */
+function hasKey(line: Uint8Array, key: Uint8Array): boolean {
+  const start = VALUE.length + 1;
+  return isSpace(line[start + key.length]) &&
+    startsWith(line.subarray(start), key);
+}
+
 // deno-lint-ignore no-control-regex -- control characters are what must go
 const notPrintable = /[\x00-\x1f\x7f-\xff]/g;
 
@@ -147,6 +168,7 @@ export class ReplyParser {
 
   #limits: ReplyLimits;
   #command: Command = "get";
+  #key: Uint8Array | undefined;
   #state: "line" | "data" | "data end" | "closing line" = "line";
   #held = new Uint8Array(64);
   #heldLength = 0;
@@ -158,10 +180,14 @@ export class ReplyParser {
     this.#limits = limits;
   }
 
-  /** Expects the reply to a command. */
-  start(command: Command): void {
+  /**
+   * Expects the reply to a command. Postfix takes a value of any key; with `key`
+   * it must be that one's, as it has to be where several replies are expected.
+   */
+  start(command: Command, key?: Uint8Array): void {
     this.reply = undefined;
     this.#command = command;
+    this.#key = key;
     this.#state = "line";
     this.#heldLength = 0;
   }
@@ -263,7 +289,12 @@ export class ReplyParser {
     const length = this.#command === "get" ? valueLength(line) : undefined;
     const limit = this.#limits.dataSizeLimit;
     if (length === undefined || length < 0) {
-      this.#fail(`unexpected reply "${printable(line)}"`);
+      this.#fail(
+        `unexpected reply "${printable(line)}"`,
+        startsWith(line, SERVER_ERROR) ? "refused" : undefined,
+      );
+    } else if (this.#key !== undefined && !hasKey(line, this.#key)) {
+      this.#fail("a value for another key", "other key");
     } else if (length > limit) {
       this.#fail(
         `a value of ${length} bytes is longer than data_size_limit = ${limit}`,
@@ -275,8 +306,8 @@ export class ReplyParser {
     }
   }
 
-  #fail(reason: string): void {
-    this.reply = { kind: "failure", reason };
+  #fail(reason: string, sign?: "refused" | "other key"): void {
+    this.reply = { kind: "failure", reason, sign };
   }
 
   #takeData(bytes: Uint8Array, start: number): number {

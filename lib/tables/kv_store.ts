@@ -32,6 +32,8 @@ const longestEncodedKey = 2048;
 const longestValue = 65536;
 
 const longestCommit = 819200;
+const mostWrites = 1000;
+const mostChecks = 100;
 
 /** An entry on its way, and where it stands in its batch. */
 interface Write {
@@ -86,6 +88,7 @@ export class KvStore implements Store {
   async updateBatch(entries: readonly Entry[]): Promise<boolean[]> {
     const { replace, onDuplicate } = this.#parts;
     const stored = entries.map(() => false);
+    const most = replace ? mostWrites : mostChecks;
     let writes: Write[] = [];
     let size = 0;
     const commit = async () => {
@@ -105,9 +108,8 @@ export class KvStore implements Store {
       if (write === undefined) continue;
       writes.push(write);
       size += longestEncodedKey + write.data.length;
-      if (size > longestCommit - longestEncodedKey - longestValue) {
-        await commit();
-      }
+      const isFull = size > longestCommit - longestEncodedKey - longestValue;
+      if (isFull || writes.length === most) await commit();
     }
     await commit();
     return stored;

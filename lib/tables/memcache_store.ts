@@ -7,9 +7,15 @@ import {
   prepareKey,
 } from "../key/memcache_key.ts";
 import type { MemcacheClient } from "../memcache/client.ts";
-import { encodeDelete, encodeGet, encodeSet } from "../memcache/protocol.ts";
+import {
+  encodeDelete,
+  encodeGet,
+  encodeSet,
+  type ReplyLimits,
+} from "../memcache/protocol.ts";
 import type { Entry, Table } from "../table.ts";
-import type { Store } from "./store.ts";
+import type { ByteStrings } from "../key/byte_strings.ts";
+import type { BatchAnswer, Store } from "./store.ts";
 
 /** What a memcache table is made of. */
 export interface MemcacheStoreParts {
@@ -31,17 +37,74 @@ export interface MemcacheStoreParts {
   readonly onDetail?: (message: string) => void;
 }
 
+/** A memcached that fails while a backup answers, and what is said of it. */
+export class Outage {
+  #onWarning: (message: string) => void;
+  #reported = false;
+
+  /** It is not known that there is one. */
+  constructor(onWarning: (message: string) => void) {
+    this.#onWarning = onWarning;
+  }
+
+  /** Memcached failed. One warning an outage: a bulk run would print thousands. */
+  report(error: TemporaryError): void {
+    if (!this.#reported) {
+      this.#onWarning(`${error.message}; going on with the backup`);
+    }
+    this.#reported = true;
+  }
+
+  /** Memcached answered. */
+  over(): void {
+    this.#reported = false;
+  }
+}
+
+/** What a reply may have at most. */
+export function limitsOf(parameters: MemcacheParameters): ReplyLimits {
+  return {
+    lineSizeLimit: parameters.line_size_limit,
+    dataSizeLimit: parameters.data_size_limit,
+  };
+}
+
+/** What is said of a key of which memcached wants nothing to know. */
+export function tooLongKey(
+  name: string,
+  key: string,
+  bytes: number,
+): TemporaryError {
+  return new TemporaryError(
+    `${name}: key "${shorten(key)}" makes a memcache key of ${bytes} ` +
+      `bytes, and memcached takes ${longestKey}: set key_digest = sha256`,
+  );
+}
+
+/** Says that a value does not go to memcached. */
+export function warnOfLongValue(
+  { name, parameters, onWarning }: MemcacheStoreParts,
+  key: string,
+  data: Uint8Array,
+): void {
+  onWarning(
+    `${name}: not storing key "${key}" in memcached: its ${data.length} bytes ` +
+      `are more than data_size_limit = ${parameters.data_size_limit}`,
+  );
+}
+
 /**
  * The memcache first, the backup last. The backup's verdict replaces the
  * memcache's; `key_format` and `key_digest` never apply to it.
  */
 export class MemcacheStore implements Store {
   #parts: MemcacheStoreParts;
-  #outage = false;
+  #outage: Outage;
 
   /** Takes over the client, the backup and the tables of the domain list. */
   constructor(parts: MemcacheStoreParts) {
     this.#parts = parts;
+    this.#outage = new Outage(parts.onWarning);
   }
 
   lookup(key: string, signal?: AbortSignal): Promise<string | undefined> {
@@ -81,42 +144,49 @@ export class MemcacheStore implements Store {
     return value;
   }
 
+  async lookupBatch(
+    keys: ByteStrings,
+    signal?: AbortSignal,
+  ): Promise<BatchAnswer> {
+    const { lookupKeys } = await import("./memcache_lookups.ts");
+    return await lookupKeys(this.#batch(signal), keys);
+  }
+
   async update(
     key: string,
     value: string,
     signal?: AbortSignal,
   ): Promise<boolean> {
-    return (await this.updateBatch([{ key, value }], signal))[0];
+    const { name, keys, backup, onWarning } = this.#parts;
+    const prepared = await prepareKey(keys, key);
+    if ("skipped" in prepared) {
+      onWarning(`${name}: not storing key "${key}": ${prepared.skipped}`);
+      return false;
+    }
+    const stored = this.#set(key, prepared, value, signal);
+    if (backup === undefined) return await stored;
+    await this.#orBackup(stored);
+    return await backup.update(key, value, { signal });
   }
 
   async updateBatch(
     entries: readonly Entry[],
     signal?: AbortSignal,
   ): Promise<boolean[]> {
-    const { name, keys, backup, onWarning } = this.#parts;
-    const stored: boolean[] = [];
-    const accepted: Entry[] = [];
-    for (const { key, value } of entries) {
-      const prepared = await prepareKey(keys, key);
-      if ("skipped" in prepared) {
-        onWarning(`${name}: not storing key "${key}": ${prepared.skipped}`);
-        stored.push(false);
-        continue;
-      }
-      const cached = this.#set(key, prepared, value, signal);
-      if (backup === undefined) stored.push(await cached);
-      else {
-        await this.#orBackup(cached);
-        accepted.push({ key, value });
-        stored.push(true);
-      }
-    }
-    if (backup === undefined) return stored;
-    const verdicts = backup.updateMany(accepted, { signal });
-    for (let at = 0; at < stored.length; at++) {
-      if (stored[at]) stored[at] = (await verdicts.next()).value.stored;
-    }
-    return stored;
+    const { updateEntries } = await import("./memcache_writes.ts");
+    return await updateEntries(this.#batch(signal), entries);
+  }
+
+  async deleteBatch(
+    keys: readonly string[],
+    signal?: AbortSignal,
+  ): Promise<boolean[]> {
+    const { deleteKeys } = await import("./memcache_writes.ts");
+    return await deleteKeys(this.#batch(signal), keys);
+  }
+
+  #batch(signal?: AbortSignal) {
+    return { parts: this.#parts, outage: this.#outage, signal };
   }
 
   async delete(key: string, signal?: AbortSignal): Promise<boolean> {
@@ -159,7 +229,7 @@ export class MemcacheStore implements Store {
     const memcacheKey = this.#sendable(key, prepared);
     const request = encodeGet(keys.text, memcacheKey);
     const reply = await client.request("get", request, signal);
-    this.#outage = false;
+    this.#outage.over();
     onDetail?.(`${name}: lookup "${key}" as "${memcacheKey}": ${reply.kind}`);
     if (reply.kind !== "value") return undefined;
     const end = reply.data.indexOf(0);
@@ -175,20 +245,17 @@ export class MemcacheStore implements Store {
     value: string,
     signal?: AbortSignal,
   ): Promise<boolean> {
-    const { name, client, keys, parameters, onWarning, onDetail } = this.#parts;
+    const { name, client, keys, parameters, onDetail } = this.#parts;
     const data = keys.text.encode(value);
     if (data.length > parameters.data_size_limit) {
-      onWarning(
-        `${name}: not storing key "${key}" in memcached: its ${data.length} bytes ` +
-          `are more than data_size_limit = ${parameters.data_size_limit}`,
-      );
+      warnOfLongValue(this.#parts, key, data);
       return false;
     }
     const memcacheKey = this.#sendable(key, prepared);
     const { flags, ttl } = parameters;
     const request = encodeSet(keys.text, memcacheKey, data, flags, ttl);
     await client.request("set", request, signal);
-    this.#outage = false;
+    this.#outage.over();
     onDetail?.(`${name}: update "${key}" as "${memcacheKey}": stored`);
     return true;
   }
@@ -202,7 +269,7 @@ export class MemcacheStore implements Store {
     const memcacheKey = this.#sendable(key, prepared);
     const request = encodeDelete(keys.text, memcacheKey);
     const reply = await client.request("delete", request, signal);
-    this.#outage = false;
+    this.#outage.over();
     onDetail?.(`${name}: delete "${key}" as "${memcacheKey}": ${reply.kind}`);
     return reply.kind === "deleted";
   }
@@ -210,12 +277,7 @@ export class MemcacheStore implements Store {
   #sendable(key: string, prepared: PreparedKey): string {
     if ("key" in prepared) return prepared.key;
     const length = "tooLong" in prepared ? prepared.tooLong : 0;
-    throw new TemporaryError(
-      `${this.#parts.name}: key "${
-        shorten(key)
-      }" makes a memcache key of ${length} ` +
-        `bytes, and memcached takes ${longestKey}: set key_digest = sha256`,
-    );
+    throw tooLongKey(this.#parts.name, key, length);
   }
 
   /** The result, or `undefined` with a warning when memcached failed. */
@@ -224,11 +286,7 @@ export class MemcacheStore implements Store {
       return await result;
     } catch (error) {
       if (!(error instanceof TemporaryError)) throw error;
-      // One warning an outage: a bulk run would print one for each key.
-      if (!this.#outage) {
-        this.#parts.onWarning(`${error.message}; going on with the backup`);
-      }
-      this.#outage = true;
+      this.#outage.report(error);
       return undefined;
     }
   }

@@ -3,12 +3,15 @@ import type { MemcacheParameters } from "../config/parameters.ts";
 import { ConfigError } from "../errors.ts";
 import { byteText, utf8Text } from "../key/text.ts";
 import type {
+  Deleted,
   Entry,
+  Found,
   RequestOptions,
   Table,
   TableOptions,
   Updated,
 } from "../table.ts";
+import { LazyIterator } from "./lazy_iterator.ts";
 import { openMemcacheTable } from "./memcache.ts";
 import { namedParameters } from "./memcache_parameters.ts";
 import type { Opening } from "./opening.ts";
@@ -84,16 +87,38 @@ export class MemcacheTable implements Table {
   }
 
   /** As in {@linkcode Table}. */
-  async *updateMany(
-    entries: Iterable<Entry> | AsyncIterable<Entry>,
-    options?: RequestOptions,
-  ): AsyncGenerator<Updated> {
-    yield* (await this.#table()).updateMany(entries, options);
+  async delete(key: string, options?: RequestOptions): Promise<boolean> {
+    return await (await this.#table()).delete(key, options);
   }
 
   /** As in {@linkcode Table}. */
-  async delete(key: string, options?: RequestOptions): Promise<boolean> {
-    return await (await this.#table()).delete(key, options);
+  lookupMany(
+    keys: Iterable<string> | AsyncIterable<string>,
+    options?: RequestOptions,
+  ): AsyncIterableIterator<Found> {
+    return new LazyIterator(async () =>
+      (await this.#table()).lookupMany(keys, options)
+    );
+  }
+
+  /** As in {@linkcode Table}. */
+  updateMany(
+    entries: Iterable<Entry> | AsyncIterable<Entry>,
+    options?: RequestOptions,
+  ): AsyncIterableIterator<Updated> {
+    return new LazyIterator(async () =>
+      (await this.#table()).updateMany(entries, options)
+    );
+  }
+
+  /** As in {@linkcode Table}. */
+  deleteMany(
+    keys: Iterable<string> | AsyncIterable<string>,
+    options?: RequestOptions,
+  ): AsyncIterableIterator<Deleted> {
+    return new LazyIterator(async () =>
+      (await this.#table()).deleteMany(keys, options)
+    );
   }
 
   /** As in {@linkcode Table}. */

@@ -1,4 +1,16 @@
+import type { ByteStrings } from "../key/byte_strings.ts";
 import type { Entry } from "../table.ts";
+
+/** What became of lookups that were made together. */
+export interface BatchAnswer {
+  /** The value of each key; missing where there is none. */
+  readonly values: ByteStrings;
+  /**
+   * The first key whose lookup failed. Values of keys before it are sure, what
+   * comes after it is not.
+   */
+  readonly failed?: { readonly at: number; readonly error: unknown };
+}
 
 /**
  * What a table type implements. Keys and values arrive checked, keys folded
@@ -8,6 +20,11 @@ import type { Entry } from "../table.ts";
 export interface Store {
   /** As in Table. */
   lookup(key: string, signal?: AbortSignal): Promise<string | undefined>;
+  /**
+   * Looks some keys up together. Missing where the type has nothing better than
+   * one after the other.
+   */
+  lookupBatch?(keys: ByteStrings, signal?: AbortSignal): Promise<BatchAnswer>;
   /** As in Table; missing where the type cannot be written. */
   update?(key: string, value: string, signal?: AbortSignal): Promise<boolean>;
   /**
@@ -20,6 +37,14 @@ export interface Store {
   ): Promise<boolean[]>;
   /** As in Table; missing where the type cannot be written. */
   delete?(key: string, signal?: AbortSignal): Promise<boolean>;
+  /**
+   * Removes some keys together; tells of each whether it was there. Missing where
+   * the type has nothing better than one after the other.
+   */
+  deleteBatch?(
+    keys: readonly string[],
+    signal?: AbortSignal,
+  ): Promise<boolean[]>;
   /** All entries; missing where the type cannot list them. */
   sequence?(): AsyncIterable<Entry>;
   /** Ends requests with `reason` and frees what is open. */

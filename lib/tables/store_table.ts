@@ -1,9 +1,16 @@
 import { ConfigError, ReadOnlyError, TemporaryError } from "../errors.ts";
 import type { Text } from "../key/text.ts";
-import type { Entry, RequestOptions, Table, Updated } from "../table.ts";
-import type { Store } from "./store.ts";
-
-const batchSize = 100;
+import type { ByteStrings } from "../key/byte_strings.ts";
+import type {
+  Deleted,
+  Entry,
+  Found,
+  RequestOptions,
+  Table,
+  Updated,
+} from "../table.ts";
+import { LazyIterator } from "./lazy_iterator.ts";
+import type { BatchAnswer, Store } from "./store.ts";
 
 /** How a table treats what it is given. */
 export interface TableRules {
@@ -72,52 +79,70 @@ export class StoreTable implements Table {
   }
 
   /** As in Table. */
-  async *updateMany(
-    entries: Iterable<Entry> | AsyncIterable<Entry>,
-    options?: RequestOptions,
-  ): AsyncGenerator<Updated> {
-    this.#mustWrite("updateMany");
-    let batch: Entry[] = [];
-    for await (const entry of entries) {
-      batch.push(entry);
-      if (batch.length < batchSize) continue;
-      yield* await this.#updateBatch(batch, options?.signal);
-      batch = [];
-    }
-    if (batch.length > 0) {
-      yield* await this.#updateBatch(batch, options?.signal);
-    }
-  }
-
-  async #updateBatch(
-    batch: readonly Entry[],
-    signal?: AbortSignal,
-  ): Promise<Updated[]> {
-    const admitted = batch.map(({ key, value }) =>
-      this.#admitEntry(key, value)
-    );
-    const stored = await this.#store.updateBatch?.(
-      admitted.filter((entry) => entry !== undefined),
-      signal,
-    );
-    const updated: Updated[] = [];
-    let next = 0;
-    for (const [at, { key }] of batch.entries()) {
-      const entry = admitted[at];
-      const success = entry !== undefined &&
-        (stored?.[next++] ??
-          await this.#store.update!(entry.key, entry.value, signal));
-      updated.push({ key, stored: success });
-    }
-    return updated;
-  }
-
-  /** As in Table. */
   async delete(key: string, options?: RequestOptions): Promise<boolean> {
     this.#mustWrite("delete");
     const admitted = this.#admit(key);
     if (admitted === undefined) return false;
     return await this.#store.delete!(admitted, options?.signal);
+  }
+
+  /** As in Table. */
+  lookupMany(
+    keys: Iterable<string> | AsyncIterable<string>,
+    options?: RequestOptions,
+  ): AsyncIterableIterator<Found> {
+    return new LazyIterator(async () => {
+      const { lookupMany } = await import("./bulk.ts");
+      return lookupMany(this.#bulk, keys, options?.signal);
+    });
+  }
+
+  /** As in Table. */
+  updateMany(
+    entries: Iterable<Entry> | AsyncIterable<Entry>,
+    options?: RequestOptions,
+  ): AsyncIterableIterator<Updated> {
+    return new LazyIterator(async () => {
+      this.#mustWrite("updateMany");
+      const { updateMany } = await import("./bulk.ts");
+      return updateMany(this.#bulk, entries, options?.signal);
+    });
+  }
+
+  /** As in Table. */
+  deleteMany(
+    keys: Iterable<string> | AsyncIterable<string>,
+    options?: RequestOptions,
+  ): AsyncIterableIterator<Deleted> {
+    return new LazyIterator(async () => {
+      this.#mustWrite("deleteMany");
+      const { deleteMany } = await import("./bulk.ts");
+      return deleteMany(this.#bulk, keys, options?.signal);
+    });
+  }
+
+  /**
+   * Looks up lines as they were typed: bytes, not folded, and not known to be
+   * text. One that is none has no value, and `onNotText` is told.
+   */
+  async lookupLines(
+    lines: ByteStrings,
+    onNotText: (line: Uint8Array) => void,
+    options?: RequestOptions,
+  ): Promise<BatchAnswer> {
+    const { lookupLines } = await import("./bulk.ts");
+    return await lookupLines(this.#bulk, lines, onNotText, options?.signal);
+  }
+
+  get #bulk() {
+    return {
+      name: this.name,
+      store: this.#store,
+      rules: this.#rules,
+      mustBeOpen: () => this.#mustBeOpen(),
+      admit: (key: string) => this.#admit(key),
+      admitEntry: (key: string, value: string) => this.#admitEntry(key, value),
+    };
   }
 
   /** As in Table. */

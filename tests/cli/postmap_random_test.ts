@@ -282,14 +282,14 @@ Deno.test("command line answers random lookups and deletes as postmap does", asy
         lines,
         prepare,
       );
-      assertEquals(ours, lookups, `-q - ${shown}`);
+      assertSame(ours, lookups, `-q - ${shown}`);
 
       const [deletes, oursDeleted] = await both(
         [...options, "-d", "-", table],
         lines,
         prepare,
       );
-      assertEquals(oursDeleted, deletes, `-d - ${shown}`);
+      assertSame(oursDeleted, deletes, `-d - ${shown}`);
 
       // Deno drops a carriage return at the end of an argument.
       const key = random.pick(keys).replace(/\r$/, "");
@@ -298,7 +298,7 @@ Deno.test("command line answers random lookups and deletes as postmap does", asy
         : [...options, `-q${key}`, table];
       if (key !== "" || arranged.includes("-q")) {
         const [lookup, oursFound] = await both(arranged, "", prepare);
-        assertEquals(oursFound, lookup, `-q ${JSON.stringify(key)} ${shown}`);
+        assertSame(oursFound, lookup, `-q ${JSON.stringify(key)} ${shown}`);
       }
     });
   }
@@ -309,8 +309,40 @@ interface Outcome {
   stdout: string;
   lines: string[];
   connections: number;
+  failed: boolean;
 }
 
-function outcome({ code, stdout }: Finished, proxy: RecordingProxy): Outcome {
-  return { code, stdout, ...proxy.take() };
+function outcome(
+  { code, stdout, stderr }: Finished,
+  proxy: RecordingProxy,
+): Outcome {
+  const { lines, connections } = proxy.take();
+  const single = lines.flatMap(oneByOne);
+  const isGet = (line: string) => line.startsWith("get ");
+  // A batch looks all its keys up before it writes what the backup has.
+  const sorted = [
+    ...single.filter(isGet),
+    ...single.filter((line) => !isGet(line)),
+  ];
+  const failed = /fatal: |memcached at .* failed|unexpected|too long/.test(
+    stderr,
+  );
+  return { code, stdout, lines: sorted, connections, failed };
+}
+
+function assertSame(ours: Outcome, theirs: Outcome, message: string): void {
+  // Where a lookup fails, others of its batch have been sent as well.
+  if (ours.failed || theirs.failed) {
+    assertEquals(
+      [ours.code, ours.stdout],
+      [theirs.code, theirs.stdout],
+      message,
+    );
+  } else assertEquals(ours, theirs, message);
+}
+
+/** A line of several keys as the lines that Postfix would send. */
+function oneByOne(line: string): string[] {
+  const [command, ...keys] = line.split(" ");
+  return command === "get" ? keys.map((key) => `get ${key}`) : [line];
 }

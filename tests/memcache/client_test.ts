@@ -50,8 +50,8 @@ class Scene {
   }
 }
 
-const value = (text: string) =>
-  `VALUE k 0 ${text.length}\r\n${text}\r\nEND\r\n`;
+const value = (text: string, key = "k") =>
+  `VALUE ${key} 0 ${text.length}\r\n${text}\r\nEND\r\n`;
 
 Deno.test("MemcacheClient connects when it is first asked, once", async () => {
   const { client, server, get, delete: remove } = bound(new Scene());
@@ -70,16 +70,24 @@ Deno.test("MemcacheClient connects when it is first asked, once", async () => {
   assert(connection.closed);
 });
 
-Deno.test("MemcacheClient queues concurrent requests in their order", async () => {
+Deno.test("MemcacheClient sends concurrent requests together, in their order", async () => {
   const { client, server, get } = bound(new Scene());
   const answers = Promise.all(["a", "b", "c"].map((key) => get(key)));
   const connection = await server.connection(0);
-  for (const key of ["a", "b", "c"]) {
-    assertEquals(await connection.take(), `get ${key}\r\n`);
-    assert(!connection.hasRequest);
-    connection.send(value(key.toUpperCase()));
-  }
-  assertEquals(await answers, ["A", "B", "C"]);
+  assertEquals(await connection.take(), "get a\r\nget b\r\nget c\r\n");
+  connection.send(value("A", "a") + "END\r\n" + value("C", "c").slice(0, 9));
+  // What is asked while others wait goes out at the end of the turn.
+  const later = Promise.all([get("d"), get("e")]);
+  assert(!connection.hasRequest);
+  assertEquals(await connection.take(), "get d\r\nget e\r\n");
+  connection.send(value("C", "c").slice(9) + "END\r\n" + value("E", "e"));
+  assertEquals(await answers, ["A", undefined, "C"]);
+  assertEquals(await later, [undefined, "E"]);
+  // A lone one goes out at once.
+  const lone = get("f");
+  assert(connection.hasRequest);
+  connection.send(value("F"));
+  assertEquals(await lone, "F");
   await client.close();
 });
 
@@ -301,17 +309,39 @@ Deno.test("MemcacheClient counts it as a try when a busy connection ends", async
 
 Deno.test("MemcacheClient leaves a connection that says what nobody asked", async () => {
   const { client, server, get } = bound(new Scene({ maxTry: 1 }));
-  const answers = Promise.all([get("a"), get("b")]);
+  const answer = get("a");
   const first = await server.connection(0);
   await first.take();
-  first.send(value("1") + value("not for b"));
-  const second = await server.connection(1);
+  first.send(value("1") + value("2"));
+  assertEquals(await answer, "1");
   assert(first.closed);
+  const next = get("b");
+  const second = await server.connection(1);
   assertEquals(await second.take(), "get b\r\n");
   second.send(value("2"));
-  assertEquals(await answers, ["1", "2"]);
+  assertEquals(await next, "2");
   second.send("END\r\n");
   await second.whenClosed;
+  await client.close();
+});
+
+Deno.test("MemcacheClient never hands a value of one key to another", async () => {
+  const { client, server, get } = bound(new Scene({ maxTry: 1 }));
+  const answers = Promise.all([get("a"), get("b"), get("c")]);
+  const first = await server.connection(0);
+  await first.take();
+  first.send(value("1", "a") + value("not for b", "a"));
+  // From then on it asks one after the other, as Postfix does, and takes what
+  // comes.
+  for (const [number, key] of ["b", "c"].entries()) {
+    const second = await server.connection(1);
+    assertEquals(await second.take(), `get ${key}\r\n`);
+    assert(!second.hasRequest);
+    second.send(value(`${number + 2}`));
+  }
+  assert(first.closed);
+  assertEquals(await answers, ["1", "2", "3"]);
+  assertEquals(server.attempts, 2);
   await client.close();
 });
 
@@ -322,12 +352,11 @@ Deno.test("MemcacheClient ends one request by its signal, and keeps the order", 
   const queued = assertRejects(() => get("b", abort.signal), Error, "enough");
   const third = get("c");
   const connection = await server.connection(0);
-  assertEquals(await connection.take(), "get a\r\n");
+  assertEquals(await connection.take(), "get a\r\nget b\r\nget c\r\n");
   abort.abort(new Error("enough"));
   await Promise.all([first, queued]);
-  connection.send(value("for a"));
-  assertEquals(await connection.take(), "get c\r\n");
-  connection.send(value("for c"));
+  connection.send(value("for a", "a") + value("for b", "b"));
+  connection.send(value("for c", "c"));
   assertEquals(await third, "for c");
   await assertRejects(() => get("d", abort.signal), Error, "enough");
   await client.close();

@@ -1,0 +1,185 @@
+import { ByteBuffer } from "../key/byte_buffer.ts";
+import {
+  type ByteStrings,
+  ByteStringsBuilder,
+  countOf,
+  lineStrings,
+  stringAt,
+} from "../key/byte_strings.ts";
+import type { Table } from "../table.ts";
+import type { BatchAnswer } from "../tables/store.ts";
+import { StoreTable } from "../tables/store_table.ts";
+import { readChunks } from "./input.ts";
+import { formatEntry } from "./streams.ts";
+import type { Session } from "./session.ts";
+
+// Chunks of standard input whose keys are looked up at once.
+const chunksAtOnce = 3;
+
+const LF = 10;
+const TAB = 9;
+
+/** What the tables have for the keys of a chunk. */
+interface Answer {
+  /** The keys, as they were typed. */
+  readonly lines: ByteStrings;
+  /** The tables that were asked; each only for what those before it have not. */
+  readonly asked: { readonly table: Table; readonly values: ByteStrings }[];
+  /** The keys before this one are answered; all, unless something failed. */
+  end: number;
+  failed?: { readonly error: unknown };
+}
+
+/** `-q -`: keys from standard input. Returns the exit status. */
+export async function lookupStandardInput(session: Session): Promise<number> {
+  const { output } = session;
+  const underWay: Promise<Answer>[] = [];
+  const abort = new AbortController();
+  let status = 1;
+  const printNext = async () => {
+    const answer = await underWay.shift()!;
+    if (await print(session, answer)) status = 0;
+    if (answer.failed !== undefined) throw answer.failed.error;
+  };
+  // As with postmap, nothing is printed when a short run fails; but whoever types
+  // keys one by one gets each answer.
+  const printAll = async () => {
+    while (underWay.length > 0) await printNext();
+    await output.flush();
+  };
+  try {
+    for await (const chunk of readChunks(printAll)) {
+      underWay.push(lookup(session, keysOf(chunk), abort.signal));
+      if (underWay.length === chunksAtOnce) await printNext();
+    }
+    await printAll();
+  } finally {
+    // After a failure nobody wants the rest.
+    abort.abort();
+    await Promise.all(underWay);
+  }
+  return status;
+}
+
+/** Lines up to their first null byte, which is all that postmap sees of them. */
+function keysOf(chunk: Uint8Array): ByteStrings {
+  const lines = lineStrings(chunk);
+  const { starts, ends } = lines;
+  if (chunk.indexOf(0) < 0) return lines;
+  for (let line = 0; line < starts.length; line++) {
+    const nul = chunk.indexOf(0, starts[line]);
+    if (nul >= 0 && nul < ends[line]) ends[line] = nul;
+  }
+  return lines;
+}
+
+/** Never rejects. */
+async function lookup(
+  session: Session,
+  lines: ByteStrings,
+  signal: AbortSignal,
+): Promise<Answer> {
+  const answer: Answer = { lines, asked: [], end: countOf(lines) };
+  let missing = lines;
+  for (const [number, name] of session.command.tables.entries()) {
+    if (number > 0) missing = withoutFound(missing, answer);
+    const first = missing.starts.findIndex((start) => start >= 0);
+    if (first < 0) break;
+    try {
+      const table = await session.open(name, false);
+      const { values, failed } = await lookupLines(
+        session,
+        table,
+        missing,
+        signal,
+      );
+      answer.asked.push({ table, values });
+      if (failed === undefined) continue;
+      answer.end = failed.at;
+      answer.failed = failed;
+    } catch (error) {
+      answer.end = first;
+      answer.failed = { error };
+    }
+  }
+  return answer;
+}
+
+/** The keys that the table which was asked last has not. */
+function withoutFound(
+  keys: ByteStrings,
+  { asked, end }: Answer,
+): ByteStrings {
+  const { values } = asked.at(-1)!;
+  const starts = keys.starts.map((start, at) =>
+    at < end && values.starts[at] < 0 ? start : -1
+  );
+  return { ...keys, starts };
+}
+
+async function lookupLines(
+  session: Session,
+  table: Table,
+  lines: ByteStrings,
+  signal: AbortSignal,
+): Promise<BatchAnswer> {
+  if (table instanceof StoreTable) {
+    return await table.lookupLines(lines, session.warnNotText, { signal });
+  }
+  const { text } = session;
+  const keys: string[] = [];
+  const numbers: number[] = [];
+  for (let at = 0; at < countOf(lines); at++) {
+    const line = stringAt(lines, at);
+    if (line === undefined) continue;
+    const key = text.decode(line);
+    if (key === undefined) session.warnNotText(line);
+    else {
+      keys.push(key);
+      numbers.push(at);
+    }
+  }
+  const values = new ByteStringsBuilder(countOf(lines), lines.bytes.length);
+  let next = 0;
+  try {
+    for await (const { value } of table.lookupMany(keys, { signal })) {
+      if (value !== undefined) values.putText(numbers[next], value, text);
+      next++;
+    }
+  } catch (error) {
+    return { values, failed: { at: numbers[next], error } };
+  }
+  return { values };
+}
+
+/** Prints what was found; whether that is anything. */
+async function print(session: Session, answer: Answer): Promise<boolean> {
+  const { text, output, command } = session;
+  const { lines, asked, end } = answer;
+  const printed = new ByteBuffer(lines.bytes.length * 2);
+  let found = false;
+  for (let at = 0; at < end; at++) {
+    const one = asked.find(({ values }) => values.starts[at] >= 0);
+    if (one === undefined) continue;
+    const { table, values } = one;
+    found = true;
+    const start = values.starts[at];
+    const valueEnd = values.ends[at];
+    if (start === valueEnd) {
+      session.warnIfEmpty(table, text.decode(stringAt(lines, at)!)!, "");
+    }
+    if (command.json) {
+      const key = text.decode(stringAt(lines, at)!)!;
+      const value = text.decode(stringAt(values, at)!)!;
+      const entry = text.encode(formatEntry(key, value, true));
+      printed.append(entry, 0, entry.length);
+      continue;
+    }
+    printed.append(lines.bytes, lines.starts[at], lines.ends[at]);
+    printed.appendByte(TAB);
+    printed.append(values.bytes, start, valueEnd);
+    printed.appendByte(LF);
+  }
+  await output.writeBytes(printed.view());
+  return found;
+}

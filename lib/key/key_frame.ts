@@ -1,0 +1,27 @@
+import type { KeyRules } from "./memcache_key.ts";
+
+/** What surrounds each lookup key in its memcache key. */
+export interface KeyFrame {
+  /** Before it. */
+  readonly prefix: Uint8Array;
+  /** After it. */
+  readonly suffix: Uint8Array;
+}
+
+/**
+ * The frame that makes memcache keys of lookup keys, where the rules have
+ * nothing else for them: most tables have a key_format like `aliases:%s`.
+ */
+export function frameOf(rules: KeyRules): KeyFrame | undefined {
+  const { domains, digest, format, text } = rules;
+  if (domains !== undefined || digest !== undefined) return undefined;
+  const around = ["", ""];
+  let keys = 0;
+  for (const part of format.parts) {
+    if ("literal" in part) around[keys] += part.literal;
+    else if (part.expand !== "s" || ++keys > 1) return undefined;
+  }
+  if (keys === 0) return undefined;
+  const [prefix, suffix] = around;
+  return { prefix: text.encode(prefix), suffix: text.encode(suffix) };
+}

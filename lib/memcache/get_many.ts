@@ -1,0 +1,286 @@
+import { ByteBuffer } from "../key/byte_buffer.ts";
+import type { ByteStringsBuilder } from "../key/byte_strings.ts";
+import type { KeyFrame } from "../key/key_frame.ts";
+import { longestKey } from "../key/memcache_key.ts";
+import type { Exchange } from "./exchange.ts";
+import type { ReplyLimits } from "./protocol.ts";
+import { ReplyLines } from "./reply_lines.ts";
+
+const keysOfLine = 100;
+
+const LF = 10;
+const CR = 13;
+const SPACE = 32;
+const ZERO = 48;
+const NINE = 57;
+const DELETE = 127;
+
+const ascii = new TextEncoder();
+const GET = ascii.encode("get");
+const END = ascii.encode("END");
+const VALUE = ascii.encode("VALUE ");
+const SERVER_ERROR = ascii.encode("SERVER_ERROR");
+
+/** A key of a batch. */
+export interface SentKey {
+  /** Its number. */
+  readonly at: number;
+  /** The memcache key. */
+  readonly key: Uint8Array;
+}
+
+/**
+ * Many lookups in lines of `get KEY KEY …`. Their values go into a
+ * `ByteStringsBuilder`, each copied once, wherever the server's answer has it.
+ *
+ * Strict where the parser of single replies is lenient as Postfix is: what looks
+ * strange here is a failure, and the keys are asked for one by one.
+ */
+export class GetMany implements Exchange {
+  /** As in Exchange. */
+  done = false;
+  /** As in Exchange. */
+  failure: string | undefined;
+  #values: ByteStringsBuilder;
+  #dataSizeLimit: number;
+  #request: ByteBuffer;
+  // Keys, numbered in the order in which they were added.
+  #count = 0;
+  #starts: Int32Array;
+  #ends: Int32Array;
+  #numbers: Int32Array;
+  /** The first key of the line that is being answered. */
+  #lineFirst = 0;
+  /** The key whose value is expected, if it has one. */
+  #expected = 0;
+  #state: "line" | "data" | "data end" = "line";
+  #lines: ReplyLines;
+  /** The number of the value that is being read. */
+  #reading = 0;
+  #dataLeft = 0;
+  #endSeen = 0;
+  #refused: SentKey[] = [];
+
+  /** For at most `count` keys of about `size` bytes in all. */
+  constructor(
+    count: number,
+    size: number,
+    values: ByteStringsBuilder,
+    limits: ReplyLimits,
+  ) {
+    this.#values = values;
+    this.#dataSizeLimit = limits.dataSizeLimit;
+    this.#lines = new ReplyLines(limits.lineSizeLimit);
+    this.#request = new ByteBuffer(size + count + 64);
+    this.#starts = new Int32Array(count);
+    this.#ends = new Int32Array(count);
+    this.#numbers = new Int32Array(count);
+  }
+
+  /** How many keys were added. */
+  get count(): number {
+    return this.#count;
+  }
+
+  /** As in Exchange. */
+  get bytes(): Uint8Array {
+    return this.#request.view();
+  }
+
+  /** Ends the last line. To be called once, after the last `add`. */
+  finish(): this {
+    this.#request.appendAscii("\r\n");
+    return this;
+  }
+
+  /**
+   * Adds a key, unless no memcached can have it: then says why.
+   */
+  add(
+    number: number,
+    key: Uint8Array,
+    start: number,
+    end: number,
+    { prefix, suffix }: KeyFrame,
+  ): "added" | "unprintable" | "too long" {
+    const request = this.#request;
+    const before = request.length;
+    if (this.#count % keysOfLine === 0) {
+      if (this.#count > 0) request.appendAscii("\r\n");
+      request.append(GET, 0, GET.length);
+    }
+    request.appendAscii(" ");
+    const from = request.length;
+    request.append(prefix, 0, prefix.length);
+    request.append(key, start, end);
+    request.append(suffix, 0, suffix.length);
+    const { bytes, length } = request;
+    for (let at = from; at < length; at++) {
+      if (bytes[at] > SPACE && bytes[at] !== DELETE) continue;
+      request.length = before;
+      return "unprintable";
+    }
+    if (length - from > longestKey) {
+      request.length = before;
+      return "too long";
+    }
+    this.#starts[this.#count] = from;
+    this.#ends[this.#count] = length;
+    this.#numbers[this.#count++] = number;
+    return "added";
+  }
+
+  /** As in Exchange. */
+  push(bytes: Uint8Array, start: number): number {
+    let at = start;
+    while (at < bytes.length && !this.done && this.failure === undefined) {
+      if (this.#state === "data") at = this.#takeData(bytes, at);
+      else if (this.#state === "data end") at = this.#takeDataEnd(bytes, at);
+      else at = this.#takeLine(bytes, at);
+    }
+    return at;
+  }
+
+  /** The keys without an answer, after an exchange that fell short. */
+  unanswered(): SentKey[] {
+    if (this.#state !== "line") this.#values.drop(this.#reading);
+    this.#state = "line";
+    const cut = this.#withoutValue(this.#lineFirst, this.#count);
+    return [...this.#refused, ...cut];
+  }
+
+  /** The keys that have no value. */
+  missing(): SentKey[] {
+    return this.#withoutValue(0, this.#count);
+  }
+
+  #withoutValue(start: number, end: number): SentKey[] {
+    const found: SentKey[] = [];
+    for (let key = start; key < end; key++) {
+      const at = this.#numbers[key];
+      if (this.#values.starts[at] >= 0) continue;
+      found.push({
+        at,
+        key: this.#request.bytes.subarray(this.#starts[key], this.#ends[key]),
+      });
+    }
+    return found;
+  }
+
+  #takeLine(bytes: Uint8Array, start: number): number {
+    const lines = this.#lines;
+    const next = lines.take(bytes, start);
+    if (lines.tooLong) this.failure = "a reply line is too long";
+    else if (lines.complete) this.#readLine(lines);
+    return next;
+  }
+
+  #readLine(line: ReplyLines): void {
+    if (line.startsWith(VALUE)) {
+      this.#readValueLine(line.bytes, line.start + VALUE.length, line.end);
+    } else if (line.is(END)) {
+      this.#lineDone();
+    } else if (line.startsWith(SERVER_ERROR)) {
+      this.#refused.push(
+        ...this.#withoutValue(this.#lineFirst, this.#lineEnd()),
+      );
+      this.#lineDone();
+    } else this.failure = "an unexpected reply";
+  }
+
+  #lineEnd(): number {
+    return Math.min(this.#lineFirst + keysOfLine, this.#count);
+  }
+
+  #lineDone(): void {
+    this.#lineFirst = this.#lineEnd();
+    this.#expected = this.#lineFirst;
+    this.done = this.#lineFirst === this.#count;
+  }
+
+  /** Reads `KEY FLAGS LENGTH`. */
+  #readValueLine(bytes: Uint8Array, start: number, end: number): void {
+    const key = this.#find(bytes, start, end);
+    if (key < 0) {
+      this.failure = "a value for a key that was not asked for";
+      return;
+    }
+    let at = start + this.#ends[key] - this.#starts[key] + 1;
+    while (at < end && bytes[at] !== SPACE) at++;
+    const lengthStart = ++at;
+    let length = 0;
+    for (; at < end && bytes[at] >= ZERO && bytes[at] <= NINE; at++) {
+      length = length * 10 + bytes[at] - ZERO;
+    }
+    const valid = at === end && at > lengthStart;
+    if (!valid || length > this.#dataSizeLimit) {
+      this.failure = "a value of no good length";
+      return;
+    }
+    this.#expected = key + 1;
+    this.#reading = this.#numbers[key];
+    this.#values.put(this.#reading, bytes, 0, 0);
+    this.#dataLeft = length;
+    this.#endSeen = 0;
+    this.#state = length === 0 ? "data end" : "data";
+  }
+
+  /**
+   * The key that a value is for. A memcached answers in the order of the keys, a
+   * proxy before several of them in any.
+   */
+  #find(bytes: Uint8Array, start: number, end: number): number {
+    const lineEnd = this.#lineEnd();
+    for (let key = this.#expected; key < lineEnd; key++) {
+      if (this.#isKey(key, bytes, start, end)) return key;
+    }
+    for (let key = this.#lineFirst; key < this.#expected; key++) {
+      if (this.#isKey(key, bytes, start, end)) return key;
+    }
+    return -1;
+  }
+
+  /** Whether a key is the one at a place, and has no value yet. */
+  #isKey(
+    key: number,
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+  ): boolean {
+    const request = this.#request.bytes;
+    const keyStart = this.#starts[key];
+    const length = this.#ends[key] - keyStart;
+    if (start + length >= end || bytes[start + length] !== SPACE) return false;
+    for (let at = 0; at < length; at++) {
+      if (bytes[start + at] !== request[keyStart + at]) return false;
+    }
+    return this.#values.starts[this.#numbers[key]] < 0;
+  }
+
+  #takeData(bytes: Uint8Array, start: number): number {
+    const end = Math.min(start + this.#dataLeft, bytes.length);
+    this.#values.append(this.#reading, bytes, start, end);
+    this.#dataLeft -= end - start;
+    if (this.#dataLeft === 0) this.#state = "data end";
+    return end;
+  }
+
+  #takeDataEnd(bytes: Uint8Array, start: number): number {
+    if (bytes[start] !== (this.#endSeen === 0 ? CR : LF)) {
+      this.failure = "the data is longer than announced";
+      return start;
+    }
+    if (++this.#endSeen === 2) {
+      this.#state = "line";
+      this.#cutAtNull();
+    }
+    return start + 1;
+  }
+
+  #cutAtNull(): void {
+    const { bytes, starts, ends } = this.#values;
+    // Behind the value there is room, and so a null byte not far away.
+    const end = bytes.indexOf(0, starts[this.#reading]);
+    if (end >= 0 && end < ends[this.#reading]) ends[this.#reading] = end;
+  }
+}

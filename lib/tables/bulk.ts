@@ -1,0 +1,224 @@
+import { NotUtf8Error } from "../errors.ts";
+import {
+  admitStrings,
+  type ByteStrings,
+  ByteStringsBuilder,
+  countOf,
+  decodeStrings,
+  encodeAsciiStrings,
+  encodeStrings,
+  firstNotText,
+  stringAt,
+} from "../key/byte_strings.ts";
+import type { Deleted, Entry, Found, Updated } from "../table.ts";
+import { Batches, type BatchResult } from "./batches.ts";
+import type { BatchAnswer, Store } from "./store.ts";
+import type { TableRules } from "./store_table.ts";
+
+const lookupsOfBatch = 1024;
+const lookupsAtOnce = 4;
+const writesOfBatch = 1024;
+
+/** What requests for many keys need of their table. */
+export interface BulkParts {
+  /** The table's name in messages. */
+  readonly name: string;
+  /** What it is made of. */
+  readonly store: Store;
+  /** How it treats what it is given. */
+  readonly rules: TableRules;
+  /** Throws when the table is closed. */
+  readonly mustBeOpen: () => void;
+  /** A key as the store sees it; `undefined` when no table can have it. */
+  readonly admit: (key: string) => string | undefined;
+  /** An entry as the store sees it; `undefined` when no table can have it. */
+  readonly admitEntry: (key: string, value: string) => Entry | undefined;
+}
+
+/** Looks many keys up. */
+export function lookupMany(
+  parts: BulkParts,
+  keys: Iterable<string> | AsyncIterable<string>,
+  signal?: AbortSignal,
+): AsyncIterableIterator<Found> {
+  const { text } = parts.rules;
+  return new Batches<string, Found>(keys, {
+    size: lookupsOfBatch,
+    atOnce: lookupsAtOnce,
+    run: async (batch, unwanted) => {
+      parts.mustBeOpen();
+      const { asked, failed } = admitKeys(parts, batch);
+      const answer = await lookupTogether(
+        parts,
+        asked,
+        signal === undefined ? unwanted : AbortSignal.any([signal, unwanted]),
+      );
+      const { decoded, notText } = decodeStrings(answer.values, text);
+      const end = answer.failed?.at ?? countOf(asked);
+      const results: Found[] = [];
+      for (let at = 0; at < Math.min(end, decoded.length); at++) {
+        results.push({ key: batch[at], value: decoded[at] });
+      }
+      if (notText !== undefined && notText < end) {
+        const value = stringAt(answer.values, notText)!;
+        const error = new NotUtf8Error(parts.name, batch[notText], value);
+        return { results, failed: { error } };
+      }
+      return { results, failed: answer.failed ?? failed };
+    },
+  });
+}
+
+/** Stores many entries. */
+export function updateMany(
+  parts: BulkParts,
+  entries: Iterable<Entry> | AsyncIterable<Entry>,
+  signal?: AbortSignal,
+): AsyncIterableIterator<Updated> {
+  const { store } = parts;
+  return new Batches<Entry, Updated>(entries, {
+    size: writesOfBatch,
+    atOnce: 1,
+    run: async (batch) => {
+      const { admitted, failed } = admitAll(
+        batch,
+        ({ key, value }) => parts.admitEntry(key, value),
+      );
+      const { results, failed: later } = await write(
+        admitted,
+        store.updateBatch === undefined
+          ? undefined
+          : (some) => store.updateBatch!(some, signal),
+        ({ key, value }) => store.update!(key, value, signal),
+      );
+      return {
+        results: results.map((stored, at) => ({ key: batch[at].key, stored })),
+        failed: later ?? failed,
+      };
+    },
+  });
+}
+
+/** Removes many keys. */
+export function deleteMany(
+  parts: BulkParts,
+  keys: Iterable<string> | AsyncIterable<string>,
+  signal?: AbortSignal,
+): AsyncIterableIterator<Deleted> {
+  const { store } = parts;
+  return new Batches<string, Deleted>(keys, {
+    size: writesOfBatch,
+    atOnce: 1,
+    run: async (batch) => {
+      const { admitted, failed } = admitAll(batch, parts.admit);
+      const { results, failed: later } = await write(
+        admitted,
+        store.deleteBatch === undefined
+          ? undefined
+          : (some) => store.deleteBatch!(some, signal),
+        (key) => store.delete!(key, signal),
+      );
+      return {
+        results: results.map((deleted, at) => ({ key: batch[at], deleted })),
+        failed: later ?? failed,
+      };
+    },
+  });
+}
+
+/** Looks lines up as they are typed, not folded and not known to be text. */
+export async function lookupLines(
+  parts: BulkParts,
+  lines: ByteStrings,
+  onNotText: (line: Uint8Array) => void,
+  signal?: AbortSignal,
+): Promise<BatchAnswer> {
+  const { name, rules } = parts;
+  parts.mustBeOpen();
+  const keys = admitStrings(lines, rules.text, rules.fold, onNotText);
+  const answer = await lookupTogether(parts, keys, signal);
+  const at = firstNotText(answer.values, rules.text);
+  if (at < 0 || at >= (answer.failed?.at ?? Infinity)) return answer;
+  const key = new TextDecoder().decode(stringAt(lines, at));
+  const error = new NotUtf8Error(name, key, stringAt(answer.values, at)!);
+  return { values: answer.values, failed: { at, error } };
+}
+
+/** Keys as the store sees them, up to the first that may not even be asked. */
+function admitKeys(
+  { rules, admit }: BulkParts,
+  keys: readonly string[],
+): { asked: ByteStrings; failed?: { error: unknown } } {
+  const ascii = encodeAsciiStrings(keys);
+  if (ascii !== undefined) {
+    return { asked: admitStrings(ascii, rules.text, rules.fold, () => {}) };
+  }
+  const { admitted, failed } = admitAll(keys, admit);
+  return { asked: encodeStrings(admitted, rules.text), failed };
+}
+
+function admitAll<Item, Admitted>(
+  items: readonly Item[],
+  admit: (item: Item) => Admitted,
+): { admitted: Admitted[]; failed?: { error: unknown } } {
+  const admitted: Admitted[] = [];
+  try {
+    for (const item of items) admitted.push(admit(item));
+  } catch (error) {
+    return { admitted, failed: { error } };
+  }
+  return { admitted };
+}
+
+async function lookupTogether(
+  { store, rules }: BulkParts,
+  keys: ByteStrings,
+  signal?: AbortSignal,
+): Promise<BatchAnswer> {
+  return await (store.lookupBatch?.(keys, signal) ??
+    lookupEach(store, rules, keys, signal));
+}
+
+async function lookupEach(
+  store: Store,
+  { text }: TableRules,
+  keys: ByteStrings,
+  signal?: AbortSignal,
+): Promise<BatchAnswer> {
+  const count = countOf(keys);
+  const values = new ByteStringsBuilder(count, 1024);
+  for (let at = 0; at < count; at++) {
+    const key = stringAt(keys, at);
+    if (key === undefined) continue;
+    try {
+      const value = await store.lookup(text.decode(key)!, signal);
+      if (value !== undefined) values.putText(at, value, text);
+    } catch (error) {
+      return { values, failed: { at, error } };
+    }
+  }
+  return { values };
+}
+
+/** Writes together if that can be done; what was not admitted is refused. */
+async function write<Item>(
+  items: readonly (Item | undefined)[],
+  together: ((items: readonly Item[]) => Promise<boolean[]>) | undefined,
+  one: (item: Item) => Promise<boolean>,
+): Promise<BatchResult<boolean>> {
+  const results: boolean[] = [];
+  try {
+    const verdicts = await together?.(
+      items.filter((item) => item !== undefined),
+    );
+    let next = 0;
+    for (const item of items) {
+      results.push(
+        item !== undefined && (verdicts?.[next++] ?? await one(item)),
+      );
+    }
+  } catch (error) {
+    return { results, failed: { error } };
+  }
+  return { results };
+}

@@ -1,0 +1,186 @@
+import type { TemporaryError } from "../errors.ts";
+import {
+  type ByteStrings,
+  ByteStringsBuilder,
+  countOf,
+  stringAt,
+} from "../key/byte_strings.ts";
+import { frameOf, type KeyFrame } from "../key/key_frame.ts";
+import { prepareKey } from "../key/memcache_key.ts";
+import { byteText } from "../key/text.ts";
+import { GetMany, type SentKey } from "../memcache/get_many.ts";
+import { encodeGet, encodeSet } from "../memcache/protocol.ts";
+import { WriteMany } from "../memcache/write_many.ts";
+import type { Table } from "../table.ts";
+import { limitsOf, tooLongKey } from "./memcache_store.ts";
+import {
+  type Errors,
+  firstOf,
+  fits,
+  type MemcacheBatch,
+  passToBackup,
+  sendWrites,
+} from "./memcache_writes.ts";
+import type { BatchAnswer } from "./store.ts";
+
+const noFrame: KeyFrame = {
+  prefix: new Uint8Array(0),
+  suffix: new Uint8Array(0),
+};
+
+/** Looks many keys up in memcached, then in the backup what that has not. */
+export async function lookupKeys(
+  batch: MemcacheBatch,
+  keys: ByteStrings,
+): Promise<BatchAnswer> {
+  const { parts } = batch;
+  const count = countOf(keys);
+  const values = new ByteStringsBuilder(count, keys.bytes.length);
+  const gets = new GetMany(
+    count,
+    keys.bytes.length * 2,
+    values,
+    limitsOf(parts.parameters),
+  );
+  const tooLong = await addKeys(batch, gets, keys);
+  const failures = await sendGets(batch, gets, values);
+  const errors = new Map([...tooLong, ...failures]);
+  if (parts.backup === undefined) return { values, failed: firstOf(errors) };
+  const other = passToBackup(batch, errors);
+  const isDown = gets.count > 0 && failures.size === gets.count;
+  const wanted: (SentKey | { at: number; key: undefined })[] = gets.missing();
+  for (const at of tooLong.keys()) wanted.push({ at, key: undefined });
+  wanted.sort((one, two) => one.at - two.at);
+  const sets = new WriteMany("set", limitsOf(parts.parameters));
+  const failed = await askBackup(parts.backup, {
+    batch,
+    keys: wanted.map(({ at }) => keyAt(batch, keys, at)),
+    found: (asked, key, data) => {
+      const { at, key: memcacheKey } = wanted[asked];
+      values.put(at, data, 0, data.length);
+      if (isDown || memcacheKey === undefined) return;
+      if (!fits(parts, key, data)) return;
+      const { flags, ttl } = parts.parameters;
+      const name = byteText.decode(memcacheKey)!;
+      sets.add(encodeSet(byteText, name, data, flags, ttl));
+    },
+  });
+  if (failed !== undefined) other.set(wanted[failed.at].at, failed.error);
+  passToBackup(batch, await sendWrites(batch, sets));
+  return { values, failed: firstOf(other) };
+}
+
+/**
+ * Makes memcache keys of lookup keys. Those that are skipped are left out; the
+ * errors are of those that are too long.
+ */
+async function addKeys(
+  batch: MemcacheBatch,
+  gets: GetMany,
+  keys: ByteStrings,
+): Promise<Errors> {
+  const tooLong = new Map<number, TemporaryError>();
+  const { name, keys: rules } = batch.parts;
+  const frame = frameOf(rules);
+  const { bytes, starts, ends } = keys;
+  for (let at = 0; at < starts.length; at++) {
+    const start = starts[at];
+    const end = ends[at];
+    if (start < 0 || start === end) continue;
+    if (frame !== undefined) {
+      if (gets.add(at, bytes, start, end, frame) !== "too long") continue;
+      const around = frame.prefix.length + frame.suffix.length;
+      const key = keyAt(batch, keys, at);
+      tooLong.set(at, tooLongKey(name, key, around + end - start));
+      continue;
+    }
+    const key = keyAt(batch, keys, at);
+    const preparing = prepareKey(rules, key);
+    const prepared = preparing instanceof Promise ? await preparing : preparing;
+    if ("tooLong" in prepared) {
+      tooLong.set(at, tooLongKey(name, key, prepared.tooLong));
+    } else if ("key" in prepared) {
+      const sent = rules.text.encode(prepared.key);
+      gets.add(at, sent, 0, sent.length, noFrame);
+    }
+  }
+  return tooLong;
+}
+
+function keyAt(
+  { parts }: MemcacheBatch,
+  keys: ByteStrings,
+  at: number,
+): string {
+  return parts.keys.text.decode(stringAt(keys, at)!)!;
+}
+
+/** Asks memcached; the errors of the keys whose lookup failed there. */
+async function sendGets(
+  { parts, outage, signal }: MemcacheBatch,
+  gets: GetMany,
+  values: ByteStringsBuilder,
+): Promise<Errors> {
+  const errors: Errors = new Map();
+  if (gets.count === 0) return errors;
+  const { client } = parts;
+  try {
+    // One key has nothing of being sent with others.
+    const shortfall = gets.count === 1
+      ? undefined
+      : await client.exchange(gets.finish(), signal);
+    const stop = new AbortController();
+    const unlessStopped = signal === undefined
+      ? stop.signal
+      : AbortSignal.any([signal, stop.signal]);
+    await Promise.all(
+      gets.unanswered().map(async ({ at, key }) => {
+        const request = encodeGet(byteText, byteText.decode(key)!);
+        try {
+          const reply = await client.request(
+            "get",
+            request,
+            unlessStopped,
+            shortfall,
+          );
+          if (reply.kind !== "value") return;
+          const end = reply.data.indexOf(0);
+          values.put(at, reply.data, 0, end < 0 ? reply.data.length : end);
+        } catch (error) {
+          errors.set(at, error);
+          // Nobody wants what comes behind a failure, which may take its time.
+          if (parts.backup === undefined) stop.abort(error);
+        }
+      }),
+    );
+  } catch (error) {
+    for (const { at } of gets.missing()) errors.set(at, error);
+  }
+  if (errors.size < gets.count) outage.over();
+  return errors;
+}
+
+/** Looks keys up in the backup; where that failed, if it did. */
+async function askBackup(
+  backup: Table,
+  asked: {
+    batch: MemcacheBatch;
+    keys: readonly string[];
+    found: (at: number, key: string, data: Uint8Array) => void;
+  },
+): Promise<BatchAnswer["failed"]> {
+  const { batch, keys, found } = asked;
+  let at = 0;
+  try {
+    const answers = backup.lookupMany(keys, { signal: batch.signal });
+    for await (const { key, value } of answers) {
+      if (value !== undefined) {
+        found(at, key, batch.parts.keys.text.encode(value));
+      }
+      at++;
+    }
+  } catch (error) {
+    return { at, error };
+  }
+  return undefined;
+}

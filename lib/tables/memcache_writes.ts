@@ -1,0 +1,177 @@
+import { TemporaryError } from "../errors.ts";
+import { prepareKey } from "../key/memcache_key.ts";
+import { encodeDelete, encodeSet } from "../memcache/protocol.ts";
+import { WriteMany } from "../memcache/write_many.ts";
+import type { Entry } from "../table.ts";
+import {
+  limitsOf,
+  type MemcacheStoreParts,
+  type Outage,
+  tooLongKey,
+  warnOfLongValue,
+} from "./memcache_store.ts";
+import type { BatchAnswer } from "./store.ts";
+
+/** What requests of a memcache table for many keys have in common. */
+export interface MemcacheBatch {
+  /** The table. */
+  readonly parts: MemcacheStoreParts;
+  /** Whether memcached fails, as far as the administrator was told. */
+  readonly outage: Outage;
+  /** Ends them. */
+  readonly signal?: AbortSignal;
+}
+
+/** Errors, by the number of the key or entry that they are of. */
+export type Errors = Map<number, unknown>;
+
+/** The first of some errors. */
+export function firstOf(errors: Errors): BatchAnswer["failed"] {
+  if (errors.size === 0) return undefined;
+  let at = Infinity;
+  for (const number of errors.keys()) at = Math.min(at, number);
+  return { at, error: errors.get(at) };
+}
+
+/** Tells of failures that a backup makes good; returns the others. */
+export function passToBackup(
+  { outage }: MemcacheBatch,
+  errors: Errors,
+): Errors {
+  const other: Errors = new Map();
+  for (const [at, error] of errors) {
+    if (error instanceof TemporaryError) outage.report(error);
+    else other.set(at, error);
+  }
+  return other;
+}
+
+/** Whether a value may go to memcached; warns when it may not. */
+export function fits(
+  parts: MemcacheStoreParts,
+  key: string,
+  data: Uint8Array,
+): boolean {
+  if (data.length <= parts.parameters.data_size_limit) return true;
+  warnOfLongValue(parts, key, data);
+  return false;
+}
+
+/** Sends commands; the errors of those that failed. */
+export async function sendWrites(
+  { parts, outage, signal }: MemcacheBatch,
+  writes: WriteMany,
+): Promise<Errors> {
+  const errors: Errors = new Map();
+  if (writes.count === 0) return errors;
+  const { client } = parts;
+  try {
+    const shortfall = await client.exchange(writes, signal);
+    await Promise.all(
+      writes.unanswered().map(async (at) => {
+        const bytes = writes.commandAt(at);
+        try {
+          const { kind } = await client.request(
+            writes.command,
+            bytes,
+            signal,
+            shortfall,
+          );
+          writes.verdicts[at] = kind !== "not found";
+        } catch (error) {
+          errors.set(at, error);
+        }
+      }),
+    );
+  } catch (error) {
+    for (const at of writes.unanswered()) errors.set(at, error);
+  }
+  if (errors.size < writes.count) outage.over();
+  return errors;
+}
+
+/** Stores many entries, in memcached first, then in the backup. */
+export async function updateEntries(
+  batch: MemcacheBatch,
+  entries: readonly Entry[],
+): Promise<boolean[]> {
+  const { parts, signal } = batch;
+  const { name, keys, parameters, backup, onWarning } = parts;
+  const sets = new WriteMany("set", limitsOf(parameters));
+  const stored = entries.map(() => false);
+  const accepted: number[] = [];
+  const errors: Errors = new Map();
+  for (const [at, { key, value }] of entries.entries()) {
+    const preparing = prepareKey(keys, key);
+    const prepared = preparing instanceof Promise ? await preparing : preparing;
+    if ("skipped" in prepared) {
+      onWarning(`${name}: not storing key "${key}": ${prepared.skipped}`);
+      continue;
+    }
+    accepted.push(at);
+    const data = keys.text.encode(value);
+    if (!fits(parts, key, data)) continue;
+    if ("tooLong" in prepared) {
+      errors.set(at, tooLongKey(name, key, prepared.tooLong));
+      continue;
+    }
+    stored[at] = true;
+    const { flags, ttl } = parameters;
+    sets.add(encodeSet(keys.text, prepared.key, data, flags, ttl));
+  }
+  for (const [at, error] of await sendWrites(batch, sets)) {
+    errors.set(at, error);
+  }
+  if (backup === undefined) {
+    for (const error of errors.values()) throw error;
+    return stored;
+  }
+  for (const error of passToBackup(batch, errors).values()) throw error;
+  const asked = accepted.map((at) => entries[at]);
+  const verdicts = backup.updateMany(asked, { signal });
+  for (const at of accepted) stored[at] = (await verdicts.next()).value.stored;
+  return stored;
+}
+
+/** Removes many keys, from memcached first, then from the backup. */
+export async function deleteKeys(
+  batch: MemcacheBatch,
+  keys: readonly string[],
+): Promise<boolean[]> {
+  const { parts, signal } = batch;
+  const { name, keys: rules, parameters, backup } = parts;
+  const deletes = new WriteMany("delete", limitsOf(parameters));
+  const deleted = keys.map(() => false);
+  const accepted: number[] = [];
+  const sent: number[] = [];
+  const errors: Errors = new Map();
+  for (const [at, key] of keys.entries()) {
+    const preparing = prepareKey(rules, key);
+    const prepared = preparing instanceof Promise ? await preparing : preparing;
+    if ("skipped" in prepared) continue;
+    accepted.push(at);
+    if ("tooLong" in prepared) {
+      errors.set(at, tooLongKey(name, key, prepared.tooLong));
+      continue;
+    }
+    sent.push(at);
+    deletes.add(encodeDelete(rules.text, prepared.key));
+  }
+  for (const [number, error] of await sendWrites(batch, deletes)) {
+    errors.set(sent[number], error);
+  }
+  if (backup === undefined) {
+    for (const error of errors.values()) throw error;
+    for (const [number, at] of sent.entries()) {
+      deleted[at] = deletes.verdicts[number] ?? false;
+    }
+    return deleted;
+  }
+  for (const error of passToBackup(batch, errors).values()) throw error;
+  const asked = accepted.map((at) => keys[at]);
+  const verdicts = backup.deleteMany(asked, { signal });
+  for (const at of accepted) {
+    deleted[at] = (await verdicts.next()).value.deleted;
+  }
+  return deleted;
+}
