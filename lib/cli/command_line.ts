@@ -1,3 +1,5 @@
+import type { MessageQuery } from "../message/message_keys.ts";
+
 /** A command line that makes no sense; the message says why, and the cure. */
 export class UsageError extends Error {
   override name = "UsageError";
@@ -13,7 +15,12 @@ export interface CommandLine {
   readonly tables: readonly string[];
   /** `-f`: keys are not folded. */
   readonly fold: boolean;
-  /** `-u` is false, `-U` is true; else the mail system decides. */
+  /** `-b`, `-h`, `-m`: which lines of the message on standard input are keys. */
+  readonly message: MessageQuery | undefined;
+  /**
+   * `-u` is false, and so are `-b` and `-h`; `-U` is true; else the mail system
+   * decides.
+   */
   readonly utf8: boolean | undefined;
   /** `-j`: output is JSON. */
   readonly json: boolean;
@@ -40,6 +47,7 @@ export function plainLookup(args: readonly string[]): CommandLine | undefined {
     action: "lookup",
     key,
     tables,
+    message: undefined,
     fold: true,
     utf8: undefined,
     json: false,

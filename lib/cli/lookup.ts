@@ -48,7 +48,8 @@ export async function lookupStandardInput(session: Session): Promise<number> {
   return status;
 }
 
-async function lookupInTables(
+/** The value in the first table that has the key; `undefined` when none has. */
+export async function lookupInTables(
   session: Session,
   key: string,
 ): Promise<string | undefined> {

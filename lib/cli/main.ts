@@ -105,10 +105,14 @@ async function runSession(
 }
 
 async function act(session: Session): Promise<number> {
-  const { action, key } = session.command;
+  const { action, key, message } = session.command;
   const standardInput = key === "-";
   switch (action) {
     case "lookup": {
+      if (message !== undefined) {
+        const { lookupMessage } = await import("./message.ts");
+        return await lookupMessage(session, message);
+      }
       if (!standardInput) return await withKey(session, lookupKey);
       return await lookupStandardInput(session);
     }

@@ -10,6 +10,7 @@ const plain: CommandLine = {
   action: "lookup",
   key: "k",
   tables: ["t:1"],
+  message: undefined,
   fold: true,
   utf8: undefined,
   json: false,
@@ -43,6 +44,20 @@ Deno.test("parseCommandLine() takes options as getopt does", () => {
     [["-U", "-q", "k", "t:1"], { utf8: true }],
     [["-rNnop", "-q", "k", "t:1"], { duplicates: "replace" }],
     [["-w", "-q", "k", "t:1"], { duplicates: "ignore" }],
+    [["-hq", "-", "t:1"], {
+      key: "-",
+      message: { headers: true, body: false, mime: false },
+      utf8: false,
+    }],
+    [["-bmU", "-q-", "t:1"], {
+      key: "-",
+      message: { headers: false, body: true, mime: true },
+      utf8: true,
+    }],
+    [["-m", "-q", "-", "t:1"], {
+      key: "-",
+      message: { headers: false, body: false, mime: true },
+    }],
     [["--help"], { action: "help", key: "", tables: [] }],
     [["--version", "t:1"], { action: "version", key: "" }],
   ];
@@ -71,6 +86,10 @@ Deno.test("parseCommandLine() says what makes no sense", () => {
     [["-is", "t:1"], "only one of"],
     [["-d", "a", "-i", "t:1"], "only one of"],
     [["-q", "k", "t:1", "-f"], "options come before the tables: -f"],
+    [["-h", "-q", "k", "t:1"], 'only with "-q -"'],
+    [["-m", "-d", "-", "t:1"], 'only with "-q -"'],
+    [["-bs", "t:1"], 'only with "-q -"'],
+    [["-bmi", "t:1"], 'only with "-q -"'],
     [["-i", "t:1", "t:2"], "-i takes one table"],
     [["-s", "t:1", "t:2"], "-s takes one table"],
   ];
