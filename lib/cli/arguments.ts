@@ -3,7 +3,7 @@ import { parseArgs } from "@std/cli/parse-args";
 import { type CommandLine, UsageError } from "./command_line.ts";
 
 const withValue = ["c", "d", "q"];
-const withoutValue = [..."NUbfhijmnoprsuvw"];
+const withoutValue = [..."FNUbfhijmnoprsuvw"];
 
 /**
  * Takes the arguments apart as getopt(3) does for postmap: options may be
@@ -52,6 +52,7 @@ export function parseCommandLine(args: readonly string[]): CommandLine {
       ? false
       : undefined,
     json: given("j"),
+    fileValues: given("F"),
     duplicates: given("r") ? "replace" : given("w") ? "ignore" : "warn",
     configDirectory: values("c").at(-1),
     verbose: (parsed.v as boolean[]).length,

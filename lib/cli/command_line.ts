@@ -24,6 +24,8 @@ export interface CommandLine {
   readonly utf8: boolean | undefined;
   /** `-j`: output is JSON. */
   readonly json: boolean;
+  /** `-F`: values are base64 of the content of files. */
+  readonly fileValues: boolean;
   /** `-r` and `-w`: what happens to entries that exist. */
   readonly duplicates: "warn" | "replace" | "ignore";
   /** `-c`: the directory of main.cf. */
@@ -51,6 +53,7 @@ export function plainLookup(args: readonly string[]): CommandLine | undefined {
     fold: true,
     utf8: undefined,
     json: false,
+    fileValues: false,
     duplicates: "warn",
     configDirectory: undefined,
     verbose: 0,

@@ -14,6 +14,7 @@ const plain: CommandLine = {
   fold: true,
   utf8: undefined,
   json: false,
+  fileValues: false,
   duplicates: "warn",
   configDirectory: undefined,
   verbose: 0,
@@ -42,6 +43,7 @@ Deno.test("parseCommandLine() takes options as getopt does", () => {
     [["-vvv", "-v", "-q", "k", "t:1"], { verbose: 4 }],
     [["-u", "-q", "k", "t:1"], { utf8: false }],
     [["-U", "-q", "k", "t:1"], { utf8: true }],
+    [["-Fqk", "t:1"], { fileValues: true }],
     [["-rNnop", "-q", "k", "t:1"], { duplicates: "replace" }],
     [["-w", "-q", "k", "t:1"], { duplicates: "ignore" }],
     [["-hq", "-", "t:1"], {
