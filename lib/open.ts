@@ -55,7 +55,16 @@ export async function openTable(
   const onWarning = options.onWarning ?? ((line) => console.warn(line));
   const mail = new MailSystem({ ...options, onWarning });
   const utf8 = options.utf8 ?? await mail.smtputf8();
-  return await openNamed(name, { ...options, utf8, onWarning }, mail, []);
+  const table = await openNamed(
+    name,
+    { ...options, utf8, onWarning },
+    mail,
+    [],
+  );
+  if (!options.fileValues) return table;
+  const { FileValuesTable } = await import("./tables/file_values_table.ts");
+  const text = utf8 ? utf8Text : byteText;
+  return new FileValuesTable(table, { text, onWarning });
 }
 
 async function openNamed(

@@ -138,6 +138,18 @@ export interface TableOptions {
    */
   duplicates?: "warn" | "replace" | "ignore";
   /**
+   * Values are the content of files, which the table keeps as base64, as
+   * `postmap -F` and Postfix's tls_server_sni_maps have it. A lookup gives, and
+   * an update takes, the content: UTF-8 text, or a byte string when `utf8` is
+   * off; it may have null bytes. The values of `inline:`, `static:`,
+   * `texthash:`, `regexp:`, `pcre:` and `cidr:` name files, separated by comma
+   * or white space; with the last three content ends at a null byte. A value that is no base64 is a {@linkcode ConfigError} of
+   * the lookup, and left out of a sequence with a warning.
+   *
+   * @default {false}
+   */
+  fileValues?: boolean;
+  /**
    * Refuse tables that others may write, as Postfix does where a table decides
    * over commands, files or users.
    *

@@ -36,6 +36,7 @@ Deno.test("the library imports nothing from outside, and each room what it may",
     config: ["config", "errors.ts", "files.ts"],
     key: ["key", "config", "errors.ts"],
     memcache: ["memcache", "socket", "key", "errors.ts", "clock.ts"],
+    message: ["message", "errors.ts"],
     proxymap: ["proxymap", "socket", "errors.ts", "clock.ts"],
     socket: ["socket", "errors.ts"],
     tables: [

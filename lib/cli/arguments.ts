@@ -3,7 +3,7 @@ import { parseArgs } from "@std/cli/parse-args";
 import { type CommandLine, UsageError } from "./command_line.ts";
 
 const withValue = ["c", "d", "q"];
-const withoutValue = [..."NUfijnoprsuvw"];
+const withoutValue = [..."FNUbfhijmnoprsuvw"];
 
 /**
  * Takes the arguments apart as getopt(3) does for postmap: options may be
@@ -30,14 +30,29 @@ export function parseCommandLine(args: readonly string[]): CommandLine {
     : parsed.version
     ? "version"
     : chooseAction(given, values);
-  if (action !== "help" && action !== "version") checkTables(action, tables);
+  const message = chooseMessage(given);
+  if (action !== "help" && action !== "version") {
+    if (message !== undefined && (action !== "lookup" || keys[0] !== "-")) {
+      throw new UsageError(
+        'give -b, -h and -m only with "-q -": the message comes on standard input',
+      );
+    }
+    checkTables(action, tables);
+  }
   return {
     action,
     key: keys[0] ?? "",
     tables,
+    message,
     fold: !given("f"),
-    utf8: given("u") ? false : given("U") ? true : undefined,
+    utf8: given("u") ? false : given("U")
+      ? true
+      // Messages are what they are: any bytes.
+      : message?.headers || message?.body
+      ? false
+      : undefined,
     json: given("j"),
+    fileValues: given("F"),
     duplicates: given("r") ? "replace" : given("w") ? "ignore" : "warn",
     configDirectory: values("c").at(-1),
     verbose: (parsed.v as boolean[]).length,
@@ -63,6 +78,13 @@ function chooseAction(
     throw new UsageError("give only one of -q, -d, -i and -s, and only once");
   }
   return actions[0];
+}
+
+function chooseMessage(
+  given: (letter: string) => boolean,
+): CommandLine["message"] {
+  const message = { headers: given("h"), body: given("b"), mime: given("m") };
+  return Object.values(message).includes(true) ? message : undefined;
 }
 
 function checkTables(

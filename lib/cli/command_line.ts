@@ -1,3 +1,5 @@
+import type { MessageQuery } from "../message/message_keys.ts";
+
 /** A command line that makes no sense; the message says why, and the cure. */
 export class UsageError extends Error {
   override name = "UsageError";
@@ -13,10 +15,17 @@ export interface CommandLine {
   readonly tables: readonly string[];
   /** `-f`: keys are not folded. */
   readonly fold: boolean;
-  /** `-u` is false, `-U` is true; else the mail system decides. */
+  /** `-b`, `-h`, `-m`: which lines of the message on standard input are keys. */
+  readonly message: MessageQuery | undefined;
+  /**
+   * `-u` is false, and so are `-b` and `-h`; `-U` is true; else the mail system
+   * decides.
+   */
   readonly utf8: boolean | undefined;
   /** `-j`: output is JSON. */
   readonly json: boolean;
+  /** `-F`: values are base64 of the content of files. */
+  readonly fileValues: boolean;
   /** `-r` and `-w`: what happens to entries that exist. */
   readonly duplicates: "warn" | "replace" | "ignore";
   /** `-c`: the directory of main.cf. */
@@ -40,9 +49,11 @@ export function plainLookup(args: readonly string[]): CommandLine | undefined {
     action: "lookup",
     key,
     tables,
+    message: undefined,
     fold: true,
     utf8: undefined,
     json: false,
+    fileValues: false,
     duplicates: "warn",
     configDirectory: undefined,
     verbose: 0,

@@ -6,7 +6,7 @@ export const version = "0.1.0";
 
 /** What `--help` prints; it fits one screen. */
 export const help = `\
-Usage: memcache-table [options] type:name ...
+Usage: memcache-table [options] type:name ...  |  --help  |  --version
 
 Looks up, stores and deletes in Postfix memcache tables, as postmap would.
 
@@ -19,8 +19,8 @@ Looks up, stores and deletes in Postfix memcache tables, as postmap would.
   -j        JSON output          -f        do not fold keys to lower case
   -u, -U    UTF-8 off, on        -r, -w    replace, keep what exists already
   -c DIR    where main.cf is     -v        say what is done; repeatable
-  -N -n -o -p                    accepted for postmap's sake
-  --help, --version
+  -F        values are files, kept as base64  (-N -n -o -p have no effect)
+  -b -h -m  with -q -: keys are the body, header, MIME header lines of a mail
 
 Tables: memcache:/path/file  memcache:name (of main.cf)  memcache:{ttl=60, ...}
         kv:/path  inline:{k=v, ...}  static:value  texthash:/path  fail:reason

@@ -1,9 +1,10 @@
-import { type EntryLine, parseEntryLine } from "../config/entry_line.ts";
+import { parseEntryLine } from "../config/entry_line.ts";
 import {
   type LogicalLine,
   LogicalLines,
   physicalLine,
 } from "../config/logical_lines.ts";
+import type { NumberedEntry } from "./file_values.ts";
 import { readLines } from "./input.ts";
 import type { Session } from "./session.ts";
 
@@ -15,19 +16,22 @@ import type { Session } from "./session.ts";
 export async function loadStandardInput(session: Session): Promise<number> {
   const { report, text } = session;
   const table = await session.open(session.command.tables[0], true);
+  const { withContents } = session.command.fileValues
+    ? await import("./file_values.ts")
+    : { withContents: undefined };
   let status = 0;
   const leaveOut = (line: number, reason: string) => {
     report.warning(`standard input, line ${line}: ${reason}: not stored`);
     status = 1;
   };
-  const parse = ({ text, line, flaw }: LogicalLine): EntryLine[] => {
+  const parse = ({ text, line, flaw }: LogicalLine): NumberedEntry[] => {
     try {
       if (flaw !== undefined) throw new RangeError(flaw);
       const entry = parseEntryLine(text);
       if (entry.doubt !== undefined) {
         report.warning(`standard input, line ${line}: ${entry.doubt}`);
       }
-      return [entry];
+      return [{ ...entry, line }];
     } catch (error) {
       if (!(error instanceof RangeError)) throw error;
       leaveOut(line, error.message);
@@ -40,7 +44,11 @@ export async function loadStandardInput(session: Session): Promise<number> {
     );
     const before = session.kept;
     let refused = 0;
-    for await (const { stored } of table.updateMany(entries)) {
+    for await (
+      const { stored } of table.updateMany(
+        withContents?.(entries, session.tableText, leaveOut) ?? entries,
+      )
+    ) {
       if (!stored) refused++;
     }
     // As with postmap, keeping what is there is no failure.

@@ -65,8 +65,8 @@ async function runWithoutUtf8(
 ): Promise<number> {
   const text = await chooseText(command, report);
   if (text.utf8) throw error;
-  // A backup has more to do than to answer.
-  if (!command.tables.includes(error.table)) {
+  // A backup has more to do than to answer, and so has who decodes.
+  if (command.fileValues || !command.tables.includes(error.table)) {
     return await runSession(command, text, report);
   }
   const value = text.decode(error.value)!;
@@ -94,8 +94,7 @@ async function runSession(
   text: Text,
   report: Report,
 ): Promise<number> {
-  const output = new Output(text);
-  const session = new Session(command, text, report, output);
+  const session = new Session(command, text, report);
   try {
     return await act(session);
   } finally {
@@ -105,10 +104,14 @@ async function runSession(
 }
 
 async function act(session: Session): Promise<number> {
-  const { action, key } = session.command;
+  const { action, key, message } = session.command;
   const standardInput = key === "-";
   switch (action) {
     case "lookup": {
+      if (message !== undefined) {
+        const { lookupMessage } = await import("./message.ts");
+        return await lookupMessage(session, message);
+      }
       if (!standardInput) return await withKey(session, lookupKey);
       const { lookupStandardInput } = await import("./lookup_lines.ts");
       return await lookupStandardInput(session);

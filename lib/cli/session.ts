@@ -1,15 +1,17 @@
 import { connectDeno } from "../socket/deno.ts";
-import type { Text } from "../key/text.ts";
+import { byteText, type Text } from "../key/text.ts";
 import { openTable } from "../open.ts";
 import type { Table } from "../table.ts";
 import type { CommandLine } from "./command_line.ts";
-import type { Output, Report } from "./streams.ts";
+import { Output, type Report } from "./streams.ts";
 
 /** What all actions share while the program runs. */
 export class Session {
   /** What was asked for. */
   readonly command: CommandLine;
-  /** How strings stand for bytes. */
+  /** How strings stand for bytes in the tables. */
+  readonly tableText: Text;
+  /** How they do here: with `-F` they are byte strings, for files hold any. */
   readonly text: Text;
   /** Standard error. */
   readonly report: Report;
@@ -17,19 +19,23 @@ export class Session {
   readonly output: Output;
   /** How many updates kept what was there. */
   kept = 0;
+  #decodes: boolean;
   #tables = new Map<string, Promise<Table>>();
 
   /** Opens nothing yet. */
   constructor(
     command: CommandLine,
-    text: Text,
+    tableText: Text,
     report: Report,
-    output: Output,
   ) {
     this.command = command;
-    this.text = text;
+    this.tableText = tableText;
+    // As with postmap, what the lines of messages find is not decoded.
+    const { message, fileValues } = command;
+    this.#decodes = fileValues && !message?.headers && !message?.body;
+    this.text = this.#decodes ? byteText : tableText;
     this.report = report;
-    this.output = output;
+    this.output = new Output(this.text);
   }
 
   /** Opens a table, or returns it where it is open. */
@@ -42,19 +48,25 @@ export class Session {
     return table;
   }
 
-  #open(name: string, write: boolean): Promise<Table> {
-    const { command, text, report } = this;
-    return openTable(name, {
+  async #open(name: string, write: boolean): Promise<Table> {
+    const { command, tableText, report } = this;
+    const table = await openTable(name, {
       write,
       fold: command.fold,
-      utf8: text.utf8,
+      utf8: tableText.utf8,
       configDirectory: command.configDirectory,
       connect: connectDeno,
       duplicates: command.duplicates,
+      fileValues: command.fileValues,
       onDuplicate: (key) => this.#keepDuplicate(name, key),
       onWarning: report.warning,
       onDetail: report.detail,
     });
+    if (!command.fileValues) return table;
+    const { encodedTable, withFileValues } = await import("./file_values.ts");
+    return this.#decodes
+      ? withFileValues(table, tableText, report.warning)
+      : encodedTable(table);
   }
 
   #keepDuplicate(table: string, key: string): void {
@@ -68,8 +80,9 @@ export class Session {
   /** Warns of an empty value, which Postfix does not want in a table. */
   warnIfEmpty(table: Table, key: string, value: string): void {
     if (value !== "") return;
+    const shown = this.tableText.decode(this.text.encode(key)) ?? key;
     this.report.warning(
-      `${table.name}: the value of key "${key}" is empty: ` +
+      `${table.name}: the value of key "${shown}" is empty: ` +
         `a table should rather not have the key`,
     );
   }

@@ -27,17 +27,22 @@ export class EntriesStore implements Store {
  *
  * Implements "inline" of DATABASE_README.
  */
-export function openInline({ name, path, rules }: Opening): Promise<Table> {
+export async function openInline(opening: Opening): Promise<Table> {
+  const { name, path, options, rules } = opening;
   const pairs = orConfigError(`${name}: need inline:{key=value, …}`, {}, () => {
     const found = bracedPairs(path, splitKeyValue);
     if (found.length === 0) throw new RangeError("it has no entry");
     return found;
   });
+  const files = options.fileValues
+    ? await import("./file_values.ts")
+    : undefined;
   const entries = new Map<string, string>();
   for (const [key, value] of pairs) {
-    entries.set(rules.fold ? rules.text.fold(key) : key, value);
+    entries.set(
+      rules.fold ? rules.text.fold(key) : key,
+      await files?.sourceValue(opening, value) ?? value,
+    );
   }
-  return Promise.resolve(
-    new StoreTable(name, new EntriesStore(entries), rules),
-  );
+  return new StoreTable(name, new EntriesStore(entries), rules);
 }

@@ -163,6 +163,7 @@ async function keyRules(
         utf8,
         write: false,
         fold: false,
+        fileValues: false,
       });
       opened.push(table);
       return table;

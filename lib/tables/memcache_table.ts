@@ -156,12 +156,16 @@ export class MemcacheTable implements Table {
     const options = this.#options;
     const utf8 = options.utf8 ?? true;
     const onWarning = options.onWarning ?? ((line) => console.warn(line));
+    const fileValues = options.fileValues
+      ? (await import("./file_values_table.ts")).FileValuesTable
+      : undefined;
+    const text = utf8 ? utf8Text : byteText;
     const opening: Opening = {
       name,
       path: "{…}",
       options: { ...options, utf8, onWarning },
       rules: {
-        text: utf8 ? utf8Text : byteText,
+        text,
         fold: options.fold ?? true,
         write: this.writable,
         onWarning,
@@ -171,14 +175,22 @@ export class MemcacheTable implements Table {
         onWarning,
         readFile: () => Promise.reject(new ConfigError("no main.cf")),
       }),
-      open: options.openTable ?? ((inner) => {
-        throw new ConfigError(
-          `${name}: to open ${inner}, hand in { openTable }`,
-        );
-      }),
+      open: async (inner, innerOptions) => {
+        if (options.openTable === undefined) {
+          throw new ConfigError(
+            `${name}: to open ${inner}, hand in { openTable }`,
+          );
+        }
+        const table = await options.openTable(inner, innerOptions);
+        return fileValues?.stored(table) ?? table;
+      },
     };
     const given = Object.entries(this.#parameters)
       .filter(([, value]) => value !== undefined);
-    return await openMemcacheTable(opening, namedParameters(name, given));
+    const source = namedParameters(name, given);
+    const table = await openMemcacheTable(opening, source);
+    return fileValues === undefined
+      ? table
+      : new fileValues(table, { text, onWarning });
   }
 }

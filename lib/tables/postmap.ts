@@ -13,6 +13,7 @@ import {
   streamProgram,
 } from "../programs.ts";
 import type { Entry, Table } from "../table.ts";
+import { encodeBase64 } from "./base64.ts";
 import { duplicateWarning, type Opening } from "./opening.ts";
 import type { Store } from "./store.ts";
 import { StoreTable } from "./store_table.ts";
@@ -24,6 +25,8 @@ const TAB = 9;
 interface PostmapParts {
   readonly name: string;
   readonly text: Text;
+  /** Whether postmap reads the files that values name, and gives their content. */
+  readonly readsFiles: boolean;
   /** Options of postmap that come before all others. */
   readonly options: readonly string[];
   readonly duplicates: "warn" | "replace" | "ignore";
@@ -69,6 +72,7 @@ class PostmapStore implements Store {
     if (code !== 0) return undefined;
     const start = lines ? text.encode(key).length + 1 : 0;
     const value = stdout.subarray(start, stdout.length - 1);
+    if (this.#parts.readsFiles) return encodeBase64(value);
     const decoded = text.decode(value);
     if (decoded === undefined) throw new NotUtf8Error(name, key, value);
     return decoded;
@@ -235,16 +239,24 @@ export async function openInstalled(
   }
 }
 
+// The types whose values are in a source that postmap reads when it opens them,
+// where a value can name files; the others have base64 stored.
+const ofSource = ["cidr", "pcre", "regexp", "pipemap", "randmap", "unionmap"];
+
 async function openPostmap(opening: Opening): Promise<Table> {
   const { name, options, rules } = opening;
   const { configDirectory } = options;
+  const type = name.slice(0, name.indexOf(":"));
+  const readsFiles = options.fileValues === true && ofSource.includes(type);
   const store = new PostmapStore({
     name,
     text: rules.text,
+    readsFiles,
     options: [
       ...(configDirectory === undefined ? [] : ["-c", configDirectory]),
       ...(rules.fold ? [] : ["-f"]),
       ...(rules.text.utf8 ? [] : ["-u"]),
+      ...(readsFiles ? ["-F"] : []),
     ],
     duplicates: options.duplicates ?? "replace",
     onDuplicate: duplicateWarning(opening),

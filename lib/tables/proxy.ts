@@ -11,6 +11,7 @@ const FIXED = 1 << 4;
 const LOCK = 1 << 6;
 const DUP_REPLACE = 1 << 7;
 const UTF8_REQUEST = 1 << 19;
+const FILE_VALUES = 1 << 21;
 
 const status = { ok: 0, noKey: 1, retry: 2, bad: 3, deny: 4, config: 5 };
 
@@ -25,6 +26,8 @@ interface ProxyParts {
   readonly fold: boolean;
   /** How the service shall treat keys and values. */
   readonly flags: number;
+  /** How it shall open the table. */
+  readonly openFlags: number;
   /** Whether an update replaces what is there. */
   readonly replace: boolean;
   /** Told of an entry that exists and was kept. */
@@ -135,13 +138,13 @@ class ProxyStore implements Store {
 
   async #send(request: string, more: [string, string][]): Promise<Reply> {
     const { table, client, text } = this.#parts;
-    // Ours are all flags of a request; a table has none of its own.
-    const sent = `${
-      request === "open" && !this.#twoFlags ? 0 : this.#parts.flags
-    }`;
+    const { flags: requestFlags, openFlags } = this.#parts;
     const flags: [string, string][] = this.#twoFlags
-      ? [["instance_flags", "0"], ["flags", sent]]
-      : [["flags", sent]];
+      ? [["instance_flags", `${openFlags}`], ["flags", `${requestFlags}`]]
+      : [[
+        "flags",
+        `${request === "open" ? openFlags : openFlags | requestFlags}`,
+      ]];
     const attributes: [string, string][] = [
       ["request", request],
       ["table", table],
@@ -213,6 +216,7 @@ export async function openProxy(opening: Opening): Promise<Table> {
     text: rules.text,
     fold: rules.fold,
     flags: LOCK | DUP_REPLACE | (rules.text.utf8 ? UTF8_REQUEST : 0),
+    openFlags: options.fileValues ? FILE_VALUES : 0,
     replace: (options.duplicates ?? "replace") === "replace",
     onDuplicate: duplicateWarning(opening),
     approval: rules.write ? "proxy_write_maps" : "proxy_read_maps",

@@ -34,11 +34,14 @@ class StaticStore implements Store {
  *
  * Implements "static" of DATABASE_README.
  */
-export function openStatic({ name, path, rules }: Opening): Promise<Table> {
-  const value = path.startsWith("{")
+export async function openStatic(opening: Opening): Promise<Table> {
+  const { name, path, options, rules } = opening;
+  let value = path.startsWith("{")
     ? orConfigError(name, {}, () => withoutBraces(path))
     : path;
-  return Promise.resolve(
-    new StoreTable(name, new StaticStore(name, value), rules),
-  );
+  if (options.fileValues) {
+    const { sourceValue } = await import("./file_values.ts");
+    value = await sourceValue(opening, value);
+  }
+  return new StoreTable(name, new StaticStore(name, value), rules);
 }

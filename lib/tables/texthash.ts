@@ -1,6 +1,7 @@
 import { parseEntryLine } from "../config/entry_line.ts";
 import { logicalLines, physicalLine } from "../config/logical_lines.ts";
 import { splitLines } from "../key/text.ts";
+import { ConfigError } from "../errors.ts";
 import type { Table } from "../table.ts";
 import { EntriesStore } from "./inline.ts";
 import { type Opening, readBytes } from "./opening.ts";
@@ -24,14 +25,20 @@ export async function openTexthash(opening: Opening): Promise<Table> {
         `${path}, line ${line}: ignoring a line that continues nothing`,
       ),
   );
+  const files = options.fileValues
+    ? await import("./file_values.ts")
+    : undefined;
   for (const { text, line, flaw } of lines) {
     if (flaw !== undefined) {
       onWarning(`${path}, line ${line}: ${flaw}: ignoring this line`);
       continue;
     }
     try {
-      const { key, value, doubt } = parseEntryLine(text);
+      const { key, value: written, doubt } = parseEntryLine(text);
       if (doubt !== undefined) onWarning(`${path}, line ${line}: ${doubt}`);
+      const value = files === undefined
+        ? written
+        : await files.encodeFiles(opening, written);
       const folded = rules.fold ? rules.text.fold(key) : key;
       if (entries.has(folded) && options.duplicates !== "replace") {
         if (options.duplicates === "ignore") continue;
@@ -40,7 +47,8 @@ export async function openTexthash(opening: Opening): Promise<Table> {
         );
       } else entries.set(folded, value);
     } catch (error) {
-      if (!(error instanceof RangeError)) throw error;
+      const ofFile = files !== undefined && error instanceof ConfigError;
+      if (!ofFile && !(error instanceof RangeError)) throw error;
       onWarning(`${path}, line ${line}: ${error.message}: ignoring this line`);
     }
   }

@@ -1,0 +1,66 @@
+import { ConfigError } from "../errors.ts";
+import { utf8Text } from "../key/text.ts";
+import type { TableOptions } from "../table.ts";
+import { encodeBase64 } from "./base64.ts";
+import { type Opening, readBytes } from "./opening.ts";
+
+const LF = 10;
+
+/**
+ * The content of the files that a value names, separated by comma or white
+ * space; a line end stands between two files. Throws a `RangeError` when it
+ * names none, {@linkcode ConfigError} when one cannot be read.
+ *
+ * Implements -F of postmap(1).
+ */
+export async function readFiles(
+  options: TableOptions,
+  names: string,
+): Promise<Uint8Array> {
+  const paths = names.split(/[, \t\r\n]+/).filter((path) => path !== "");
+  if (paths.length === 0) throw new RangeError("no file is named");
+  const files: Uint8Array[] = [];
+  let length = paths.length - 1;
+  for (const path of paths) {
+    const file = await readBytes(options, path);
+    files.push(file);
+    length += file.length;
+  }
+  const content = new Uint8Array(length).fill(LF);
+  let at = 0;
+  for (const file of files) {
+    content.set(file, at);
+    at += file.length + 1;
+  }
+  return content;
+}
+
+/** The base64 of the files that a value names. Throws as {@linkcode readFiles}. */
+export async function encodeFiles(
+  { options, rules: { text } }: Opening,
+  names: string,
+): Promise<string> {
+  const paths = text.utf8 || !text.valid(names)
+    ? names
+    : utf8Text.decode(text.encode(names)) ?? names;
+  return encodeBase64(await readFiles(options, paths));
+}
+
+/** The same for a value in the name of a table; errors name the table. */
+export async function sourceValue(
+  opening: Opening,
+  names: string,
+): Promise<string> {
+  try {
+    return await encodeFiles(opening, names);
+  } catch (error) {
+    if (!(error instanceof ConfigError || error instanceof RangeError)) {
+      throw error;
+    }
+    throw new ConfigError(
+      `${opening.name}: ${error.message}; its values are names of files, ` +
+        `for it was opened with fileValues (-F)`,
+      { cause: error },
+    );
+  }
+}

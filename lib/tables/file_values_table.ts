@@ -1,0 +1,278 @@
+import { ConfigError, NotUtf8Error } from "../errors.ts";
+import type { Text } from "../key/text.ts";
+import type {
+  Deleted,
+  Entry,
+  Found,
+  RequestOptions,
+  Table,
+  Updated,
+} from "../table.ts";
+import { decodeBase64, encodeBase64 } from "./base64.ts";
+
+/** How a {@linkcode FileValuesTable} treats what it is given. */
+export interface FileValuesRules {
+  /** How the strings of the table below stand for bytes. */
+  readonly text: Text;
+  /** How the strings of this one do; by default the same. */
+  readonly strings?: Text;
+  /** Values end before their first null byte, as they do for Postfix. */
+  readonly cut?: boolean;
+  /** Told of keys and values that are passed over. */
+  readonly onWarning: (message: string) => void;
+}
+
+/** Keys that wait for what became of them, some of which cannot even be asked. */
+class AskedKeys {
+  #keys: { key: string; isSkipped: boolean }[] = [];
+
+  add(key: string, isSkipped: boolean): void {
+    this.#keys.push({ key, isSkipped });
+  }
+
+  /** Takes the next key off that was asked. */
+  next(): string {
+    return this.#keys.shift()!.key;
+  }
+
+  /** Takes the keys off that were skipped, up to the next that was asked. */
+  *skipped(): Generator<string> {
+    while (this.#keys[0]?.isSkipped) yield this.next();
+  }
+}
+
+/**
+ * A table over one whose values are base64: here they are the content of files.
+ *
+ * Implements -F of postmap(1).
+ */
+export class FileValuesTable implements Table {
+  #stored: Table;
+  #rules: FileValuesRules;
+  #strings: Text;
+
+  /** Takes over the table with the base64. */
+  constructor(stored: Table, rules: FileValuesRules) {
+    this.#stored = stored;
+    this.#rules = rules;
+    this.#strings = rules.strings ?? rules.text;
+  }
+
+  /** The table with the base64, of any table. */
+  static stored(table: Table): Table {
+    return table instanceof FileValuesTable ? table.#stored : table;
+  }
+
+  /** As in Table. */
+  get name(): string {
+    return this.#stored.name;
+  }
+
+  /** As in Table. */
+  get writable(): boolean {
+    return this.#stored.writable;
+  }
+
+  /** As in Table. */
+  async lookup(
+    key: string,
+    options?: RequestOptions,
+  ): Promise<string | undefined> {
+    const storedKey = this.#storedKey(key);
+    if (storedKey === undefined) return undefined;
+    const value = await this.#stored.lookup(storedKey, options);
+    if (value === undefined) return undefined;
+    const content = this.#decode(storedKey, value);
+    if (content !== undefined) return content;
+    throw new ConfigError(this.#malformed(storedKey));
+  }
+
+  /** As in Table. */
+  async update(
+    key: string,
+    value: string,
+    options?: RequestOptions,
+  ): Promise<boolean> {
+    const storedKey = this.#storedKey(key);
+    return storedKey !== undefined &&
+      await this.#stored.update(storedKey, this.#encode(value), options);
+  }
+
+  /** As in Table. */
+  async *updateMany(
+    entries: Iterable<Entry> | AsyncIterable<Entry>,
+    options?: RequestOptions,
+  ): AsyncGenerator<Updated> {
+    const encoded = this.#encodeAll(entries);
+    const updates = this.#stored.updateMany(encoded, options);
+    for await (const { key, stored } of updates) {
+      yield { key: this.#ownKey(key), stored };
+    }
+  }
+
+  async *#encodeAll(
+    entries: Iterable<Entry> | AsyncIterable<Entry>,
+  ): AsyncGenerator<Entry> {
+    for await (const { key, value } of entries) {
+      const storedKey = this.#storedKey(key);
+      if (storedKey === undefined) {
+        throw new TypeError(`${this.name}: a key is not UTF-8`);
+      }
+      yield { key: storedKey, value: this.#encode(value) };
+    }
+  }
+
+  /** As in Table. */
+  async *lookupMany(
+    keys: Iterable<string> | AsyncIterable<string>,
+    options?: RequestOptions,
+  ): AsyncGenerator<Found> {
+    const asked = new AskedKeys();
+    const stored = this.#stored.lookupMany(
+      this.#storedKeys(keys, asked),
+      options,
+    );
+    for await (const { key: storedKey, value } of stored) {
+      for (const key of asked.skipped()) yield { key, value: undefined };
+      const key = asked.next();
+      const content = value === undefined
+        ? undefined
+        : this.#decode(storedKey, value);
+      if (value !== undefined && content === undefined) {
+        throw new ConfigError(this.#malformed(storedKey));
+      }
+      yield { key, value: content };
+    }
+    for (const key of asked.skipped()) yield { key, value: undefined };
+  }
+
+  /** As in Table. */
+  async *deleteMany(
+    keys: Iterable<string> | AsyncIterable<string>,
+    options?: RequestOptions,
+  ): AsyncGenerator<Deleted> {
+    const asked = new AskedKeys();
+    const deletions = this.#stored.deleteMany(
+      this.#storedKeys(keys, asked),
+      options,
+    );
+    for await (const { deleted } of deletions) {
+      for (const key of asked.skipped()) yield { key, deleted: false };
+      yield { key: asked.next(), deleted };
+    }
+    for (const key of asked.skipped()) yield { key, deleted: false };
+  }
+
+  async *#storedKeys(
+    keys: Iterable<string> | AsyncIterable<string>,
+    asked: AskedKeys,
+  ): AsyncGenerator<string> {
+    for await (const key of keys) {
+      const storedKey = this.#storedKey(key);
+      asked.add(key, storedKey === undefined);
+      if (storedKey !== undefined) yield storedKey;
+    }
+  }
+
+  /** As in Table. */
+  async delete(key: string, options?: RequestOptions): Promise<boolean> {
+    const storedKey = this.#storedKey(key);
+    return storedKey !== undefined &&
+      await this.#stored.delete(storedKey, options);
+  }
+
+  /** As in Table. */
+  async first(): Promise<Entry | undefined> {
+    return await this.#decodedOrNext(await this.#stored.first());
+  }
+
+  /** As in Table. */
+  async next(): Promise<Entry | undefined> {
+    return await this.#decodedOrNext(await this.#stored.next());
+  }
+
+  async #decodedOrNext(stored: Entry | undefined): Promise<Entry | undefined> {
+    for (let entry = stored; entry !== undefined;) {
+      const decoded = this.#decodeEntry(entry);
+      if (decoded !== undefined) return decoded;
+      entry = await this.#stored.next();
+    }
+    return undefined;
+  }
+
+  /** As in Table. */
+  async *[Symbol.asyncIterator](): AsyncGenerator<Entry> {
+    for await (const entry of this.#stored) {
+      const decoded = this.#decodeEntry(entry);
+      if (decoded !== undefined) yield decoded;
+    }
+  }
+
+  /** As in Table. */
+  close(): Promise<void> {
+    return this.#stored.close();
+  }
+
+  /** As in Table. */
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  #storedKey(key: string): string | undefined {
+    const { text, onWarning } = this.#rules;
+    if (text === this.#strings || typeof key !== "string") return key;
+    const stored = text.decode(this.#strings.encode(key));
+    if (stored === undefined) {
+      onWarning(`${this.name}: skipping a key that is not UTF-8`);
+    }
+    return stored;
+  }
+
+  #ownKey(key: string): string {
+    const { text } = this.#rules;
+    return text === this.#strings
+      ? key
+      : this.#strings.decode(text.encode(key))!;
+  }
+
+  #encode(content: string): string {
+    if (typeof content !== "string") {
+      throw new TypeError(
+        `${this.name}: a value must be a string: ${typeof content}`,
+      );
+    }
+    if (!this.#strings.valid(content)) {
+      throw new TypeError(
+        `${this.name}: a value must be ${
+          this.#strings.utf8 ? "well-formed" : "a byte string, for UTF-8 is off"
+        }`,
+      );
+    }
+    return encodeBase64(this.#strings.encode(content));
+  }
+
+  /** The content; `undefined` when the value is no base64. */
+  #decode(key: string, value: string): string | undefined {
+    const { text, cut } = this.#rules;
+    const bytes = decodeBase64(text.encode(value));
+    if (bytes === undefined) return undefined;
+    const end = cut ? bytes.indexOf(0) : -1;
+    const content = this.#strings.decode(
+      end < 0 ? bytes : bytes.subarray(0, end),
+    );
+    if (content === undefined) throw new NotUtf8Error(this.name, key, bytes);
+    return content;
+  }
+
+  #decodeEntry(entry: Entry): Entry | undefined {
+    const value = this.#decode(entry.key, entry.value);
+    if (value !== undefined) return { key: this.#ownKey(entry.key), value };
+    this.#rules.onWarning(this.#malformed(entry.key));
+    return undefined;
+  }
+
+  #malformed(key: string): string {
+    return `${this.name}: the value of key "${key}" is not base64 of a file: ` +
+      `store it with fileValues (-F), or look it up without`;
+  }
+}
