@@ -1,7 +1,7 @@
 import { withoutBraces } from "../config/name_value.ts";
 import { ReadOnlyError } from "../errors.ts";
 import type { Table } from "../table.ts";
-import { type Opening, orConfigError } from "./opening.ts";
+import { configuredText, type Opening, orConfigError } from "./opening.ts";
 import type { Store } from "./store.ts";
 import { StoreTable } from "./store_table.ts";
 
@@ -35,9 +35,10 @@ class StaticStore implements Store {
  * Implements "static" of DATABASE_README.
  */
 export function openStatic({ name, path, rules }: Opening): Promise<Table> {
-  const value = path.startsWith("{")
-    ? orConfigError(name, {}, () => withoutBraces(path))
-    : path;
+  const text = configuredText(rules.text, path);
+  const value = text.startsWith("{")
+    ? orConfigError(name, {}, () => withoutBraces(text))
+    : text;
   return Promise.resolve(
     new StoreTable(name, new StaticStore(name, value), rules),
   );

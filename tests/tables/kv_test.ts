@@ -35,59 +35,6 @@ async function killedAfter(lines: number, args: string[]): Promise<string[]> {
   return printed.slice(0, printed.lastIndexOf("\n")).split("\n");
 }
 
-Deno.test("kv: keeps what is written, and lists it in byte order", async () => {
-  await using folder = await Folder.make();
-  const name = `kv:${folder.path}/t.kv`;
-  {
-    await using table = await openTable(name, { ...quiet, write: true });
-    for (const key of ["é", "b", "€", "ab", "A", "😀", "~"]) {
-      assertEquals(await table.update(key, `${key}!`), true);
-    }
-    assertEquals(await table.update("b", "again"), true);
-    assertEquals(await table.update("empty", ""), true);
-  }
-  await using table = await openTable(name, { ...quiet, write: true });
-  assertEquals(await table.lookup("É"), "é!");
-  assertEquals(await table.lookup("B"), "again");
-  assertEquals(await table.lookup("empty"), "");
-  assertEquals(await table.lookup("nobody"), undefined);
-  assertEquals(await keys(table), [
-    "a",
-    "ab",
-    "b",
-    "empty",
-    "~",
-    "é",
-    "€",
-    "😀",
-  ]);
-  assertEquals(await table.first(), { key: "a", value: "A!" });
-  assertEquals(await table.next(), { key: "ab", value: "ab!" });
-  assertEquals(await table.delete("A"), true);
-  assertEquals(await table.delete("a"), false);
-  assertEquals(await table.next(), { key: "b", value: "again" });
-  assertEquals(await table.first(), { key: "ab", value: "ab!" });
-});
-
-Deno.test("kv: keeps bytes where UTF-8 is off, and says so where it is on", async () => {
-  await using folder = await Folder.make();
-  const name = `kv:${folder.path}/t.kv`;
-  {
-    await using bytes = await openTable(name, {
-      ...quiet,
-      utf8: false,
-      write: true,
-    });
-    assertEquals(await bytes.update("k\xff", "v\x80"), true);
-    assertEquals(await bytes.update("k", "\xff"), true);
-    assertEquals(await bytes.lookup("K\xff"), "v\x80");
-    assertEquals(await keys(bytes), ["k", "k\xff"]);
-  }
-  await using table = await openTable(name, quiet);
-  await assertRejects(() => table.lookup("k"), ConfigError, "is not UTF-8");
-  await assertRejects(() => keys(table), ConfigError, "not UTF-8");
-});
-
 Deno.test("kv: holds several tables in one database", async () => {
   await using folder = await Folder.make();
   const file = `${folder.path}/t.kv`;
@@ -132,37 +79,6 @@ Deno.test("kv: refuses what Deno KV cannot hold, with the limit", async () => {
   assert(warnings[0].includes(`${longest}`) && warnings[1].includes("65536"));
   assertEquals(await table.lookup("k".repeat(longest + 1)), undefined);
   assertEquals(await table.delete("k".repeat(longest + 1)), false);
-});
-
-Deno.test("kv: replaces what is there, or keeps it, as it is told", async () => {
-  await using folder = await Folder.make();
-  const name = `kv:${folder.path}/t.kv`;
-  const table: [
-    "replace" | "ignore" | "warn" | undefined,
-    boolean,
-    string,
-    number,
-  ][] = [
-    [undefined, true, "2", 0],
-    ["replace", true, "2", 0],
-    ["ignore", false, "1", 0],
-    ["warn", false, "1", 1],
-  ];
-  for (const [duplicates, stored, value, count] of table) {
-    const warnings: string[] = [];
-    await using first = await openTable(name, { ...quiet, write: true });
-    await first.update("k", "1");
-    await using second = await openTable(name, {
-      utf8: true,
-      write: true,
-      duplicates,
-      onWarning: (line) => warnings.push(line),
-    });
-    assertEquals(await second.update("k", "2"), stored);
-    assertEquals(await second.lookup("k"), value);
-    assertEquals(warnings.length, count);
-    assertEquals(await second.update(`new ${duplicates}`, "3"), true);
-  }
 });
 
 Deno.test("kv: is created when it is first written, and found by who waited for it", async () => {
