@@ -84,10 +84,18 @@ async function installMissing(): Promise<void> {
 const checks: [string, string[]][] = [
   // Later runs of the command line must not find anything left to download.
   ["dependencies", ["cache", "cli.ts", "mod.ts", "tests/support/assert.ts"]],
+  // A configuration of its own: who runs the command line does not load it.
+  ["Workers runtime", [
+    "run",
+    "-A",
+    "--config=tests/support/miniflare/deno.json",
+    "tests/support/miniflare/server.ts",
+    "1",
+  ]],
   ["format", ["fmt", "--check"]],
   ["lint", ["lint"]],
-  ["types", ["check", "mod.ts", "cli.ts", "tests"]],
-  ["documentation", ["doc", "--lint", "mod.ts", "cli.ts"]],
+  ["types", ["check", "mod.ts", "cli.ts", "lib/workers_kv.ts", "tests"]],
+  ["documentation", ["doc", "--lint", "mod.ts", "cli.ts", "lib/workers_kv.ts"]],
   ["publishing", ["publish", "--dry-run", "--allow-dirty"]],
 ];
 

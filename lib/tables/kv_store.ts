@@ -69,7 +69,7 @@ export class KvStore implements Store {
     if (database === undefined) return undefined;
     const bytes = this.#parts.text.encode(key);
     // Such a key cannot be there, and asking for it is an error of its own.
-    if (bytes.length > this.#longestKey) return undefined;
+    if (this.#isTooLong(database, bytes)) return undefined;
     const { value } = await this.#ask(() => database.get(this.#key(bytes)));
     if (value === null) return undefined;
     const data = this.#data(key, value);
@@ -85,6 +85,7 @@ export class KvStore implements Store {
   /** In as few commits as the database allows: each one waits for the disk. */
   async updateBatch(entries: readonly Entry[]): Promise<boolean[]> {
     const { replace, onDuplicate } = this.#parts;
+    const existing = await this.#open(false);
     const stored = entries.map(() => false);
     let writes: Write[] = [];
     let size = 0;
@@ -101,7 +102,7 @@ export class KvStore implements Store {
       size = 0;
     };
     for (const [at, { key, value }] of entries.entries()) {
-      const write = this.#write(key, value, at);
+      const write = this.#write(existing, key, value, at);
       if (write === undefined) continue;
       writes.push(write);
       size += longestEncodedKey + write.data.length;
@@ -114,14 +115,20 @@ export class KvStore implements Store {
   }
 
   /** An entry as it is written; `undefined`, with a warning, when it is too long. */
-  #write(key: string, value: string, at: number): Write | undefined {
+  #write(
+    database: KvDatabase | undefined,
+    key: string,
+    value: string,
+    at: number,
+  ): Write | undefined {
     const { name, text, onWarning } = this.#parts;
     const bytes = text.encode(key);
     const data = text.encode(value);
+    const measured = this.#measure(database, bytes);
     const reason = bytes.length === 0
       ? "the key is empty"
-      : bytes.length > this.#longestKey
-      ? `its ${bytes.length} bytes are more than the ${this.#longestKey} that a key may have here`
+      : measured.bytes > measured.longest
+      ? `its ${measured.bytes} bytes are more than the ${measured.longest} that a key may have here`
       : data.length > longestValue
       ? `the value's ${data.length} bytes are more than the ${longestValue} that a value may have here`
       : undefined;
@@ -149,7 +156,7 @@ export class KvStore implements Store {
     const database = await this.#open(false);
     if (database === undefined) return false;
     const bytes = this.#parts.text.encode(key);
-    if (bytes.length > this.#longestKey) return false;
+    if (this.#isTooLong(database, bytes)) return false;
     const kvKey = this.#key(bytes);
     const { versionstamp } = await this.#ask(() => database.get(kvKey));
     if (versionstamp === null) return false;
@@ -207,6 +214,22 @@ export class KvStore implements Store {
     this.#database?.close();
     this.#database = undefined;
     this.#opening = undefined;
+  }
+
+  #measure(
+    database: KvDatabase | undefined,
+    bytes: Uint8Array,
+  ): { bytes: number; longest: number } {
+    const measured = database?.measureKey?.(this.#key(bytes));
+    if (measured !== undefined) return measured;
+    // A null byte takes two.
+    const nulls = bytes.reduce((sum, byte) => byte === 0 ? sum + 1 : sum, 0);
+    return { bytes: bytes.length + nulls, longest: this.#longestKey };
+  }
+
+  #isTooLong(database: KvDatabase, bytes: Uint8Array): boolean {
+    const measured = this.#measure(database, bytes);
+    return measured.bytes > measured.longest;
   }
 
   #key(bytes: Uint8Array): KvKey {

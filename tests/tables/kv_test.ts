@@ -76,6 +76,13 @@ Deno.test("kv: refuses what Deno KV cannot hold, with the limit", async () => {
   assertEquals(await table.update("v", "x".repeat(65537)), false);
   assertEquals(await table.update("", "v"), false);
   assertEquals(warnings.length, 3);
+  // Deno KV writes a null byte as two.
+  const nulls = "\0".repeat(Math.floor(longest / 2));
+  assertEquals(await table.update(nulls, "v"), true);
+  assertEquals(await table.lookup(nulls), "v");
+  assertEquals(await table.update(`${nulls}\0`, "v"), false);
+  assertEquals(await table.lookup(`${nulls}\0`), undefined);
+  assertEquals(warnings.length, 4);
   assert(warnings[0].includes(`${longest}`) && warnings[1].includes("65536"));
   assertEquals(await table.lookup("k".repeat(longest + 1)), undefined);
   assertEquals(await table.delete("k".repeat(longest + 1)), false);
