@@ -8,7 +8,6 @@ import {
 } from "../../mod.ts";
 import { assert, assertEquals, assertRejects } from "../support/assert.ts";
 import { Folder } from "../support/folder.ts";
-import { freePort, Memcached } from "../support/memcached.ts";
 import { root, runCli } from "../support/processes.ts";
 import { Random } from "../support/random.ts";
 
@@ -244,28 +243,6 @@ Deno.test("kv: takes any database that has the methods", async () => {
     openKv: () => Promise.resolve(failing),
   });
   await assertRejects(() => table.lookup("k"), TemporaryError, "kv:x: quota");
-});
-
-Deno.test("kv: is the backup that fills memcached, and answers while it is down", async () => {
-  await using folder = await Folder.make();
-  const port = freePort();
-  const name =
-    `memcache:{memcache=inet:127.0.0.1:${port} max_try=1 ttl=60 key_format=a:%s ` +
-    `backup=kv:${folder.path}/t.kv}`;
-  await using table = await openTable(name, { ...quiet, write: true });
-  {
-    await using memcached = await Memcached.tcp(port);
-    assertEquals(await table.update("Alice", "one"), true);
-    assertEquals(await memcached.get("a:alice"), "one");
-  }
-  assertEquals(await table.lookup("alice"), "one");
-  assertEquals(await table.update("bob", "two"), true);
-  assertEquals(await table.delete("alice"), true);
-  await using memcached = await Memcached.tcp(port);
-  assertEquals(await table.lookup("bob"), "two");
-  assertEquals(await memcached.get("a:bob"), "two");
-  assertEquals(await table.lookup("alice"), undefined);
-  assertEquals(await keys(table), ["bob"]);
 });
 
 async function* manyEntries(): AsyncGenerator<Entry> {

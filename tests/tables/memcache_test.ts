@@ -169,26 +169,6 @@ Deno.test("memcache table stores many entries, and tells of each in order", asyn
   await assertRejects(() => reading.updateMany([]).next(), ReadOnlyError);
 });
 
-Deno.test("memcache table goes on with its backup while memcached is down, and warns once", async () => {
-  const port = freePort();
-  const warnings: string[] = [];
-  await using table = await openTable(
-    `memcache:{memcache=inet:127.0.0.1:${port} max_try=1 {backup = inline:{a=1, b=2}}}`,
-    { utf8: true, onWarning: (line) => warnings.push(line) },
-  );
-  assertEquals(await table.lookup("a"), "1");
-  assertEquals(await table.lookup("b"), "2");
-  assertEquals(await table.lookup("c"), undefined);
-  assertEquals(warnings.length, 1);
-  assert(warnings[0].includes("refused") && warnings[0].includes("backup"));
-  {
-    await using _memcached = await Memcached.tcp(port);
-    assertEquals(await table.lookup("a"), "1");
-  }
-  assertEquals(await table.lookup("c"), undefined);
-  assertEquals(warnings.length, 2);
-});
-
 Deno.test("memcache table passes a backup's failure on, and says not found for its not found", async () => {
   await using memcached = await Memcached.tcp();
   await memcached.set("cached", "here");
