@@ -41,8 +41,10 @@ interface Write {
 }
 
 const listBatch = 500;
-const lockedTries = 200;
-const lockedPause = 5;
+// Milliseconds: how long another process may keep the database locked, and the
+// longest pause between two looks at it.
+const lockedLimit = 30_000;
+const lockedPause = 20;
 
 /**
  * A table in a KV database. Keys and values are stored as bytes, which every
@@ -93,10 +95,10 @@ export class KvStore implements Store {
       if (writes.length === 0) return;
       const database = (await this.#open(true))!;
       if (replace) await this.#replaceAll(database, writes);
-      const all = replace || await this.#addAll(database, writes);
-      for (const write of writes) {
-        stored[write.at] = all || await this.#addAll(database, [write]);
-        if (!stored[write.at]) onDuplicate(entries[write.at].key);
+      const added = replace ? writes : await this.#addNew(database, writes);
+      for (const { at } of added) stored[at] = true;
+      for (const { at } of writes) {
+        if (!stored[at]) onDuplicate(entries[at].key);
       }
       writes = [];
       size = 0;
@@ -256,15 +258,35 @@ export class KvStore implements Store {
     return await opening;
   }
 
+  /** Adds the entries that do not exist; returns those. */
+  async #addNew(
+    database: KvDatabase,
+    writes: readonly Write[],
+  ): Promise<readonly Write[]> {
+    const first = new Map<string, Write>();
+    for (const write of writes) {
+      const key = `${write.key.at(-1)}`;
+      if (!first.has(key)) first.set(key, write);
+    }
+    let missing = [...first.values()];
+    // Another process may add some of them between the look and the commit.
+    while (missing.length > 0 && !await this.#addAll(database, missing)) {
+      const found = await this.#ask(() =>
+        Promise.all(missing.map(({ key }) => database.get(key)))
+      );
+      missing = missing.filter((_, at) => found[at].versionstamp === null);
+    }
+    return missing;
+  }
+
   /** Adds entries unless one of them exists; whether they were added. */
   async #addAll(
     database: KvDatabase,
     writes: readonly Write[],
   ): Promise<boolean> {
     const { clock = systemClock } = this.#parts;
-    const different = new Set(writes.map(({ key }) => `${key.at(-1)}`));
-    if (different.size < writes.length) return false;
-    for (let tries = 1;; tries++) {
+    const start = clock.now();
+    for (;;) {
       try {
         let atomic = database.atomic();
         for (const { key, data } of writes) {
@@ -274,10 +296,12 @@ export class KvStore implements Store {
       } catch (cause) {
         // A check locks the database; a second process does not wait for it.
         const locked = /database is locked/.test((cause as Error).message);
-        if (!locked || tries === lockedTries) throw this.#failure(cause);
-        await new Promise<void>((resolve) =>
-          clock.setTimer(lockedPause, resolve)
-        );
+        if (!locked || clock.now() - start > lockedLimit) {
+          throw this.#failure(cause);
+        }
+        // By chance, or one that looks at the wrong times never gets in.
+        const pause = 1 + Math.random() * lockedPause;
+        await new Promise<void>((resolve) => clock.setTimer(pause, resolve));
       }
     }
   }
