@@ -22,8 +22,9 @@ export interface KvAtomic {
 }
 
 /**
- * The part of a KV database that the table needs: Deno KV, `@deno/kv`, or
- * anything with the same methods.
+ * The part of a KV database that the table needs: Deno KV, `@deno/kv`, the
+ * `workersKv` of `@postmaps/memcache-table/workers-kv`, or anything with the
+ * same methods.
  */
 export interface KvDatabase {
   /** Reads an entry. */
@@ -39,6 +40,11 @@ export interface KvDatabase {
   ): AsyncIterable<KvEntry>;
   /** Starts writes that are done together. */
   atomic(): KvAtomic;
+  /**
+   * How many bytes of the longest possible key a key takes, and how many there
+   * are; missing where the limits are those of Deno KV.
+   */
+  measureKey?(key: KvKey): { bytes: number; longest: number };
   /** Frees it. */
   close(): void;
 }

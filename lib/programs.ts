@@ -53,6 +53,14 @@ async function feed(
   }
 }
 
+function kill(child: Deno.ChildProcess): void {
+  try {
+    child.kill("SIGKILL");
+  } catch {
+    // It ended by itself.
+  }
+}
+
 /**
  * Runs a program, without a shell, to its end. Throws
  * {@linkcode ProgramUnavailable} when it is not there, or may not be run.
@@ -86,7 +94,7 @@ export async function* streamProgram(
     yield* child.stdout;
     ended = true;
   } finally {
-    if (!ended) child.kill("SIGKILL");
+    if (!ended) kill(child);
     await Promise.all([complaints, child.status]);
   }
   const { code } = await child.status;

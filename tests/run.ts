@@ -5,6 +5,7 @@ const root = new URL("..", import.meta.url).pathname;
 const ci = Deno.env.get("CI") === "true";
 
 interface Need {
+  /** A program, or a type of table that postmap is to know: `lmdb:`. */
   program: string;
   package: string;
   why: string;
@@ -13,6 +14,7 @@ interface Need {
 const needs: Need[] = [
   { program: "memcached", package: "memcached", why: "the server" },
   { program: "postmap", package: "postfix", why: "what we compare with" },
+  { program: "lmdb:", package: "postfix-lmdb", why: "a table type" },
   { program: "openssl", package: "openssl", why: "digests to compare with" },
   { program: "/usr/bin/time", package: "time", why: "peak memory" },
   { program: "git", package: "git", why: "which files are ours" },
@@ -37,8 +39,11 @@ async function succeeds(
 }
 
 async function isThere({ program }: Need): Promise<boolean> {
+  const check = program.endsWith(":")
+    ? `postconf -m | grep -qx ${program.slice(0, -1)}`
+    : `command -v ${program} >/dev/null`;
   const { success } = await new Deno.Command("sh", {
-    args: ["-c", `command -v ${program} >/dev/null`],
+    args: ["-c", check],
     env: { PATH: `${Deno.env.get("PATH")}:/usr/sbin:/sbin` },
   }).output();
   return success;
@@ -79,10 +84,18 @@ async function installMissing(): Promise<void> {
 const checks: [string, string[]][] = [
   // Later runs of the command line must not find anything left to download.
   ["dependencies", ["cache", "cli.ts", "mod.ts", "tests/support/assert.ts"]],
+  // A configuration of its own: who runs the command line does not load it.
+  ["Workers runtime", [
+    "run",
+    "-A",
+    "--config=tests/support/miniflare/deno.json",
+    "tests/support/miniflare/server.ts",
+    "1",
+  ]],
   ["format", ["fmt", "--check"]],
   ["lint", ["lint"]],
-  ["types", ["check", "mod.ts", "cli.ts", "tests"]],
-  ["documentation", ["doc", "--lint", "mod.ts", "cli.ts"]],
+  ["types", ["check", "mod.ts", "cli.ts", "lib/workers_kv.ts", "tests"]],
+  ["documentation", ["doc", "--lint", "mod.ts", "cli.ts", "lib/workers_kv.ts"]],
   ["publishing", ["publish", "--dry-run", "--allow-dirty"]],
 ];
 

@@ -1,6 +1,6 @@
 import { bracedPairs, splitKeyValue } from "../config/name_value.ts";
 import type { Entry, Table } from "../table.ts";
-import { type Opening, orConfigError } from "./opening.ts";
+import { configuredText, type Opening, orConfigError } from "./opening.ts";
 import type { Store } from "./store.ts";
 import { StoreTable } from "./store_table.ts";
 
@@ -30,7 +30,8 @@ export class EntriesStore implements Store {
 export async function openInline(opening: Opening): Promise<Table> {
   const { name, path, options, rules } = opening;
   const pairs = orConfigError(`${name}: need inline:{key=value, …}`, {}, () => {
-    const found = bracedPairs(path, splitKeyValue);
+    const text = configuredText(rules.text, path);
+    const found = bracedPairs(text, splitKeyValue);
     if (found.length === 0) throw new RangeError("it has no entry");
     return found;
   });

@@ -43,8 +43,10 @@ interface Write {
 }
 
 const listBatch = 500;
-const lockedTries = 200;
-const lockedPause = 5;
+// Milliseconds: how long another process may keep the database locked, and the
+// longest pause between two looks at it.
+const lockedLimit = 30_000;
+const lockedPause = 20;
 
 /**
  * A table in a KV database. Keys and values are stored as bytes, which every
@@ -71,7 +73,7 @@ export class KvStore implements Store {
     if (database === undefined) return undefined;
     const bytes = this.#parts.text.encode(key);
     // Such a key cannot be there, and asking for it is an error of its own.
-    if (bytes.length > this.#longestKey) return undefined;
+    if (this.#isTooLong(database, bytes)) return undefined;
     const { value } = await this.#ask(() => database.get(this.#key(bytes)));
     if (value === null) return undefined;
     const data = this.#data(key, value);
@@ -87,6 +89,7 @@ export class KvStore implements Store {
   /** In as few commits as the database allows: each one waits for the disk. */
   async updateBatch(entries: readonly Entry[]): Promise<boolean[]> {
     const { replace, onDuplicate } = this.#parts;
+    const existing = await this.#open(false);
     const stored = entries.map(() => false);
     const most = replace ? mostWrites : mostChecks;
     let writes: Write[] = [];
@@ -95,16 +98,16 @@ export class KvStore implements Store {
       if (writes.length === 0) return;
       const database = (await this.#open(true))!;
       if (replace) await this.#replaceAll(database, writes);
-      const all = replace || await this.#addAll(database, writes);
-      for (const write of writes) {
-        stored[write.at] = all || await this.#addAll(database, [write]);
-        if (!stored[write.at]) onDuplicate(entries[write.at].key);
+      const added = replace ? writes : await this.#addNew(database, writes);
+      for (const { at } of added) stored[at] = true;
+      for (const { at } of writes) {
+        if (!stored[at]) onDuplicate(entries[at].key);
       }
       writes = [];
       size = 0;
     };
     for (const [at, { key, value }] of entries.entries()) {
-      const write = this.#write(key, value, at);
+      const write = this.#write(existing, key, value, at);
       if (write === undefined) continue;
       writes.push(write);
       size += longestEncodedKey + write.data.length;
@@ -116,14 +119,20 @@ export class KvStore implements Store {
   }
 
   /** An entry as it is written; `undefined`, with a warning, when it is too long. */
-  #write(key: string, value: string, at: number): Write | undefined {
+  #write(
+    database: KvDatabase | undefined,
+    key: string,
+    value: string,
+    at: number,
+  ): Write | undefined {
     const { name, text, onWarning } = this.#parts;
     const bytes = text.encode(key);
     const data = text.encode(value);
+    const measured = this.#measure(database, bytes);
     const reason = bytes.length === 0
       ? "the key is empty"
-      : bytes.length > this.#longestKey
-      ? `its ${bytes.length} bytes are more than the ${this.#longestKey} that a key may have here`
+      : measured.bytes > measured.longest
+      ? `its ${measured.bytes} bytes are more than the ${measured.longest} that a key may have here`
       : data.length > longestValue
       ? `the value's ${data.length} bytes are more than the ${longestValue} that a value may have here`
       : undefined;
@@ -151,7 +160,7 @@ export class KvStore implements Store {
     const database = await this.#open(false);
     if (database === undefined) return false;
     const bytes = this.#parts.text.encode(key);
-    if (bytes.length > this.#longestKey) return false;
+    if (this.#isTooLong(database, bytes)) return false;
     const kvKey = this.#key(bytes);
     const { versionstamp } = await this.#ask(() => database.get(kvKey));
     if (versionstamp === null) return false;
@@ -211,6 +220,22 @@ export class KvStore implements Store {
     this.#opening = undefined;
   }
 
+  #measure(
+    database: KvDatabase | undefined,
+    bytes: Uint8Array,
+  ): { bytes: number; longest: number } {
+    const measured = database?.measureKey?.(this.#key(bytes));
+    if (measured !== undefined) return measured;
+    // A null byte takes two.
+    const nulls = bytes.reduce((sum, byte) => byte === 0 ? sum + 1 : sum, 0);
+    return { bytes: bytes.length + nulls, longest: this.#longestKey };
+  }
+
+  #isTooLong(database: KvDatabase, bytes: Uint8Array): boolean {
+    const measured = this.#measure(database, bytes);
+    return measured.bytes > measured.longest;
+  }
+
   #key(bytes: Uint8Array): KvKey {
     return [...this.#prefix, bytes];
   }
@@ -235,15 +260,35 @@ export class KvStore implements Store {
     return await opening;
   }
 
+  /** Adds the entries that do not exist; returns those. */
+  async #addNew(
+    database: KvDatabase,
+    writes: readonly Write[],
+  ): Promise<readonly Write[]> {
+    const first = new Map<string, Write>();
+    for (const write of writes) {
+      const key = `${write.key.at(-1)}`;
+      if (!first.has(key)) first.set(key, write);
+    }
+    let missing = [...first.values()];
+    // Another process may add some of them between the look and the commit.
+    while (missing.length > 0 && !await this.#addAll(database, missing)) {
+      const found = await this.#ask(() =>
+        Promise.all(missing.map(({ key }) => database.get(key)))
+      );
+      missing = missing.filter((_, at) => found[at].versionstamp === null);
+    }
+    return missing;
+  }
+
   /** Adds entries unless one of them exists; whether they were added. */
   async #addAll(
     database: KvDatabase,
     writes: readonly Write[],
   ): Promise<boolean> {
     const { clock = systemClock } = this.#parts;
-    const different = new Set(writes.map(({ key }) => `${key.at(-1)}`));
-    if (different.size < writes.length) return false;
-    for (let tries = 1;; tries++) {
+    const start = clock.now();
+    for (;;) {
       try {
         let atomic = database.atomic();
         for (const { key, data } of writes) {
@@ -253,10 +298,12 @@ export class KvStore implements Store {
       } catch (cause) {
         // A check locks the database; a second process does not wait for it.
         const locked = /database is locked/.test((cause as Error).message);
-        if (!locked || tries === lockedTries) throw this.#failure(cause);
-        await new Promise<void>((resolve) =>
-          clock.setTimer(lockedPause, resolve)
-        );
+        if (!locked || clock.now() - start > lockedLimit) {
+          throw this.#failure(cause);
+        }
+        // By chance, or one that looks at the wrong times never gets in.
+        const pause = 1 + Math.random() * lockedPause;
+        await new Promise<void>((resolve) => clock.setTimer(pause, resolve));
       }
     }
   }

@@ -7,13 +7,7 @@ import { ConfigError } from "../errors.ts";
 import type { Digest } from "../key/key_digest.ts";
 import { type KeyFormat, parseKeyFormat } from "../key/key_format.ts";
 import type { KeyRules } from "../key/memcache_key.ts";
-import {
-  byteText,
-  foldAscii,
-  foldCase,
-  type Text,
-  utf8Text,
-} from "../key/text.ts";
+import { foldAscii, foldCase } from "../key/text.ts";
 import { MemcacheClient } from "../memcache/client.ts";
 import { parseEndpoint, resolveService } from "../socket/endpoint.ts";
 import type { Endpoint } from "../socket/socket.ts";
@@ -21,6 +15,7 @@ import type { Table } from "../table.ts";
 import { findParameters } from "./memcache_parameters.ts";
 import { MemcacheStore } from "./memcache_store.ts";
 import {
+  configuredText,
   connectLazily,
   type Opening,
   orConfigError,
@@ -98,7 +93,7 @@ function findFormat(
   return orConfigError(
     `${name}: ${source.written("key_format")}`,
     source.setting("key_format") ?? {},
-    () => parseKeyFormat(inText(rules.text, key_format)),
+    () => parseKeyFormat(configuredText(rules.text, key_format)),
   );
 }
 
@@ -170,9 +165,4 @@ async function keyRules(
     },
   });
   return { domains, format, digest, text };
-}
-
-/** A text of the configuration as keys are written. */
-function inText(text: Text, configured: string): string {
-  return text.utf8 ? configured : byteText.decode(utf8Text.encode(configured))!;
 }

@@ -1,6 +1,7 @@
 import type { MailSystem } from "../config/mail_system.ts";
 import { ConfigError } from "../errors.ts";
 import { readFile } from "../files.ts";
+import { byteText, type Text, utf8Text } from "../key/text.ts";
 import type { Connect } from "../socket/socket.ts";
 import type { Table, TableOptions } from "../table.ts";
 import type { TableRules } from "./store_table.ts";
@@ -58,6 +59,14 @@ export function orConfigError<T>(
     if (!(cause instanceof RangeError)) throw cause;
     throw new ConfigError(`${name}: ${cause.message}`, where);
   }
+}
+
+/**
+ * A text of the configuration as keys and values are written: as its UTF-8
+ * bytes, where they are byte strings.
+ */
+export function configuredText(text: Text, configured: string): string {
+  return text.utf8 ? configured : byteText.decode(utf8Text.encode(configured))!;
 }
 
 /** Connects by the runtime's adapter, which is loaded when it is needed. */

@@ -18,8 +18,14 @@ import { duplicateWarning, type Opening } from "./opening.ts";
 import type { Store } from "./store.ts";
 import { StoreTable } from "./store_table.ts";
 
+// deno-lint-ignore no-control-regex -- control characters are what it is after
+const controlCharacter = /[\x00-\x1f\x7f]/;
+const printableAscii = /^[ -~]*$/;
+
 const LF = 10;
 const TAB = 9;
+const QUOTE = 34;
+const BACKSLASH = 92;
 
 /** What a table of the installed Postfix is made of. */
 interface PostmapParts {
@@ -27,6 +33,9 @@ interface PostmapParts {
   readonly text: Text;
   /** Whether postmap reads the files that values name, and gives their content. */
   readonly readsFiles: boolean;
+  readonly fold: boolean;
+  /** A key with more bytes, and an empty one, is an error to postmap. */
+  readonly longestKey?: number;
   /** Options of postmap that come before all others. */
   readonly options: readonly string[];
   readonly duplicates: "warn" | "replace" | "ignore";
@@ -48,11 +57,12 @@ class PostmapStore implements Store {
 
   /**
    * Has postmap open the table, to read or to write it, and look up or delete
-   * the empty key, which no table has.
+   * a key that no table has.
    */
   async probe(write: boolean): Promise<void> {
+    const key = this.#mayAsk("") ? "" : " ";
     try {
-      await this.#run([write ? "-d" : "-q", "-"], "\n");
+      await this.#run([write ? "-d" : "-q", "-"], `${key}\n`);
     } catch (error) {
       // A database that is to be written may not exist yet.
       const missing = /No such file or directory$/;
@@ -62,7 +72,7 @@ class PostmapStore implements Store {
 
   async lookup(key: string): Promise<string | undefined> {
     const { name, text } = this.#parts;
-    if (key.includes("\0")) return undefined;
+    if (key.includes("\0") || !this.#mayAsk(key)) return undefined;
     // Only as an argument can a key have a line end; postmap takes what follows
     // -q for a key whatever it looks like.
     const lines = !key.includes("\n");
@@ -83,35 +93,72 @@ class PostmapStore implements Store {
   }
 
   async updateBatch(entries: readonly Entry[]): Promise<boolean[]> {
-    const { name, duplicates, onDuplicate, onWarning } = this.#parts;
-    const option = { warn: [], replace: ["-r"], ignore: ["-w"] }[duplicates];
-    const stored = entries.map(({ key, value }) => isEntryLine(key, value));
-    const lines: string[] = [];
+    const { name, onDuplicate, onWarning } = this.#parts;
+    const stored = entries.map(() => false);
+    const together: number[] = [];
+    const alone: number[] = [];
     for (const [at, { key, value }] of entries.entries()) {
-      if (stored[at]) lines.push(`${key} ${value}\n`);
-      else {
+      if (isEntryLine(key, value) && this.#mayAsk(key)) {
+        (this.#isShown(key) ? together : alone).push(at);
+      } else {
         onWarning(
           `${name}: not storing key "${key}": postmap cannot be given such a key or value`,
         );
       }
     }
-    if (lines.length === 0) return stored;
-    const kept = new Set<string>();
-    await this.#run([...option, "-i"], lines.join(""), (warning) => {
-      const duplicate = /duplicate entry: "([^]*)"$/.exec(warning)?.[1];
-      if (duplicate !== undefined) kept.add(duplicate);
-      return duplicate !== undefined;
-    });
-    for (const [at, { key }] of entries.entries()) {
-      if (!kept.has(key) && !kept.has(this.#parts.text.fold(key))) continue;
-      stored[at] = false;
-      onDuplicate(key);
+    const kept: number[] = [];
+    for (const group of [together, ...alone.map((at) => [at])]) {
+      const keptOfGroup = await this.#updateGroup(entries, group);
+      for (const at of group) stored[at] = !keptOfGroup.includes(at);
+      kept.push(...keptOfGroup);
+    }
+    for (const at of kept.toSorted((left, right) => left - right)) {
+      onDuplicate(this.#folded(entries[at].key));
     }
     return stored;
   }
 
+  /** Stores the entries of those numbers; returns the numbers of those it kept. */
+  async #updateGroup(
+    entries: readonly Entry[],
+    group: readonly number[],
+  ): Promise<number[]> {
+    if (group.length === 0) return [];
+    const { duplicates } = this.#parts;
+    // Also where nobody is to be warned: nothing else tells what was kept.
+    const option = duplicates === "replace" ? ["-r"] : [];
+    const lines = group.map((at) =>
+      `${entries[at].key} ${entries[at].value}\n`
+    );
+    const complaints: string[] = [];
+    await this.#run([...option, "-i"], lines.join(""), (warning) => {
+      const duplicate = /duplicate entry: "([^]*)"$/.exec(warning)?.[1];
+      if (duplicate !== undefined) complaints.push(duplicate);
+      return duplicate !== undefined;
+    });
+    if (group.length === 1 && complaints.length > 0) return [...group];
+    const counts = Map.groupBy(complaints, (key) => key);
+    // Of one key that came several times the last ones were kept out.
+    return group.toReversed().filter((at) => {
+      const key = this.#folded(entries[at].key);
+      return counts.get(key)?.pop() !== undefined;
+    });
+  }
+
+  #folded(key: string): string {
+    const { text, fold } = this.#parts;
+    return fold ? text.fold(key) : key;
+  }
+
+  /** Whether postmap's messages show a key as it is. */
+  #isShown(key: string): boolean {
+    return this.#parts.text.utf8
+      ? !controlCharacter.test(key)
+      : printableAscii.test(key);
+  }
+
   async delete(key: string): Promise<boolean> {
-    if (/[\0\n]/.test(key)) return false;
+    if (/[\0\n]/.test(key) || !this.#mayAsk(key)) return false;
     const { code } = await this.#run(["-d", "-"], `${key}\n`);
     return code === 0;
   }
@@ -140,9 +187,15 @@ class PostmapStore implements Store {
     }
   }
 
+  #mayAsk(key: string): boolean {
+    const { longestKey, text } = this.#parts;
+    return longestKey === undefined ||
+      (key !== "" && text.encode(key).length <= longestKey);
+  }
+
   #entry(line: Uint8Array): Entry {
     const { name, text } = this.#parts;
-    const tab = line.indexOf(TAB);
+    const tab = endOfKey(line);
     const key = text.decode(line.subarray(0, tab));
     const value = text.decode(line.subarray(tab + 1));
     if (key === undefined || value === undefined) {
@@ -174,11 +227,18 @@ class PostmapStore implements Store {
     isExpected: (warning: string) => boolean = () => false,
   ): void {
     const { name, onWarning } = this.#parts;
+    let notUtf8: string | undefined;
     for (const line of stderr.split("\n")) {
       const said = /^postmap: (?:(fatal|warning): )?(.*)$/.exec(line);
       if (said === null) continue;
       const [, severity, message] = said;
+      const key = /key "([^]*)": non-UTF-8 value/.exec(message)?.[1];
+      notUtf8 ??= key;
+      if (severity === "fatal" && notUtf8 !== undefined) {
+        throw new NotUtf8Error(name, notUtf8, new Uint8Array(0));
+      }
       if (severity === "fatal") throw failure(name, message);
+      if (key !== undefined) continue;
       if (!isExpected(message)) onWarning(`${name}: ${message}`);
     }
   }
@@ -186,13 +246,25 @@ class PostmapStore implements Store {
 
 /** Whether postmap reads an entry back from a line as it is. */
 function isEntryLine(key: string, value: string): boolean {
-  if (/[\0\n]/.test(key + value) || /^[#\s]/.test(key)) return false;
+  if (/[\0\n]/.test(key + value) || /^[# \t\r\v\f]/.test(key)) return false;
   try {
     const entry = parseEntryLine(`${key} ${value}`);
     return entry.key === key && entry.value === value;
   } catch {
     return false;
   }
+}
+
+/** Where the tab between key and value is: one in quotes belongs to the key. */
+function endOfKey(line: Uint8Array): number {
+  let quoted = false;
+  for (let at = 0; at < line.length; at++) {
+    if (line[at] === BACKSLASH) at++;
+    else if (line[at] === QUOTE) quoted = !quoted;
+    else if (line[at] === TAB && !quoted) return at;
+  }
+  // Not what postmap would store, but others may have.
+  return line.indexOf(TAB);
 }
 
 /** A type that the installed Postfix does not have either. */
@@ -227,7 +299,7 @@ export async function openInstalled(
   try {
     // Nothing else is a type to Postfix, and this is never read as an option.
     if (!/^[a-z][a-z0-9_-]*$/i.test(type)) throw new UnknownType(type);
-    return await openPostmap(opening);
+    return await openPostmap(opening, type);
   } catch (error) {
     const unavailable = error instanceof ProgramUnavailable;
     if (!unavailable && !(error instanceof UnknownType)) throw error;
@@ -243,15 +315,19 @@ export async function openInstalled(
 // where a value can name files; the others have base64 stored.
 const ofSource = ["cidr", "pcre", "regexp", "pipemap", "randmap", "unionmap"];
 
-async function openPostmap(opening: Opening): Promise<Table> {
+// Where the database has a limit that postmap does not look after.
+const longestKeys: Record<string, number> = { lmdb: 511 };
+
+async function openPostmap(opening: Opening, type: string): Promise<Table> {
   const { name, options, rules } = opening;
   const { configDirectory } = options;
-  const type = name.slice(0, name.indexOf(":"));
   const readsFiles = options.fileValues === true && ofSource.includes(type);
   const store = new PostmapStore({
     name,
     text: rules.text,
     readsFiles,
+    fold: rules.fold,
+    longestKey: longestKeys[type],
     options: [
       ...(configDirectory === undefined ? [] : ["-c", configDirectory]),
       ...(rules.fold ? [] : ["-f"]),

@@ -32,6 +32,8 @@ interface ProxyParts {
   readonly replace: boolean;
   /** Told of an entry that exists and was kept. */
   readonly onDuplicate: (key: string) => void;
+  /** Told of refusals. */
+  readonly onWarning: (message: string) => void;
   /** The parameter that approves tables. */
   readonly approval: string;
 }
@@ -68,11 +70,14 @@ class ProxyStore implements Store {
   }
 
   async update(key: string, value: string): Promise<boolean> {
-    if (key.includes("\0")) return false;
-    const { replace, onDuplicate } = this.#parts;
+    const { name, replace, onDuplicate, onWarning } = this.#parts;
+    if (key.includes("\0")) {
+      onWarning(`${name}: not storing key "${key}": it has a null byte`);
+      return false;
+    }
     // The service itself always replaces.
     if (!replace && await this.lookup(key) !== undefined) {
-      onDuplicate(key);
+      onDuplicate(this.#folded(key));
       return false;
     }
     const reply = await this.#ask("update", ["key", key], ["value", value]);
@@ -105,14 +110,16 @@ class ProxyStore implements Store {
     await this.#parts.client.close(reason);
   }
 
+  #folded(key: string): string {
+    return this.#foldsKeys ? this.#parts.text.fold(key) : key;
+  }
+
   async #ask(request: string, ...more: [string, string][]): Promise<Reply> {
     await (this.#opened ??= this.#open());
-    const { text } = this.#parts;
-    const folded = more.map(([name, value]): [string, string] =>
-      name === "key" && this.#foldsKeys
-        ? [name, text.fold(value)]
-        : [name, value]
-    );
+    const folded = more.map(([name, value]): [string, string] => [
+      name,
+      name === "key" ? this.#folded(value) : value,
+    ]);
     const reply = await this.#send(request, folded);
     if (reply.status !== status.ok && reply.status !== status.noKey) {
       throw this.#refusal(request, reply.status);
@@ -219,6 +226,7 @@ export async function openProxy(opening: Opening): Promise<Table> {
     openFlags: options.fileValues ? FILE_VALUES : 0,
     replace: (options.duplicates ?? "replace") === "replace",
     onDuplicate: duplicateWarning(opening),
+    onWarning: rules.onWarning,
     approval: rules.write ? "proxy_write_maps" : "proxy_read_maps",
   });
   // Whether keys are folded is known when the service has opened the table.

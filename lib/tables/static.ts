@@ -1,7 +1,7 @@
 import { withoutBraces } from "../config/name_value.ts";
 import { ReadOnlyError } from "../errors.ts";
 import type { Table } from "../table.ts";
-import { type Opening, orConfigError } from "./opening.ts";
+import { configuredText, type Opening, orConfigError } from "./opening.ts";
 import type { Store } from "./store.ts";
 import { StoreTable } from "./store_table.ts";
 
@@ -36,9 +36,10 @@ class StaticStore implements Store {
  */
 export async function openStatic(opening: Opening): Promise<Table> {
   const { name, path, options, rules } = opening;
-  let value = path.startsWith("{")
-    ? orConfigError(name, {}, () => withoutBraces(path))
-    : path;
+  const text = configuredText(rules.text, path);
+  let value = text.startsWith("{")
+    ? orConfigError(name, {}, () => withoutBraces(text))
+    : text;
   if (options.fileValues) {
     const { sourceValue } = await import("./file_values.ts");
     value = await sourceValue(opening, value);

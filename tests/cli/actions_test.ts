@@ -7,6 +7,7 @@ import {
 } from "../support/assert.ts";
 import { Folder } from "../support/folder.ts";
 import { freePort, Memcached } from "../support/memcached.ts";
+import { peakMemory } from "../support/peak_memory.ts";
 import { latin1, root, runCli, runPostmap } from "../support/processes.ts";
 
 Deno.test("command line stores, finds and deletes in a real memcached", async () => {
@@ -272,18 +273,11 @@ Deno.test("command line streams: answers come before the input ends", async () =
 
 Deno.test("command line needs no more memory for more lines", async () => {
   const peak = async (lines: number) => {
-    const script = `yes somebody@example.com | head -n ${lines} | ` +
-      `/usr/bin/time -f %M -o "$1" "$0" run -A cli.ts -q - static:v | tail -n 1`;
-    const file = await Deno.makeTempFile();
-    try {
-      await new Deno.Command("bash", {
-        args: ["-c", script, Deno.execPath(), file],
-        cwd: root,
-      }).output();
-      return Number(await Deno.readTextFile(file)) / 1024;
-    } finally {
-      await Deno.remove(file);
-    }
+    const { peak } = await peakMemory((commandLine) =>
+      `yes somebody@example.com | head -n ${lines} | ` +
+      `${commandLine} -q - static:v | tail -n 1`
+    );
+    return peak;
   };
   // Both are past the size that the heap takes anyway.
   const few = await peak(2_000_000);

@@ -3,7 +3,6 @@ import {
   MemcacheTable,
   openTable,
   ReadOnlyError,
-  type Table,
   TemporaryError,
 } from "../../mod.ts";
 import { assert, assertEquals, assertRejects } from "../support/assert.ts";
@@ -63,18 +62,6 @@ Deno.test("memcache table cuts a value at its null byte, and wants UTF-8", async
   assertEquals(await table.update("B\xe4", "\xe4\x80"), true);
   assertEquals(await memcached.get("b\xe4".normalize()), undefined);
   assertEquals(await table.lookup("B\xe4"), "\xe4\x80");
-});
-
-Deno.test("memcache table folds keys unless told not to", async () => {
-  await using memcached = await Memcached.tcp();
-  await memcached.set("strasse", "folded");
-  await memcached.set("Key", "as it is");
-  const name = `memcache:{memcache=${memcached.server}}`;
-  await using folding = await openTable(name, quiet);
-  assertEquals(await folding.lookup("STRAßE"), "folded");
-  await using plain = await openTable(name, { ...quiet, fold: false });
-  assertEquals(await plain.lookup("Key"), "as it is");
-  assertEquals(await plain.lookup("key"), undefined);
 });
 
 Deno.test("memcache table refuses what it cannot store, with a warning", async () => {
@@ -180,26 +167,6 @@ Deno.test("memcache table stores many entries, and tells of each in order", asyn
     quiet,
   );
   await assertRejects(() => reading.updateMany([]).next(), ReadOnlyError);
-});
-
-Deno.test("memcache table goes on with its backup while memcached is down, and warns once", async () => {
-  const port = freePort();
-  const warnings: string[] = [];
-  await using table = await openTable(
-    `memcache:{memcache=inet:127.0.0.1:${port} max_try=1 {backup = inline:{a=1, b=2}}}`,
-    { utf8: true, onWarning: (line) => warnings.push(line) },
-  );
-  assertEquals(await table.lookup("a"), "1");
-  assertEquals(await table.lookup("b"), "2");
-  assertEquals(await table.lookup("c"), undefined);
-  assertEquals(warnings.length, 1);
-  assert(warnings[0].includes("refused") && warnings[0].includes("backup"));
-  {
-    await using _memcached = await Memcached.tcp(port);
-    assertEquals(await table.lookup("a"), "1");
-  }
-  assertEquals(await table.lookup("c"), undefined);
-  assertEquals(warnings.length, 2);
 });
 
 Deno.test("memcache table passes a backup's failure on, and says not found for its not found", async () => {
@@ -341,29 +308,6 @@ Deno.test("memcache table refuses what is not allowed", async () => {
     ConfigError,
     "whoever reaches the memcached",
   );
-  await using writable = await openTable(name, { ...quiet, write: true });
-  const wrong = writable as unknown as Record<
-    keyof Table,
-    (...args: unknown[]) => Promise<unknown>
-  >;
-  await assertRejects(
-    () => wrong.lookup(1),
-    TypeError,
-    "a key must be a string",
-  );
-  await assertRejects(() => wrong.lookup(), TypeError);
-  await assertRejects(
-    () => wrong.update("a", 1),
-    TypeError,
-    "a value must be a string",
-  );
-  await assertRejects(() => wrong.update("a", undefined), TypeError);
-  await assertRejects(
-    () => writable.update("a", "1\0"),
-    TypeError,
-    "null byte",
-  );
-  await assertRejects(() => wrong.delete(null), TypeError);
 });
 
 Deno.test("memcache table is closed by its signal, with the reason", async () => {

@@ -1,0 +1,83 @@
+import type { WorkersKvNamespace } from "../../lib/workers_kv.ts";
+
+const folder = new URL("miniflare/", import.meta.url).pathname;
+
+/** Real Workers KV, in memory: Cloudflare's miniflare, in a process of its own. */
+export class WorkersKvServer implements AsyncDisposable {
+  #child: Deno.ChildProcess;
+  #address: string;
+  #left: number;
+
+  private constructor(child: Deno.ChildProcess, port: string, count: number) {
+    this.#child = child;
+    this.#address = `http://127.0.0.1:${port}`;
+    this.#left = count;
+  }
+
+  /** Starts it with so many namespaces. */
+  static async start(count: number): Promise<WorkersKvServer> {
+    const config = `--config=${folder}deno.json`;
+    const child = new Deno.Command(Deno.execPath(), {
+      args: [
+        "run",
+        "-A",
+        "--no-prompt",
+        config,
+        `${folder}server.ts`,
+        `${count}`,
+      ],
+      stdin: "piped",
+      stdout: "piped",
+      stderr: "null",
+    }).spawn();
+    let printed = "";
+    for await (const chunk of child.stdout) {
+      printed += new TextDecoder().decode(chunk);
+      if (printed.endsWith("\n")) break;
+    }
+    if (printed === "") {
+      await child.status;
+      throw new Error("miniflare does not start");
+    }
+    return new WorkersKvServer(child, printed.trim(), count);
+  }
+
+  /** A namespace that nobody used. */
+  empty(): WorkersKvNamespace {
+    if (this.#left === 0) throw new Error("no namespace is left");
+    const address = `${this.#address}/${--this.#left}`;
+    const at = (key: string) => `${address}?key=${encodeURIComponent(key)}`;
+    return {
+      async get(key) {
+        const response = await answered(at(key));
+        const bytes = await response.arrayBuffer();
+        return response.status === 404 ? null : bytes;
+      },
+      async put(key, value) {
+        await (await answered(at(key), "PUT", value)).body?.cancel();
+      },
+      async delete(key) {
+        await (await answered(at(key), "DELETE")).body?.cancel();
+      },
+      async list(options) {
+        const body = JSON.stringify(options);
+        return await (await answered(address, "POST", body)).json();
+      },
+    };
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#child.stdin.close();
+    await this.#child.status;
+  }
+}
+
+async function answered(
+  url: string,
+  method = "GET",
+  body?: BodyInit,
+): Promise<Response> {
+  const response = await fetch(url, { method, body });
+  if (response.status === 500) throw new Error(await response.text());
+  return response;
+}

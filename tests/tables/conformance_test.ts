@@ -1,0 +1,11 @@
+import { requirements } from "../support/conformance.ts";
+import { kinds } from "../support/table_kinds.ts";
+
+for (const kind of kinds) {
+  Deno.test(`conformance: ${kind.name}`, async (test) => {
+    await using maker = await kind.start();
+    for (const { name, of = () => true, holds } of requirements) {
+      if (of(kind)) await test.step(name, () => holds(kind, maker));
+    }
+  });
+}
