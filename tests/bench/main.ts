@@ -1,105 +1,119 @@
-// `deno task bench`: times what users wait for beside bare scripts that do the
-// least, in turn, and prints medians. Never part of the tests.
-import { Memcached } from "../support/memcached.ts";
-import { median } from "./median.ts";
-import { root } from "../support/processes.ts";
+// `deno task bench [--row NAME]… [--out FOLDER]`: times what users wait for,
+// beside Debian's postmap, npm's clients and bare scripts, in turn, and prints
+// medians. Starts its own memcached. Never part of the tests.
+//
+// RUNS=n: turns that count, 5 by default. QUICK=1: the memory of a million keys
+// and not ten. RUNTIME=node|bun|deno: npm's clients on that one alone.
+//
+// All rows together are also written as results.json and results.svg, here; some
+// rows, or a quick run, only with --out.
+import { parseArgs } from "node:util";
+import { chart } from "./chart.ts";
+import { Ground } from "./ground.ts";
+import { interleave } from "./interleave.ts";
+import { thisMachine } from "./machine.ts";
+import { type Column, columns, type Row } from "./row.ts";
+import { cold } from "./rows/cold.ts";
+import * as kv from "./rows/kv.ts";
+import * as library from "./rows/library.ts";
+import { memory } from "./rows/memory.ts";
+import { wholeProcess, wholeProcessPinned } from "./rows/whole_process.ts";
+import { heading, line } from "./table.ts";
+import { judge, type Result } from "./verdict.ts";
 
-const runs = Number(Deno.env.get("RUNS") ?? 20);
+const rows: Row[] = [
+  wholeProcess,
+  wholeProcessPinned,
+  library.bulk,
+  library.concurrent,
+  library.update,
+  library.sequential,
+  library.sequentialPinned,
+  cold,
+  memory,
+  kv.list,
+  kv.load,
+  kv.lookup,
+  kv.backup,
+];
 
-/** Milliseconds that a whole program takes. */
-async function wholeProgram(args: string[]): Promise<number> {
-  const started = performance.now();
-  const { success } = await new Deno.Command(Deno.execPath(), {
-    args,
-    cwd: root,
-    stdin: "null",
-    stdout: "null",
-  }).output();
-  if (!success) throw new Error(`failed: deno ${args.join(" ")}`);
-  return performance.now() - started;
+async function measure(
+  row: Row,
+  ground: Ground,
+  runs: number,
+): Promise<Result> {
+  await using stack = new AsyncDisposableStack();
+  const contestants = await row.contestants(ground, stack);
+  return judge(row, await interleave<Column>(contestants, runs));
 }
 
-/** What a script prints: ours, the peer's, the ratio. */
-async function measured(args: string[]): Promise<number[]> {
-  const { stdout } = await new Deno.Command(Deno.execPath(), {
-    args: ["run", "-A", ...args],
-    cwd: root,
-  }).output();
-  return new TextDecoder().decode(stdout).trim().split(" ").map(Number);
-}
-
-function printRow(
-  name: string,
-  [ours, peer, ratio]: number[],
-  unit: string,
-  wanted: string,
-): void {
-  console.log(
-    `${name.padEnd(48)} ${ours.toFixed(1).padStart(9)} ${
-      peer.toFixed(1).padStart(9)
-    } ` +
-      `${unit.padEnd(4)} ${ratio.toFixed(2).padStart(6)}  ${wanted}`,
-  );
-}
-
-/** Two programs in turn: medians, and the median of the pairs' ratios. */
-async function inTurn(
-  ours: () => Promise<number>,
-  peer: () => Promise<number>,
-): Promise<number[]> {
-  await ours();
-  await peer();
-  const pairs: [number, number][] = [];
-  for (let run = 0; run < runs; run++) pairs.push([await ours(), await peer()]);
-  return [
-    median(pairs.map(([mine]) => mine)),
-    median(pairs.map(([, theirs]) => theirs)),
-    median(pairs.map(([mine, theirs]) => mine / theirs)),
-  ];
-}
-
-/** The median of each figure over several runs of a script. */
-async function several(args: string[]): Promise<number[]> {
-  const figures: number[][] = [];
-  for (let run = 0; run < Math.ceil(runs / 3); run++) {
-    figures.push(await measured(args));
+/** Measures rows and prints them; whether none failed. */
+async function measureAll(
+  chosen: Row[],
+  runs: number,
+  results: Result[],
+  signal: AbortSignal,
+): Promise<boolean> {
+  await using ground = await Ground.make(signal);
+  let good = true;
+  for (const row of chosen) {
+    if (signal.aborted) return false;
+    try {
+      const result = await measure(row, ground, runs);
+      results.push(result);
+      console.log(line(result));
+    } catch (error) {
+      good = false;
+      console.log(`${row.title}: failed: ${(error as Error).message}`);
+    }
   }
-  return figures[0].map((_, at) => median(figures.map((figure) => figure[at])));
+  return good && !signal.aborted;
 }
 
-await using memcached = await Memcached.tcp();
-await memcached.set("a:user123@example.com", "12345678901234567890");
-const folder = await Deno.makeTempDir();
-try {
-  const empty = `${folder}/empty.ts`;
-  await Deno.writeTextFile(empty, "");
-  const file = `${folder}/t.cf`;
-  await Deno.writeTextFile(
-    file,
-    `memcache = ${memcached.server}\nkey_format = a:%s\n`,
+const { values: options } = parseArgs({
+  options: {
+    row: { type: "string", multiple: true, default: [] },
+    out: { type: "string" },
+  },
+});
+const names = options.row;
+const unknown = names.filter((name) => !rows.some((row) => row.name === name));
+if (unknown.length > 0) {
+  console.error(
+    `no such row: ${unknown.join(", ")}; there are ${
+      rows.map(({ name }) => name).join(", ")
+    }`,
   );
-  const table = `memcache:${file}`;
-  console.log(
-    `${"".padEnd(48)} ${"ours".padStart(9)} ${"peer".padStart(9)} ${
-      "".padEnd(4)
-    } ${"ratio".padStart(6)}  wanted`,
-  );
-  const cold = ["run", "-A", "cli.ts", "-q", "user123@example.com", table];
-  printRow(
-    "cold -q, against an empty script",
-    await inTurn(
-      () => wholeProgram(cold),
-      () => wholeProgram(["run", "-A", empty]),
-    ),
-    "ms",
-    "at most 1.5",
-  );
-  printRow(
-    "sequential lookups, against a bare socket loop",
-    await several(["tests/bench/sequential.ts", table, memcached.server]),
-    "k/s",
-    "at least 0.9",
-  );
-} finally {
-  await Deno.remove(folder, { recursive: true });
+  Deno.exit(2);
 }
+const runs = Number(Deno.env.get("RUNS") ?? 5);
+const whole = names.length === 0 && Deno.env.get("QUICK") !== "1";
+const here = new URL(".", import.meta.url).pathname;
+const out = options.out ?? (whole ? here : undefined);
+// The programs that are being timed need what is in these as well.
+Deno.env.set("PATH", `${Deno.env.get("PATH")}:/usr/sbin:/sbin`);
+
+const stopped = new AbortController();
+for (const signal of ["SIGINT", "SIGTERM"] as const) {
+  Deno.addSignalListener(signal, () => stopped.abort(new Error(signal)));
+}
+
+console.log(heading());
+const results: Result[] = [];
+const good = await measureAll(
+  rows.filter(({ name }) => names.length === 0 || names.includes(name)),
+  runs,
+  results,
+  stopped.signal,
+);
+if (out !== undefined && results.length > 0 && good) {
+  const machine = await thisMachine();
+  const report = { ...machine, runs, columns, results };
+  const files = [`${out}/results.json`, `${out}/results.svg`];
+  await Deno.writeTextFile(files[0], JSON.stringify(report));
+  await Deno.writeTextFile(files[1], chart(machine, runs, results));
+  // The house is checked for its format, these files too.
+  await new Deno.Command(Deno.execPath(), { args: ["fmt", "-q", ...files] })
+    .output();
+}
+Deno.exit(good ? 0 : 1);

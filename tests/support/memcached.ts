@@ -23,6 +23,11 @@ export class Memcached implements AsyncDisposable {
     this.#child = child;
   }
 
+  /** Its process. */
+  get pid(): number {
+    return this.#child.pid;
+  }
+
   /** Starts one on a TCP port. */
   static tcp(
     port = freePort(),

@@ -1,0 +1,210 @@
+import type { Machine } from "./machine.ts";
+import { type Column, columns } from "./row.ts";
+import { figure } from "./table.ts";
+import type { Result } from "./verdict.ts";
+
+// All in pixels.
+const margin = 16;
+const panelWidth = 400;
+const gutter = 32;
+const labelWidth = 82;
+const barsWidth = 236;
+const barHeight = 12;
+const pitch = 17;
+const lineHeight = 16;
+const panelGap = 26;
+const headHeight = 92;
+const footHeight = 52;
+const width = 2 * margin + 2 * panelWidth + gutter;
+
+const labels: Record<Column, string> = {
+  tcp: "this, TCP",
+  unix: "this, unix",
+  postmap: "postmap",
+  memjs: "memjs",
+  memcached: "memcached",
+  memcache: "memcache",
+  mc: "mc",
+  floor: "floor",
+};
+
+const kinds: Record<Column, string> = {
+  tcp: "ours",
+  unix: "ours pale",
+  postmap: "postmap",
+  memjs: "npm",
+  memcached: "npm",
+  memcache: "npm",
+  mc: "npm",
+  floor: "floor",
+};
+
+// Nobody knows what the page behind is like: there is no background, and each
+// colour is as far from white as from black.
+const style = `
+text { font: 12px system-ui, -apple-system, "Segoe UI", sans-serif; fill: #757b83 }
+.head { font-size: 19px; font-weight: 600 }
+.title { font-size: 13px; font-weight: 600 }
+.small { font-size: 11px }
+.end { text-anchor: end }
+.strong { font-weight: 600; fill: #1f9148 }
+.ours { fill: #1f9148 }
+.pale { fill-opacity: .6 }
+.postmap { fill: #3f7fd0 }
+.npm { fill: #9b74c4 }
+.floor { fill: #757b83; fill-opacity: .25; stroke: #757b83; stroke-dasharray: 3 2 }
+.met { fill: #1f9148; stroke: #1f9148; stroke-width: 1.5 }
+.missed { fill: none; stroke: #d0703c; stroke-width: 1.5 }
+.rule { stroke: #757b83; stroke-opacity: .35 }
+`;
+
+function escape(text: string): string {
+  return text.replace(
+    /[&<>"]/g,
+    (character) => `&#${character.charCodeAt(0)};`,
+  );
+}
+
+function text(x: number, y: number, classes: string, content: string): string {
+  return `<text x="${x}" y="${y}" class="${classes}">${escape(content)}</text>`;
+}
+
+function bar(x: number, y: number, length: number, kind: string): string {
+  return `<rect x="${x}" y="${y}" width="${
+    length.toFixed(1)
+  }" height="${barHeight}" rx="2" class="${kind}"/>`;
+}
+
+function mark(x: number, y: number, met: boolean): string {
+  return `<circle cx="${x}" cy="${y}" r="4" class="${
+    met ? "met" : "missed"
+  }"/>`;
+}
+
+interface Panel {
+  height: number;
+  /** Its picture, with its top left corner at 0, 0. */
+  content: string;
+}
+
+function panel(result: Result): Panel {
+  const { title, unit, note, medians, verdicts } = result;
+  const name = medians.unix === undefined ? { ...labels, tcp: "this" } : labels;
+  const shown = columns.filter((column) => medians[column] !== undefined);
+  const most = Math.max(...shown.map((column) => medians[column]!));
+  const parts = [
+    text(0, 13, "title", title),
+    text(
+      panelWidth,
+      13,
+      "small end",
+      unit === "k/s" ? "thousand/s, more is better" : "less is better",
+    ),
+    `<path class="rule" d="M0 19.5H${panelWidth}"/>`,
+  ];
+  let y = 27;
+  for (const column of shown) {
+    const value = medians[column]!;
+    // Half a pixel is still to be seen.
+    const length = Math.max(0.5, barsWidth * value / most);
+    const strong = kinds[column].startsWith("ours") ? " strong" : "";
+    parts.push(
+      text(labelWidth, y + 10, `small end${strong}`, name[column]),
+      bar(labelWidth + 8, y, length, kinds[column]),
+      text(
+        labelWidth + 14 + Math.round(length),
+        y + 10,
+        `small${strong}`,
+        `${figure(value)} ${unit}`,
+      ),
+    );
+    y += pitch;
+  }
+  y += 12;
+  if (note !== undefined) {
+    parts.push(text(labelWidth + 8, y, "small", note));
+    y += lineHeight;
+  }
+  for (const { ratio, against, wanted, met } of verdicts) {
+    const reached = against === undefined
+      ? ""
+      : `${figure(ratio)} × ${against}, `;
+    parts.push(
+      mark(labelWidth + 12, y - 4, met),
+      text(labelWidth + 22, y, "small", `${reached}wanted ${wanted}`),
+    );
+    y += lineHeight;
+  }
+  return { height: y - lineHeight + 4, content: parts.join("\n") };
+}
+
+function legend(y: number): string {
+  const entries: [string, string][] = [
+    ["ours", "this project on Deno"],
+    ["postmap", "Postfix's postmap"],
+    ["npm", "clients from npm"],
+    ["floor", "floor: the least a bare script does"],
+  ];
+  const parts: string[] = [];
+  let x = margin;
+  for (const [kind, name] of entries) {
+    parts.push(bar(x, y - 10, 14, kind), text(x + 20, y, "small", name));
+    x += 42 + Math.round(name.length * 5.6);
+  }
+  for (const [met, name] of [[true, "reached"], [false, "not yet"]] as const) {
+    parts.push(mark(x + 4, y - 4, met), text(x + 14, y, "small", name));
+    x += 30 + Math.round(name.length * 5.6);
+  }
+  return parts.join("\n");
+}
+
+function list(versions: Record<string, string>): string {
+  return Object.entries(versions)
+    .map(([name, version]) => `${name} ${version}`).join(", ");
+}
+
+/** The results as an SVG picture, for a page of any colour. */
+export function chart(
+  machine: Machine,
+  runs: number,
+  results: readonly Result[],
+): string {
+  const heights = [headHeight, headHeight];
+  const panels = results.map((result) => {
+    const { height, content } = panel(result);
+    const side = heights[0] <= heights[1] ? 0 : 1;
+    const x = margin + side * (panelWidth + gutter);
+    const y = heights[side];
+    heights[side] += height + panelGap;
+    return `<g transform="translate(${x} ${y})">\n${content}\n</g>`;
+  });
+  const bottom = Math.max(...heights);
+  const height = bottom + footHeight - margin;
+  return [
+    `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" ` +
+    `width="${width}" height="${height}" role="img">`,
+    `<title>memcache-table: how fast it is</title>`,
+    `<style>${style}</style>`,
+    text(margin, 34, "head", "memcache-table: how fast it is"),
+    text(
+      margin,
+      54,
+      "small",
+      `${machine.date}, ${machine.cpu}, ${machine.cores} CPUs, ` +
+        `${machine.system}. Medians of ${runs} interleaved runs.`,
+    ),
+    legend(75),
+    ...panels,
+    text(margin, bottom + 6, "small", list(machine.versions)),
+    text(
+      margin,
+      bottom + 6 + lineHeight,
+      "small",
+      `${
+        list(machine.packages)
+      }; each client on the runtime where it is fastest`,
+    ),
+    `</svg>`,
+    "",
+  ].join("\n");
+}

@@ -1,0 +1,9 @@
+// npm's clients, on Node, Bun or Deno: KIND CLIENT PACKAGES HOST PORT.
+import { createRequire } from "node:module";
+import process from "node:process";
+import { serve } from "./serve.mjs";
+
+const [kind, client, packages, host, port] = process.argv.slice(2);
+const { connect } = await import(`../peers/${client}.mjs`);
+const required = createRequire(`${packages}/`)(client);
+await serve(kind, () => connect(required, `${host}:${port}`));
