@@ -73,6 +73,9 @@ export class TemporaryError extends Error {
   }
 }
 
+/** A server that cannot be reached, or is silent: whatever is asked now will fail. */
+export class NoAnswerError extends TemporaryError {}
+
 /** An update or delete of a table that cannot be written, or not so opened. */
 export class ReadOnlyError extends Error {
   /** The name of the class, for logs. */

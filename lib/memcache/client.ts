@@ -1,5 +1,10 @@
 import { type Clock, systemClock, type Timer } from "../clock.ts";
-import { ConfigError, reasonOf, TemporaryError } from "../errors.ts";
+import {
+  ConfigError,
+  NoAnswerError,
+  reasonOf,
+  TemporaryError,
+} from "../errors.ts";
 import { formatEndpoint } from "../socket/endpoint.ts";
 import type { Connect, Endpoint, Socket } from "../socket/socket.ts";
 import type { Exchange, Shortfall } from "./exchange.ts";
@@ -282,7 +287,7 @@ export class MemcacheClient {
   /** Whoever waited for the connection shares its failure. */
   #connectFailed(cause: unknown): void {
     const { table, endpoint } = this.#options;
-    const error = cause instanceof ConfigError ? cause : new TemporaryError(
+    const error = cause instanceof ConfigError ? cause : new NoAnswerError(
       `${table}: cannot connect to memcached at ${
         formatEndpoint(endpoint)
       } (is it running there?): ${reasonOf(cause)}`,
@@ -512,11 +517,9 @@ export class MemcacheClient {
         if (counts) tried.push(request);
         again.push(request);
       } else if (counts || request.begun) {
-        short = true;
-        request.resolve({
-          tries: whose === "all" ? 1 : 0,
-          error: this.#failure(reason),
-        });
+        const tries = whose === "all" ? 1 : 0;
+        short ||= tries < this.#options.maxTry;
+        request.resolve({ tries, error: this.#failure(reason) });
       } else again.push(request);
     }
     const retried = this.#countTry(tried, reason);
@@ -544,7 +547,8 @@ export class MemcacheClient {
 
   #failure(reason: string): TemporaryError {
     const { table, endpoint } = this.#options;
-    return new TemporaryError(
+    const Kind = reason === this.#noAnswer() ? NoAnswerError : TemporaryError;
+    return new Kind(
       `${table}: memcached at ${formatEndpoint(endpoint)} failed: ${reason}`,
     );
   }

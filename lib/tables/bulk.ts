@@ -47,6 +47,7 @@ export function lookupMany(
     atOnce: lookupsAtOnce,
     run: async (batch, unwanted) => {
       parts.mustBeOpen();
+      signal?.throwIfAborted();
       const { asked, failed } = admitKeys(parts, batch);
       const answer = await lookupTogether(
         parts,
@@ -80,6 +81,7 @@ export function updateMany(
     size: writesOfBatch,
     atOnce: 1,
     run: async (batch) => {
+      signal?.throwIfAborted();
       const { admitted, failed } = admitAll(
         batch,
         ({ key, value }) => parts.admitEntry(key, value),
@@ -110,6 +112,7 @@ export function deleteMany(
     size: writesOfBatch,
     atOnce: 1,
     run: async (batch) => {
+      signal?.throwIfAborted();
       const { admitted, failed } = admitAll(batch, parts.admit);
       const { results, failed: later } = await write(
         admitted,

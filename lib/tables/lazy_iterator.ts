@@ -23,11 +23,12 @@ export class LazyIterator<Result> implements AsyncIterableIterator<Result> {
     return await this.#made.next();
   }
 
+  /** Never rejects: what went wrong was told by `next`. */
   async return(): Promise<IteratorResult<Result>> {
     // Nothing is made of it any more.
-    if (this.#making === undefined) this.#making = Promise.resolve(nothing());
-    const made = await this.#making;
-    await made.return?.();
+    this.#making ??= Promise.resolve(nothing());
+    const made = await this.#making.catch(() => undefined);
+    await made?.return?.();
     return { done: true, value: undefined };
   }
 }

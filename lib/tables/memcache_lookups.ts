@@ -1,4 +1,4 @@
-import type { TemporaryError } from "../errors.ts";
+import { NoAnswerError, type TemporaryError } from "../errors.ts";
 import {
   type ByteStrings,
   ByteStringsBuilder,
@@ -46,8 +46,7 @@ export async function lookupKeys(
   const failures = await sendGets(batch, gets, values);
   const errors = new Map([...tooLong, ...failures]);
   if (parts.backup === undefined) return { values, failed: firstOf(errors) };
-  const other = passToBackup(batch, errors);
-  const isDown = gets.count > 0 && failures.size === gets.count;
+  const other = passToBackup(batch, "reads", errors);
   const wanted: (SentKey | { at: number; key: undefined })[] = gets.missing();
   for (const at of tooLong.keys()) wanted.push({ at, key: undefined });
   wanted.sort((one, two) => one.at - two.at);
@@ -58,7 +57,9 @@ export async function lookupKeys(
     found: (asked, key, data) => {
       const { at, key: memcacheKey } = wanted[asked];
       values.put(at, data, 0, data.length);
-      if (isDown || memcacheKey === undefined) return;
+      // The backup's answer need not wait for another time-out.
+      if (errors.get(at) instanceof NoAnswerError) return;
+      if (memcacheKey === undefined) return;
       if (!fits(parts, key, data)) return;
       const { flags, ttl } = parts.parameters;
       const name = byteText.decode(memcacheKey)!;
@@ -66,7 +67,7 @@ export async function lookupKeys(
     },
   });
   if (failed !== undefined) other.set(wanted[failed.at].at, failed.error);
-  passToBackup(batch, await sendWrites(batch, sets));
+  passToBackup(batch, "writes", await sendWrites(batch, sets));
   return { values, failed: firstOf(other) };
 }
 
@@ -156,7 +157,7 @@ async function sendGets(
   } catch (error) {
     for (const { at } of gets.missing()) errors.set(at, error);
   }
-  if (errors.size < gets.count) outage.over();
+  if (errors.size < gets.count) outage.over("reads");
   return errors;
 }
 

@@ -1,5 +1,5 @@
 import type { MemcacheParameters } from "../config/parameters.ts";
-import { NotUtf8Error, TemporaryError } from "../errors.ts";
+import { NoAnswerError, NotUtf8Error, TemporaryError } from "../errors.ts";
 import {
   type KeyRules,
   longestKey,
@@ -37,10 +37,13 @@ export interface MemcacheStoreParts {
   readonly onDetail?: (message: string) => void;
 }
 
+/** What memcached is asked for. */
+export type Asked = "reads" | "writes";
+
 /** A memcached that fails while a backup answers, and what is said of it. */
 export class Outage {
   #onWarning: (message: string) => void;
-  #reported = false;
+  #reported: Asked | undefined;
 
   /** It is not known that there is one. */
   constructor(onWarning: (message: string) => void) {
@@ -48,16 +51,15 @@ export class Outage {
   }
 
   /** Memcached failed. One warning an outage: a bulk run would print thousands. */
-  report(error: TemporaryError): void {
-    if (!this.#reported) {
-      this.#onWarning(`${error.message}; going on with the backup`);
-    }
-    this.#reported = true;
+  report(asked: Asked, error: TemporaryError): void {
+    if (this.#reported !== undefined) return;
+    this.#onWarning(`${error.message}; going on with the backup`);
+    this.#reported = asked;
   }
 
-  /** Memcached answered. */
-  over(): void {
-    this.#reported = false;
+  /** Memcached answered: one that is full does so, but only to reads. */
+  over(asked: Asked): void {
+    if (this.#reported === asked) this.#reported = undefined;
   }
 }
 
@@ -135,10 +137,17 @@ export class MemcacheStore implements Store {
     prepared: PreparedKey,
     signal?: AbortSignal,
   ): Promise<string | undefined> {
-    const cached = await this.#orBackup(this.#get(key, prepared, signal));
-    if (cached !== undefined) return cached;
+    let isSilent = false;
+    try {
+      const cached = await this.#get(key, prepared, signal);
+      if (cached !== undefined) return cached;
+    } catch (error) {
+      this.#reportOrThrow("reads", error);
+      isSilent = error instanceof NoAnswerError;
+    }
     const value = await backup.lookup(key, { signal });
-    if (value !== undefined) {
+    // The backup's answer need not wait for another time-out.
+    if (value !== undefined && !isSilent) {
       await this.#orBackup(this.#set(key, prepared, value, signal));
     }
     return value;
@@ -163,10 +172,15 @@ export class MemcacheStore implements Store {
       onWarning(`${name}: not storing key "${key}": ${prepared.skipped}`);
       return false;
     }
-    const stored = this.#set(key, prepared, value, signal);
-    if (backup === undefined) return await stored;
-    await this.#orBackup(stored);
-    return await backup.update(key, value, { signal });
+    const setting = this.#set(key, prepared, value, signal);
+    if (backup === undefined) return await setting;
+    const cached = await this.#orBackup(setting);
+    const stored = await backup.update(key, value, { signal });
+    // What the backup keeps instead is what lookups shall find.
+    if (cached && !stored) {
+      await this.#orBackup(this.#delete(key, prepared, signal));
+    }
+    return stored;
   }
 
   async updateBatch(
@@ -229,7 +243,7 @@ export class MemcacheStore implements Store {
     const memcacheKey = this.#sendable(key, prepared);
     const request = encodeGet(keys.text, memcacheKey);
     const reply = await client.request("get", request, signal);
-    this.#outage.over();
+    this.#outage.over("reads");
     onDetail?.(`${name}: lookup "${key}" as "${memcacheKey}": ${reply.kind}`);
     if (reply.kind !== "value") return undefined;
     const end = reply.data.indexOf(0);
@@ -255,7 +269,7 @@ export class MemcacheStore implements Store {
     const { flags, ttl } = parameters;
     const request = encodeSet(keys.text, memcacheKey, data, flags, ttl);
     await client.request("set", request, signal);
-    this.#outage.over();
+    this.#outage.over("writes");
     onDetail?.(`${name}: update "${key}" as "${memcacheKey}": stored`);
     return true;
   }
@@ -269,7 +283,7 @@ export class MemcacheStore implements Store {
     const memcacheKey = this.#sendable(key, prepared);
     const request = encodeDelete(keys.text, memcacheKey);
     const reply = await client.request("delete", request, signal);
-    this.#outage.over();
+    this.#outage.over("writes");
     onDetail?.(`${name}: delete "${key}" as "${memcacheKey}": ${reply.kind}`);
     return reply.kind === "deleted";
   }
@@ -280,15 +294,19 @@ export class MemcacheStore implements Store {
     throw tooLongKey(this.#parts.name, key, length);
   }
 
-  /** The result, or `undefined` with a warning when memcached failed. */
-  async #orBackup<T>(result: Promise<T>): Promise<T | undefined> {
+  /** What a write did, or `undefined` with a warning when memcached failed. */
+  async #orBackup<T>(written: Promise<T>): Promise<T | undefined> {
     try {
-      return await result;
+      return await written;
     } catch (error) {
-      if (!(error instanceof TemporaryError)) throw error;
-      this.#outage.report(error);
+      this.#reportOrThrow("writes", error);
       return undefined;
     }
+  }
+
+  #reportOrThrow(asked: Asked, error: unknown): void {
+    if (!(error instanceof TemporaryError)) throw error;
+    this.#outage.report(asked, error);
   }
 
   #detailSkipped(operation: string, key: string, reason: string): void {

@@ -4,6 +4,7 @@ import { encodeDelete, encodeSet } from "../memcache/protocol.ts";
 import { WriteMany } from "../memcache/write_many.ts";
 import type { Entry } from "../table.ts";
 import {
+  type Asked,
   limitsOf,
   type MemcacheStoreParts,
   type Outage,
@@ -36,11 +37,12 @@ export function firstOf(errors: Errors): BatchAnswer["failed"] {
 /** Tells of failures that a backup makes good; returns the others. */
 export function passToBackup(
   { outage }: MemcacheBatch,
+  asked: Asked,
   errors: Errors,
 ): Errors {
   const other: Errors = new Map();
   for (const [at, error] of errors) {
-    if (error instanceof TemporaryError) outage.report(error);
+    if (error instanceof TemporaryError) outage.report(asked, error);
     else other.set(at, error);
   }
   return other;
@@ -86,7 +88,7 @@ export async function sendWrites(
   } catch (error) {
     for (const at of writes.unanswered()) errors.set(at, error);
   }
-  if (errors.size < writes.count) outage.over();
+  if (errors.size < writes.count) outage.over("writes");
   return errors;
 }
 
@@ -126,10 +128,21 @@ export async function updateEntries(
     for (const error of errors.values()) throw error;
     return stored;
   }
-  for (const error of passToBackup(batch, errors).values()) throw error;
+  for (const error of passToBackup(batch, "writes", errors).values()) {
+    throw error;
+  }
   const asked = accepted.map((at) => entries[at]);
   const verdicts = backup.updateMany(asked, { signal });
-  for (const at of accepted) stored[at] = (await verdicts.next()).value.stored;
+  const deletes = new WriteMany("delete", limitsOf(parameters));
+  for (const at of accepted) {
+    const cached = stored[at];
+    stored[at] = (await verdicts.next()).value.stored;
+    if (!cached || stored[at]) continue;
+    // What the backup keeps instead is what lookups shall find.
+    const prepared = await prepareKey(keys, entries[at].key);
+    if ("key" in prepared) deletes.add(encodeDelete(keys.text, prepared.key));
+  }
+  passToBackup(batch, "writes", await sendWrites(batch, deletes));
   return stored;
 }
 
@@ -167,7 +180,9 @@ export async function deleteKeys(
     }
     return deleted;
   }
-  for (const error of passToBackup(batch, errors).values()) throw error;
+  for (const error of passToBackup(batch, "writes", errors).values()) {
+    throw error;
+  }
   const asked = accepted.map((at) => keys[at]);
   const verdicts = backup.deleteMany(asked, { signal });
   for (const at of accepted) {

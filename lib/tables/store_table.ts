@@ -59,6 +59,7 @@ export class StoreTable implements Table {
   ): Promise<string | undefined> {
     try {
       const admitted = this.#admit(key);
+      options?.signal?.throwIfAborted();
       return admitted === undefined
         ? Promise.resolve(undefined)
         : this.#store.lookup(admitted, options?.signal);
@@ -74,6 +75,7 @@ export class StoreTable implements Table {
     options?: RequestOptions,
   ): Promise<boolean> {
     const entry = this.#admitEntry(key, value);
+    options?.signal?.throwIfAborted();
     return entry !== undefined &&
       await this.#store.update!(entry.key, entry.value, options?.signal);
   }
@@ -82,6 +84,7 @@ export class StoreTable implements Table {
   async delete(key: string, options?: RequestOptions): Promise<boolean> {
     this.#mustWrite("delete");
     const admitted = this.#admit(key);
+    options?.signal?.throwIfAborted();
     if (admitted === undefined) return false;
     return await this.#store.delete!(admitted, options?.signal);
   }
@@ -154,6 +157,7 @@ export class StoreTable implements Table {
 
   /** As in Table. */
   async next(): Promise<Entry | undefined> {
+    this.#mustBeOpen();
     this.#cursor ??= this[Symbol.asyncIterator]();
     const { done, value } = await this.#cursor.next();
     return done ? undefined : value;

@@ -42,8 +42,6 @@ export interface Kind {
   readonly noValues?: readonly OddValue[];
   /** The `duplicates` option has no effect: what is new replaces what was. */
   readonly alwaysReplaces?: true;
-  /** What was kept is kept in the backup alone: memcached has what is new. */
-  readonly cacheRunsAhead?: true;
   /** How many entries are many; 1200 unless told. */
   readonly many?: number;
   /** Two listings of one table get in each other's way. */
@@ -416,9 +414,7 @@ export const requirements: Requirement[] = [
         const onWarning = (line: string) => warnings.push(line);
         await using one = await open({ ...writing, duplicates, onWarning });
         assertEquals(await one.update("Alice", "again"), replaced, duplicates);
-        if (!kind.cacheRunsAhead) {
-          assertEquals(await one.lookup("alice"), replaced ? "again" : "one");
-        }
+        assertEquals(await one.lookup("alice"), replaced ? "again" : "one");
         assertEquals(warnings.length, replaced ? 0 : count, `${warnings}`);
         if (!replaced) {
           const kept: string[] = [];
@@ -719,6 +715,7 @@ export const requirements: Requirement[] = [
       await table[Symbol.asyncDispose]();
       for (const closed of [unused, table]) {
         await assertRejects(() => closed.lookup("k"), TemporaryError, "closed");
+        await assertRejects(() => closed.next(), TemporaryError, "closed");
         await assertRejects(() => closed.first(), TemporaryError, "closed");
         await assertRejects(
           async () => await Array.fromAsync(closed),
@@ -736,6 +733,33 @@ export const requirements: Requirement[] = [
       for (const call of calls) {
         await assertRejects(call, TemporaryError, "closed");
       }
+    },
+  },
+  {
+    name: "ends a request by a signal of its own, and no other",
+    async holds(kind, maker) {
+      const open = await maker.make(some, utf8Text);
+      await using table = await open(kind.writes === "yes" ? writing : quiet);
+      const options = { signal: AbortSignal.abort(new Error("enough")) };
+      const requests = [
+        () => table.lookup("alice", options),
+      ] as (() => Promise<unknown>)[];
+      if (kind.writes === "yes") {
+        requests.push(
+          () => table.update("new", "1", options),
+          () => table.delete("alice", options),
+          () =>
+            Array.fromAsync(
+              table.updateMany([{ key: "new", value: "1" }], options),
+            ),
+        );
+      }
+      for (const request of requests) {
+        await assertRejects(request, Error, "enough");
+      }
+      if (kind.finds !== "its entries") return;
+      assertEquals(await table.lookup("alice"), "one");
+      assertEquals(await table.lookup("new"), undefined);
     },
   },
   {

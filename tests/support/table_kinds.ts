@@ -83,7 +83,6 @@ function memcacheKind(
 const memcacheWithBackup: Kind = {
   name: "memcache: with a kv: backup",
   finds: "its entries",
-  cacheRunsAhead: true,
   writes: "yes",
   lists: "bytes",
   noKeys: memcacheNeverKeeps,
