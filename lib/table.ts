@@ -82,7 +82,7 @@ export interface Table extends AsyncIterable<Entry>, AsyncDisposable {
    * Stores many entries, in batches where the table can do that, and tells of
    * each in the order of the input. What is told of as stored is stored. Ends
    * with an exception at a failure; what was not told of by then may be stored
-   * or not, and storing it again does no harm. At most 1024 entries are read
+   * or not, and storing it again does no harm. At most 4096 entries are read
    * ahead.
    */
   updateMany(

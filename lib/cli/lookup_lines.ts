@@ -1,4 +1,3 @@
-import { ByteBuffer } from "../key/byte_buffer.ts";
 import {
   type ByteStrings,
   ByteStringsBuilder,
@@ -32,7 +31,11 @@ interface Answer {
 
 /** `-q -`: keys from standard input. Returns the exit status. */
 export async function lookupStandardInput(session: Session): Promise<number> {
-  const { output } = session;
+  const { output, command } = session;
+  if (command.tables.some((name) => name.startsWith("memcache:"))) {
+    // The table needs it a moment later: it is loaded while that is opened.
+    import("../tables/memcache_lookups.ts").catch(() => undefined);
+  }
   const underWay: Promise<Answer>[] = [];
   const abort = new AbortController();
   let status = 1;
@@ -55,7 +58,7 @@ export async function lookupStandardInput(session: Session): Promise<number> {
     await printAll();
   } finally {
     // After a failure nobody wants the rest.
-    abort.abort();
+    if (underWay.length > 0) abort.abort("unwanted");
     await Promise.all(underWay);
   }
   return status;
@@ -154,32 +157,89 @@ async function lookupLines(
 
 /** Prints what was found; whether that is anything. */
 async function print(session: Session, answer: Answer): Promise<boolean> {
-  const { text, output, command } = session;
+  const { output, command } = session;
   const { lines, asked, end } = answer;
-  const printed = new ByteBuffer(lines.bytes.length * 2);
-  let found = false;
-  for (let at = 0; at < end; at++) {
-    const one = asked.find(({ values }) => values.starts[at] >= 0);
-    if (one === undefined) continue;
-    const { table, values } = one;
-    found = true;
-    const start = values.starts[at];
-    const valueEnd = values.ends[at];
-    if (start === valueEnd) {
-      session.warnIfEmpty(table, text.decode(stringAt(lines, at)!)!, "");
+  const found: number[] = [];
+  for (const { table, values } of asked) {
+    const { starts, ends } = values;
+    for (let at = 0; at < end; at++) {
+      if (starts[at] < 0) continue;
+      found.push(at);
+      if (starts[at] === ends[at]) {
+        session.warnIfEmpty(table, textAt(session, lines, at), "");
+      }
     }
-    if (command.json) {
-      const key = text.decode(stringAt(lines, at)!)!;
-      const value = text.decode(stringAt(values, at)!)!;
-      const entry = text.encode(formatEntry(key, value, true));
-      printed.append(entry, 0, entry.length);
-      continue;
-    }
-    printed.append(lines.bytes, lines.starts[at], lines.ends[at]);
-    printed.appendByte(TAB);
-    printed.append(values.bytes, start, valueEnd);
-    printed.appendByte(LF);
   }
-  await output.writeBytes(printed.view());
-  return found;
+  if (found.length === 0) return false;
+  const sources = asked.map(({ values }) => values);
+  await output.writeBytes(
+    command.json
+      ? jsonLines(session, lines, sources, end)
+      : plainLines(lines, sources, end),
+  );
+  return true;
+}
+
+function textAt({ text }: Session, strings: ByteStrings, at: number): string {
+  return text.decode(stringAt(strings, at)!)!;
+}
+
+/** `key TAB value` for each key that has one, in one piece. */
+function plainLines(
+  keys: ByteStrings,
+  sources: readonly ByteStrings[],
+  end: number,
+): Uint8Array {
+  let size = 0;
+  for (const { starts, ends } of sources) {
+    for (let at = 0; at < end; at++) {
+      if (starts[at] < 0) continue;
+      size += keys.ends[at] - keys.starts[at] + ends[at] - starts[at] + 2;
+    }
+  }
+  const printed = new Uint8Array(size);
+  let to = 0;
+  for (let at = 0; at < end; at++) {
+    for (const { bytes, starts, ends } of sources) {
+      if (starts[at] < 0) continue;
+      to = copy(printed, to, keys.bytes, keys.starts[at], keys.ends[at]);
+      printed[to++] = TAB;
+      to = copy(printed, to, bytes, starts[at], ends[at]);
+      printed[to++] = LF;
+    }
+  }
+  return printed;
+}
+
+/** Copies bytes, and returns where they end. */
+function copy(
+  target: Uint8Array,
+  to: number,
+  source: Uint8Array,
+  start: number,
+  end: number,
+): number {
+  // For few bytes, faster than a call of `set`.
+  if (end - start > 64) target.set(source.subarray(start, end), to);
+  else {for (let at = start; at < end; at++) {
+      target[to + at - start] = source[at];
+    }}
+  return to + end - start;
+}
+
+function jsonLines(
+  session: Session,
+  keys: ByteStrings,
+  sources: readonly ByteStrings[],
+  end: number,
+): Uint8Array {
+  const entries: string[] = [];
+  for (let at = 0; at < end; at++) {
+    for (const values of sources) {
+      if (values.starts[at] < 0) continue;
+      const key = textAt(session, keys, at);
+      entries.push(formatEntry(key, textAt(session, values, at), true));
+    }
+  }
+  return session.text.encode(entries.join(""));
 }

@@ -48,7 +48,7 @@ export class ByteStringsBuilder implements ByteStrings {
 
   /** As in {@linkcode ByteStrings}. */
   get bytes(): Uint8Array {
-    return this.#buffer.bytes;
+    return this.#buffer.view();
   }
 
   /** Puts a string in. */
@@ -126,15 +126,21 @@ const LF = 10;
 
 /** The lines of some bytes, without their ends. */
 export function lineStrings(bytes: Uint8Array): ByteStrings {
-  const found: number[] = [];
-  for (let lf = bytes.indexOf(LF); lf >= 0; lf = bytes.indexOf(LF, lf + 1)) {
-    found.push(lf);
+  let ends = new Int32Array((bytes.length >> 4) + 16);
+  let count = 0;
+  for (let at = 0; at < bytes.length; at++) {
+    if (bytes[at] !== LF) continue;
+    if (count + 1 === ends.length) {
+      const more = new Int32Array(ends.length * 2);
+      more.set(ends);
+      ends = more;
+    }
+    ends[count++] = at;
   }
-  found.push(bytes.length);
-  const ends = Int32Array.from(found);
-  const starts = new Int32Array(ends.length);
-  for (let at = 1; at < starts.length; at++) starts[at] = ends[at - 1] + 1;
-  return { bytes, starts, ends };
+  ends[count++] = bytes.length;
+  const starts = new Int32Array(count);
+  for (let at = 1; at < count; at++) starts[at] = ends[at - 1] + 1;
+  return { bytes, starts, ends: ends.subarray(0, count) };
 }
 
 /**
@@ -178,9 +184,26 @@ export function admitStrings(
   return admitted;
 }
 
+/** Whether bytes are ASCII, by four of them at a time. */
+function isAscii(bytes: Uint8Array): boolean {
+  let seen = 0;
+  let at = 0;
+  if (bytes.byteOffset % 4 === 0) {
+    const words = new Uint32Array(
+      bytes.buffer,
+      bytes.byteOffset,
+      bytes.length >> 2,
+    );
+    for (let word = 0; word < words.length; word++) seen |= words[word];
+    at = words.length * 4;
+  }
+  for (; at < bytes.length; at++) seen |= bytes[at];
+  return (seen & 0x80808080) === 0;
+}
+
 /** The first that is no text; -1 when all are. */
 export function firstNotText(strings: ByteStrings, text: Text): number {
-  if (!text.utf8 || asciiText(strings.bytes) !== undefined) return -1;
+  if (!text.utf8 || isAscii(strings.bytes)) return -1;
   const count = countOf(strings);
   for (let at = 0; at < count; at++) {
     const bytes = stringAt(strings, at);

@@ -91,6 +91,13 @@ export const byteText: Text = {
   fold: foldAscii,
 };
 
+/** How many bytes a string has. */
+export function byteLength(text: Text, string: string): number {
+  return text.utf8 && notAscii.test(string)
+    ? encoder.encode(string).length
+    : string.length;
+}
+
 /** A line: text, or the bytes of a line that is no text. */
 export type Line = string | Uint8Array;
 

@@ -7,9 +7,12 @@ import {
 } from "../errors.ts";
 import { formatEndpoint } from "../socket/endpoint.ts";
 import type { Connect, Endpoint, Socket } from "../socket/socket.ts";
+import type { Text } from "../key/text.ts";
 import type { Exchange, Shortfall } from "./exchange.ts";
+import type { mergeGets } from "./merged_gets.ts";
 import {
   type Command,
+  encodeGet,
   keyOfGet,
   type Reply,
   type ReplyLimits,
@@ -50,6 +53,11 @@ const windowSize = 262144;
 const writeSize = 65536;
 const enoughUnderWay = 16384;
 
+// Lookups of several callers that are worth a line of their own kind, and how
+// many go into one piece.
+const fewestMerged = 8;
+const mostMerged = 1000;
+
 /**
  * One lazy connection to one memcached, reused over requests. Requests of
  * concurrent callers go out together, in order, and so do their replies come
@@ -77,6 +85,7 @@ export class MemcacheClient {
   #refused: CommandRequest[] = [];
   #refusal: string | undefined;
   #oneByOne = false;
+  #mergeGets: typeof mergeGets | undefined;
   #isAlone = true;
   #answers = 0;
   #replyBegun = false;
@@ -116,11 +125,31 @@ export class MemcacheClient {
     return this.#enqueue<Reply>(
       (resolve, reject) => ({
         command,
-        bytes,
+        mergeKey: undefined,
+        bytes: () => bytes,
+        size: bytes.length,
         resolve,
         reject,
         abandoned: false,
         tries,
+        next: undefined,
+      }),
+      signal,
+    );
+  }
+
+  /** Sends `get KEY`, as `request` does, or in one line with those of others. */
+  get(text: Text, key: string, signal?: AbortSignal): Promise<Reply> {
+    return this.#enqueue<Reply>(
+      (resolve, reject) => ({
+        command: "get",
+        mergeKey: key,
+        bytes: () => encodeGet(text, key),
+        size: key.length + 6,
+        resolve,
+        reject,
+        abandoned: false,
+        tries: 0,
         next: undefined,
       }),
       signal,
@@ -139,7 +168,7 @@ export class MemcacheClient {
       (resolve, reject) => ({
         command: undefined,
         exchange,
-        bytes: exchange.bytes,
+        size: exchange.bytes.length,
         resolve,
         reject,
         abandoned: false,
@@ -200,8 +229,11 @@ export class MemcacheClient {
     await Promise.all(this.#underWay);
   }
 
-  /** Nobody waits: an open connection should not keep the process alive. */
-  #rest(): void {
+  /** When nobody waits, an open connection should not keep the process alive. */
+  #restIfIdle(): void {
+    if (this.#flight.head !== undefined || this.#queue.head !== undefined) {
+      return;
+    }
     this.#socket?.setBusy?.(false);
     this.#watchTimer?.setBusy?.(false);
   }
@@ -210,10 +242,19 @@ export class MemcacheClient {
   #pumpSoon(): void {
     if (this.#pumpIsDue) return;
     this.#pumpIsDue = true;
+    // Who asks several things at once does so again: from the next time on they
+    // go in fewer lines.
+    if (this.#mergeGets === undefined) this.#track(this.#loadMergeGets());
     queueMicrotask(() => {
       this.#pumpIsDue = false;
       this.#pump();
     });
+  }
+
+  async #loadMergeGets(): Promise<void> {
+    this.#mergeGets = () => undefined;
+    const { mergeGets } = await import("./merged_gets.ts");
+    this.#mergeGets = mergeGets;
   }
 
   /** Sends what can be sent now. */
@@ -224,9 +265,8 @@ export class MemcacheClient {
     ) return;
     const queue = this.#queue;
     while (queue.head?.abandoned) queue.shift();
-    if (queue.head === undefined) {
-      if (this.#flight.head === undefined) this.#rest();
-    } else if (this.#socket === undefined) {
+    if (queue.head === undefined) return;
+    if (this.#socket === undefined) {
       this.#connecting = true;
       this.#track(this.#openAndSend());
     } else {
@@ -262,6 +302,7 @@ export class MemcacheClient {
     );
     this.#track(this.#readReplies(socket));
     this.#pump();
+    this.#restIfIdle();
   }
 
   /** Connects within the time-out, or rejects; nothing is left open then. */
@@ -294,7 +335,7 @@ export class MemcacheClient {
       { cause },
     );
     for (const request of this.#queue.takeAll()) request.reject(error);
-    this.#rest();
+    this.#restIfIdle();
   }
 
   #send(socket: Socket): void {
@@ -327,9 +368,12 @@ export class MemcacheClient {
     const parts: Uint8Array[] = [];
     let size = 0;
     do {
-      const request = this.#queue.shift()!;
-      parts.push(request.bytes);
-      size += request.bytes.length;
+      const request = this.#nextToSend();
+      const bytes = request.command === undefined
+        ? request.exchange.bytes
+        : request.bytes();
+      parts.push(bytes);
+      size += bytes.length;
       this.#flight.push(request);
       while (this.#queue.head?.abandoned) this.#queue.shift();
     } while (
@@ -345,12 +389,39 @@ export class MemcacheClient {
     return bytes;
   }
 
+  /** Takes a request off the queue, or many that can be made one. */
+  #nextToSend(): Request {
+    const first = this.#queue.shift()!;
+    const run = this.#oneByOne ? [] : this.#mergeable(first);
+    if (run.length < fewestMerged) return first;
+    const merged = this.#mergeGets?.(
+      run,
+      this.#options,
+      (rest) => this.#queue.putBack(rest),
+    );
+    if (merged === undefined) return first;
+    for (let taken = 1; taken < run.length; taken++) this.#queue.shift();
+    return merged;
+  }
+
+  /** A request and those behind it, as far as they can be sent in one line. */
+  #mergeable(first: Request): CommandRequest[] {
+    const run: CommandRequest[] = [];
+    for (
+      let one: Request | undefined = first;
+      one?.command !== undefined && one.mergeKey !== undefined &&
+      run.length < mostMerged;
+      one = one === first ? this.#queue.head : one.next
+    ) run.push(one);
+    return run;
+  }
+
   /** Sets the parser up for the first request in flight. */
   #expectReply(): void {
     const { head } = this.#flight;
     if (head?.command === undefined) return;
     const check = !this.#isAlone && head.command === "get";
-    const key = check ? keyOfGet(head.bytes) : undefined;
+    const key = check ? keyOfGet(head.bytes()) : undefined;
     this.#parser.start(head.command, key);
   }
 
@@ -365,6 +436,7 @@ export class MemcacheClient {
         if (this.#socket !== socket) return;
         await this.#nextRequest();
         if (this.#socket !== socket) return;
+        this.#restIfIdle();
       }
     } catch (error) {
       ended = `receiving failed: ${(error as Error).message}`;
@@ -561,7 +633,10 @@ export class MemcacheClient {
         this.#pauseTimer = undefined;
         this.#pump();
       });
-    } else this.#pump();
+    } else {
+      this.#pump();
+      this.#restIfIdle();
+    }
   }
 
   #noAnswer(): string {

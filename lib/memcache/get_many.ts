@@ -15,6 +15,9 @@ const ZERO = 48;
 const NINE = 57;
 const DELETE = 127;
 
+// Of the line of a value, what follows the key: two numbers and what is between.
+const longestRest = 32;
+
 const ascii = new TextEncoder();
 const GET = ascii.encode("get");
 const END = ascii.encode("END");
@@ -43,6 +46,7 @@ export class GetMany implements Exchange {
   failure: string | undefined;
   #values: ByteStringsBuilder;
   #dataSizeLimit: number;
+  #lineSizeLimit: number;
   #request: ByteBuffer;
   // Keys, numbered in the order in which they were added.
   #count = 0;
@@ -70,6 +74,7 @@ export class GetMany implements Exchange {
   ) {
     this.#values = values;
     this.#dataSizeLimit = limits.dataSizeLimit;
+    this.#lineSizeLimit = limits.lineSizeLimit;
     this.#lines = new ReplyLines(limits.lineSizeLimit);
     this.#request = new ByteBuffer(size + count + 64);
     this.#starts = new Int32Array(count);
@@ -105,27 +110,29 @@ export class GetMany implements Exchange {
   ): "added" | "unprintable" | "too long" {
     const request = this.#request;
     const before = request.length;
+    request.reserve(prefix.length + end - start + suffix.length + 8);
+    const { bytes } = request;
+    let to = before;
     if (this.#count % keysOfLine === 0) {
-      if (this.#count > 0) request.appendAscii("\r\n");
-      request.append(GET, 0, GET.length);
+      if (this.#count > 0) {
+        bytes[to++] = CR;
+        bytes[to++] = LF;
+      }
+      for (let at = 0; at < GET.length; at++) bytes[to++] = GET[at];
     }
-    request.appendAscii(" ");
-    const from = request.length;
-    request.append(prefix, 0, prefix.length);
-    request.append(key, start, end);
-    request.append(suffix, 0, suffix.length);
-    const { bytes, length } = request;
-    for (let at = from; at < length; at++) {
-      if (bytes[at] > SPACE && bytes[at] !== DELETE) continue;
-      request.length = before;
-      return "unprintable";
+    bytes[to++] = SPACE;
+    const from = to;
+    for (let at = 0; at < prefix.length; at++) bytes[to++] = prefix[at];
+    for (let at = start; at < end; at++) {
+      const byte = key[at];
+      if (byte <= SPACE || byte === DELETE) return "unprintable";
+      bytes[to++] = byte;
     }
-    if (length - from > longestKey) {
-      request.length = before;
-      return "too long";
-    }
+    for (let at = 0; at < suffix.length; at++) bytes[to++] = suffix[at];
+    if (to - from > longestKey) return "too long";
+    request.length = to;
     this.#starts[this.#count] = from;
-    this.#ends[this.#count] = length;
+    this.#ends[this.#count] = to;
     this.#numbers[this.#count++] = number;
     return "added";
   }
@@ -134,6 +141,10 @@ export class GetMany implements Exchange {
   push(bytes: Uint8Array, start: number): number {
     let at = start;
     while (at < bytes.length && !this.done && this.failure === undefined) {
+      if (this.#state === "line" && !this.#lines.isHolding) {
+        at = this.#takeWholeValues(bytes, at);
+        if (at === bytes.length) break;
+      }
       if (this.#state === "data") at = this.#takeData(bytes, at);
       else if (this.#state === "data end") at = this.#takeDataEnd(bytes, at);
       else at = this.#takeLine(bytes, at);
@@ -145,6 +156,7 @@ export class GetMany implements Exchange {
   unanswered(): SentKey[] {
     if (this.#state !== "line") this.#values.drop(this.#reading);
     this.#state = "line";
+    if (!this.done) this.#cutAtNull();
     const cut = this.#withoutValue(this.#lineFirst, this.#count);
     return [...this.#refused, ...cut];
   }
@@ -165,6 +177,48 @@ export class GetMany implements Exchange {
       });
     }
     return found;
+  }
+
+  /**
+   * Takes values that are there from their first byte to their last, in the order
+   * of the keys, as nearly all are. Returns where that ends: what is there needs a
+   * closer look.
+   */
+  #takeWholeValues(bytes: Uint8Array, start: number): number {
+    const request = this.#request.bytes;
+    const values = this.#values;
+    const lineEnd = this.#lineEnd();
+    let taken = start;
+    for (let key = this.#expected; key < lineEnd; key++) {
+      const keyEnd = this.#ends[key];
+      const number = this.#numbers[key];
+      let from = this.#starts[key];
+      let at = taken + VALUE.length;
+      if (at + keyEnd - from + longestRest > bytes.length) break;
+      if (bytes[taken] !== VALUE[0] || bytes[at - 1] !== SPACE) break;
+      while (from < keyEnd && bytes[at] === request[from]) {
+        at++;
+        from++;
+      }
+      if (from < keyEnd || bytes[at++] !== SPACE) break;
+      while (bytes[at] >= ZERO && bytes[at] <= NINE) at++;
+      if (bytes[at++] !== SPACE) break;
+      const digits = at;
+      let length = 0;
+      while (bytes[at] >= ZERO && bytes[at] <= NINE) {
+        length = length * 10 + bytes[at++] - ZERO;
+      }
+      const end = at + 2 + length;
+      const isWhole = at > digits && bytes[at] === CR && bytes[at + 1] === LF &&
+        bytes[end] === CR && bytes[end + 1] === LF;
+      const fits = length <= this.#dataSizeLimit &&
+        at + 1 - taken < this.#lineSizeLimit;
+      if (!isWhole || !fits || values.starts[number] >= 0) break;
+      values.put(number, bytes, at + 2, end);
+      this.#expected = key + 1;
+      taken = end + 2;
+    }
+    return taken;
   }
 
   #takeLine(bytes: Uint8Array, start: number): number {
@@ -196,6 +250,7 @@ export class GetMany implements Exchange {
     this.#lineFirst = this.#lineEnd();
     this.#expected = this.#lineFirst;
     this.done = this.#lineFirst === this.#count;
+    if (this.done) this.#cutAtNull();
   }
 
   /** Reads `KEY FLAGS LENGTH`. */
@@ -270,17 +325,19 @@ export class GetMany implements Exchange {
       this.failure = "the data is longer than announced";
       return start;
     }
-    if (++this.#endSeen === 2) {
-      this.#state = "line";
-      this.#cutAtNull();
-    }
+    if (++this.#endSeen === 2) this.#state = "line";
     return start + 1;
   }
 
+  /** Values end before their first null byte, as they do for Postfix. */
   #cutAtNull(): void {
     const { bytes, starts, ends } = this.#values;
-    // Behind the value there is room, and so a null byte not far away.
-    const end = bytes.indexOf(0, starts[this.#reading]);
-    if (end >= 0 && end < ends[this.#reading]) ends[this.#reading] = end;
+    if (bytes.indexOf(0) < 0) return;
+    for (let key = 0; key < this.#count; key++) {
+      const number = this.#numbers[key];
+      if (starts[number] < 0) continue;
+      const end = bytes.indexOf(0, starts[number]);
+      if (end >= 0 && end < ends[number]) ends[number] = end;
+    }
   }
 }

@@ -13,9 +13,14 @@ export function keyOfGet(request: Uint8Array): Uint8Array {
   return request.subarray(4, request.length - 2);
 }
 
+/** The text of `delete KEY`. */
+export function deleteCommand(key: string): string {
+  return `delete ${key}\r\n`;
+}
+
 /** The bytes of `delete KEY`. */
 export function encodeDelete(text: Text, key: string): Uint8Array {
-  return text.encode(`delete ${key}\r\n`);
+  return text.encode(deleteCommand(key));
 }
 
 /**
@@ -36,6 +41,17 @@ export function encodeSet(
   request[request.length - 2] = 13;
   request[request.length - 1] = 10;
   return request;
+}
+
+/** The text of `set`, of a value that has `size` bytes. */
+export function setCommand(
+  key: string,
+  value: string,
+  size: number,
+  flags: number,
+  ttl: number,
+): string {
+  return `set ${key} ${flags} ${ttl} ${size}\r\n${value}\r\n`;
 }
 
 /** Limits of a reply, in bytes. */

@@ -23,6 +23,11 @@ export class ReplyLines {
     this.#sizeLimit = sizeLimit;
   }
 
+  /** Whether the beginning of a line is held until the rest of it comes. */
+  get isHolding(): boolean {
+    return this.#held.length > 0;
+  }
+
   /** Takes bytes from `start` on to the end of a line; returns where it stopped. */
   take(bytes: Uint8Array, start: number): number {
     const lf = bytes.indexOf(LF, start);

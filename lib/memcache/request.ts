@@ -3,7 +3,8 @@ import type { Command, Reply } from "./protocol.ts";
 
 /** What all requests have in common. */
 interface Waiting {
-  readonly bytes: Uint8Array;
+  /** Bytes of its commands, or about so many. */
+  readonly size: number;
   readonly reject: (error: unknown) => void;
   /** Nobody waits for it any more. */
   abandoned: boolean;
@@ -14,6 +15,10 @@ interface Waiting {
 /** A single command. */
 export interface CommandRequest extends Waiting {
   readonly command: Command;
+  /** The memcache key of a `get` that may be sent in one line with others. */
+  mergeKey: string | undefined;
+  /** What is sent. */
+  readonly bytes: () => Uint8Array;
   readonly resolve: (reply: Reply) => void;
   /** Tries that failed. */
   tries: number;
@@ -44,7 +49,7 @@ export class RequestQueue {
     if (this.#tail === undefined) this.head = request;
     else this.#tail.next = request;
     this.#tail = request;
-    this.size += request.bytes.length;
+    this.size += request.size;
   }
 
   /** Takes the first off. */
@@ -54,7 +59,7 @@ export class RequestQueue {
     this.head = request.next;
     if (this.head === undefined) this.#tail = undefined;
     request.next = undefined;
-    this.size -= request.bytes.length;
+    this.size -= request.size;
     return request;
   }
 

@@ -1,4 +1,4 @@
-import { ByteBuffer } from "../key/byte_buffer.ts";
+import type { Text } from "../key/text.ts";
 import type { Exchange } from "./exchange.ts";
 import type { Command, ReplyLimits } from "./protocol.ts";
 import { ReplyLines } from "./reply_lines.ts";
@@ -27,31 +27,39 @@ export class WriteMany implements Exchange {
   readonly command: Exclude<Command, "get">;
   /** Whether each command did something; `undefined` while that is unknown. */
   readonly verdicts: (boolean | undefined)[] = [];
-  #request = new ByteBuffer(8192);
-  #ends: number[] = [];
+  #text: Text;
+  #commands: string[] = [];
+  #bytes: Uint8Array | undefined;
   #answered = 0;
   #lines: ReplyLines;
 
-  /** Sends nothing but commands of one kind. */
-  constructor(command: Exclude<Command, "get">, limits: ReplyLimits) {
+  /** Sends nothing but commands of one kind; `text` says how they become bytes. */
+  constructor(
+    command: Exclude<Command, "get">,
+    text: Text,
+    limits: ReplyLimits,
+  ) {
     this.command = command;
+    this.#text = text;
     this.#lines = new ReplyLines(limits.lineSizeLimit);
   }
 
   /** As in Exchange. */
   get bytes(): Uint8Array {
-    return this.#request.view();
+    return this.#bytes ??= this.#text.encode(this.#commands.join(""));
   }
 
   /** How many commands were added. */
   get count(): number {
-    return this.#ends.length;
+    return this.#commands.length;
   }
 
-  /** Adds a command; they are numbered in the order in which they are added. */
-  add(command: Uint8Array): void {
-    this.#request.append(command, 0, command.length);
-    this.#ends.push(this.#request.length);
+  /**
+   * Adds a command, all before they are sent. Commands are numbered in the order
+   * in which they are added.
+   */
+  add(command: string): void {
+    this.#commands.push(command);
   }
 
   /** The commands without a verdict. */
@@ -65,8 +73,7 @@ export class WriteMany implements Exchange {
 
   /** A command, to be sent again by itself. */
   commandAt(at: number): Uint8Array {
-    const start = at === 0 ? 0 : this.#ends[at - 1];
-    return this.#request.bytes.subarray(start, this.#ends[at]);
+    return this.#text.encode(this.#commands[at]);
   }
 
   /** As in Exchange. */
@@ -93,6 +100,6 @@ export class WriteMany implements Exchange {
 
   #answer(verdict: boolean | undefined): void {
     this.verdicts[this.#answered++] = verdict;
-    this.done = this.#answered === this.#ends.length;
+    this.done = this.#answered === this.#commands.length;
   }
 }

@@ -179,7 +179,8 @@ export class Batches<Item, Result> implements AsyncIterableIterator<Result> {
     this.#sourceFailed = undefined;
     const ended = this.#sourceEnded;
     this.#sourceEnded = true;
-    this.#abort.abort();
+    // With a reason: the one that there is by default takes 10 ms to be made.
+    this.#abort.abort("unwanted");
     await Promise.allSettled(this.#underWay.splice(0));
     if (ended) return;
     const returned = this.#source.return?.();

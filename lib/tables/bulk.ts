@@ -79,7 +79,7 @@ export function updateMany(
   const { store } = parts;
   return new Batches<Entry, Updated>(entries, {
     size: writesOfBatch,
-    atOnce: 1,
+    atOnce: store.writesAtOnce ?? 1,
     run: async (batch) => {
       signal?.throwIfAborted();
       const { admitted, failed } = admitAll(
@@ -110,7 +110,7 @@ export function deleteMany(
   const { store } = parts;
   return new Batches<string, Deleted>(keys, {
     size: writesOfBatch,
-    atOnce: 1,
+    atOnce: store.writesAtOnce ?? 1,
     run: async (batch) => {
       signal?.throwIfAborted();
       const { admitted, failed } = admitAll(batch, parts.admit);

@@ -9,7 +9,7 @@ import { frameOf, type KeyFrame } from "../key/key_frame.ts";
 import { prepareKey } from "../key/memcache_key.ts";
 import { byteText } from "../key/text.ts";
 import { GetMany, type SentKey } from "../memcache/get_many.ts";
-import { encodeGet, encodeSet } from "../memcache/protocol.ts";
+import { encodeGet, setCommand } from "../memcache/protocol.ts";
 import { WriteMany } from "../memcache/write_many.ts";
 import type { Table } from "../table.ts";
 import { limitsOf, tooLongKey } from "./memcache_store.ts";
@@ -34,6 +34,7 @@ export async function lookupKeys(
   keys: ByteStrings,
 ): Promise<BatchAnswer> {
   const { parts } = batch;
+  const { text } = parts.keys;
   const count = countOf(keys);
   const values = new ByteStringsBuilder(count, keys.bytes.length);
   const gets = new GetMany(
@@ -50,20 +51,21 @@ export async function lookupKeys(
   const wanted: (SentKey | { at: number; key: undefined })[] = gets.missing();
   for (const at of tooLong.keys()) wanted.push({ at, key: undefined });
   wanted.sort((one, two) => one.at - two.at);
-  const sets = new WriteMany("set", limitsOf(parts.parameters));
+  const sets = new WriteMany("set", text, limitsOf(parts.parameters));
   const failed = await askBackup(parts.backup, {
     batch,
     keys: wanted.map(({ at }) => keyAt(batch, keys, at)),
-    found: (asked, key, data) => {
+    found: (asked, key, value) => {
       const { at, key: memcacheKey } = wanted[asked];
-      values.put(at, data, 0, data.length);
+      values.putText(at, value, text);
       // The backup's answer need not wait for another time-out.
       if (errors.get(at) instanceof NoAnswerError) return;
       if (memcacheKey === undefined) return;
-      if (!fits(parts, key, data)) return;
+      const size = values.ends[at] - values.starts[at];
+      if (!fits(parts, key, size)) return;
       const { flags, ttl } = parts.parameters;
-      const name = byteText.decode(memcacheKey)!;
-      sets.add(encodeSet(byteText, name, data, flags, ttl));
+      const name = text.decode(memcacheKey)!;
+      sets.add(setCommand(name, value, size, flags, ttl));
     },
   });
   if (failed !== undefined) other.set(wanted[failed.at].at, failed.error);
@@ -167,7 +169,7 @@ async function askBackup(
   asked: {
     batch: MemcacheBatch;
     keys: readonly string[];
-    found: (at: number, key: string, data: Uint8Array) => void;
+    found: (at: number, key: string, value: string) => void;
   },
 ): Promise<BatchAnswer["failed"]> {
   const { batch, keys, found } = asked;
@@ -176,7 +178,7 @@ async function askBackup(
     const answers = backup.lookupMany(keys, { signal: batch.signal });
     for await (const { key, value } of answers) {
       if (value !== undefined) {
-        found(at, key, batch.parts.keys.text.encode(value));
+        found(at, key, value);
       }
       at++;
     }

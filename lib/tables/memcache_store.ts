@@ -9,7 +9,6 @@ import {
 import type { MemcacheClient } from "../memcache/client.ts";
 import {
   encodeDelete,
-  encodeGet,
   encodeSet,
   type ReplyLimits,
 } from "../memcache/protocol.ts";
@@ -87,10 +86,10 @@ export function tooLongKey(
 export function warnOfLongValue(
   { name, parameters, onWarning }: MemcacheStoreParts,
   key: string,
-  data: Uint8Array,
+  size: number,
 ): void {
   onWarning(
-    `${name}: not storing key "${key}" in memcached: its ${data.length} bytes ` +
+    `${name}: not storing key "${key}" in memcached: its ${size} bytes ` +
       `are more than data_size_limit = ${parameters.data_size_limit}`,
   );
 }
@@ -183,6 +182,11 @@ export class MemcacheStore implements Store {
     return stored;
   }
 
+  /** A backup has to be written in the order of the batches. */
+  get writesAtOnce(): number {
+    return this.#parts.backup === undefined ? 4 : 1;
+  }
+
   async updateBatch(
     entries: readonly Entry[],
     signal?: AbortSignal,
@@ -241,8 +245,7 @@ export class MemcacheStore implements Store {
   ): Promise<string | undefined> {
     const { name, client, keys, onDetail } = this.#parts;
     const memcacheKey = this.#sendable(key, prepared);
-    const request = encodeGet(keys.text, memcacheKey);
-    const reply = await client.request("get", request, signal);
+    const reply = await client.get(keys.text, memcacheKey, signal);
     this.#outage.over("reads");
     onDetail?.(`${name}: lookup "${key}" as "${memcacheKey}": ${reply.kind}`);
     if (reply.kind !== "value") return undefined;
@@ -262,7 +265,7 @@ export class MemcacheStore implements Store {
     const { name, client, keys, parameters, onDetail } = this.#parts;
     const data = keys.text.encode(value);
     if (data.length > parameters.data_size_limit) {
-      warnOfLongValue(this.#parts, key, data);
+      warnOfLongValue(this.#parts, key, data.length);
       return false;
     }
     const memcacheKey = this.#sendable(key, prepared);

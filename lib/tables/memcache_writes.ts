@@ -1,6 +1,7 @@
 import { TemporaryError } from "../errors.ts";
 import { prepareKey } from "../key/memcache_key.ts";
-import { encodeDelete, encodeSet } from "../memcache/protocol.ts";
+import { byteLength } from "../key/text.ts";
+import { deleteCommand, setCommand } from "../memcache/protocol.ts";
 import { WriteMany } from "../memcache/write_many.ts";
 import type { Entry } from "../table.ts";
 import {
@@ -52,10 +53,10 @@ export function passToBackup(
 export function fits(
   parts: MemcacheStoreParts,
   key: string,
-  data: Uint8Array,
+  size: number,
 ): boolean {
-  if (data.length <= parts.parameters.data_size_limit) return true;
-  warnOfLongValue(parts, key, data);
+  if (size <= parts.parameters.data_size_limit) return true;
+  warnOfLongValue(parts, key, size);
   return false;
 }
 
@@ -99,7 +100,7 @@ export async function updateEntries(
 ): Promise<boolean[]> {
   const { parts, signal } = batch;
   const { name, keys, parameters, backup, onWarning } = parts;
-  const sets = new WriteMany("set", limitsOf(parameters));
+  const sets = new WriteMany("set", keys.text, limitsOf(parameters));
   const stored = entries.map(() => false);
   const accepted: number[] = [];
   const errors: Errors = new Map();
@@ -111,15 +112,15 @@ export async function updateEntries(
       continue;
     }
     accepted.push(at);
-    const data = keys.text.encode(value);
-    if (!fits(parts, key, data)) continue;
+    const size = byteLength(keys.text, value);
+    if (!fits(parts, key, size)) continue;
     if ("tooLong" in prepared) {
       errors.set(at, tooLongKey(name, key, prepared.tooLong));
       continue;
     }
     stored[at] = true;
     const { flags, ttl } = parameters;
-    sets.add(encodeSet(keys.text, prepared.key, data, flags, ttl));
+    sets.add(setCommand(prepared.key, value, size, flags, ttl));
   }
   for (const [at, error] of await sendWrites(batch, sets)) {
     errors.set(at, error);
@@ -133,14 +134,14 @@ export async function updateEntries(
   }
   const asked = accepted.map((at) => entries[at]);
   const verdicts = backup.updateMany(asked, { signal });
-  const deletes = new WriteMany("delete", limitsOf(parameters));
+  const deletes = new WriteMany("delete", keys.text, limitsOf(parameters));
   for (const at of accepted) {
     const cached = stored[at];
     stored[at] = (await verdicts.next()).value.stored;
     if (!cached || stored[at]) continue;
     // What the backup keeps instead is what lookups shall find.
     const prepared = await prepareKey(keys, entries[at].key);
-    if ("key" in prepared) deletes.add(encodeDelete(keys.text, prepared.key));
+    if ("key" in prepared) deletes.add(deleteCommand(prepared.key));
   }
   passToBackup(batch, "writes", await sendWrites(batch, deletes));
   return stored;
@@ -153,7 +154,7 @@ export async function deleteKeys(
 ): Promise<boolean[]> {
   const { parts, signal } = batch;
   const { name, keys: rules, parameters, backup } = parts;
-  const deletes = new WriteMany("delete", limitsOf(parameters));
+  const deletes = new WriteMany("delete", rules.text, limitsOf(parameters));
   const deleted = keys.map(() => false);
   const accepted: number[] = [];
   const sent: number[] = [];
@@ -168,7 +169,7 @@ export async function deleteKeys(
       continue;
     }
     sent.push(at);
-    deletes.add(encodeDelete(rules.text, prepared.key));
+    deletes.add(deleteCommand(prepared.key));
   }
   for (const [number, error] of await sendWrites(batch, deletes)) {
     errors.set(sent[number], error);

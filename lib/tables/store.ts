@@ -35,6 +35,8 @@ export interface Store {
     entries: readonly Entry[],
     signal?: AbortSignal,
   ): Promise<boolean[]>;
+  /** How many batches of writes may be under way at once; one unless told. */
+  readonly writesAtOnce?: number;
   /** As in Table; missing where the type cannot be written. */
   delete?(key: string, signal?: AbortSignal): Promise<boolean>;
   /**

@@ -47,9 +47,9 @@ Deno.test("WriteMany reads a verdict for each command, however replies are cut",
   ];
   for (const { command, reply, verdicts, failure } of cases) {
     for (const size of [1, 4, 100]) {
-      const writes = new WriteMany(command, limits);
+      const writes = new WriteMany(command, byteText, limits);
       for (const text of ["one\r\n", "two\r\n", "three\r\n"]) {
-        writes.add(byteText.encode(text));
+        writes.add(text);
       }
       assertEquals(byteText.decode(writes.bytes), "one\r\ntwo\r\nthree\r\n");
       assertEquals(byteText.decode(writes.commandAt(1)), "two\r\n");
