@@ -1,6 +1,5 @@
 // This project's library: KIND TABLE.
 import { openTable } from "../../../lib/open.ts";
-import { lookupMany } from "./lookup_many.ts";
 import { serve } from "./serve.mjs";
 
 const [kind, name] = Deno.args;
@@ -11,7 +10,7 @@ await serve(kind, async () => {
     get: (key: string) => table.lookup(key),
     async getAll(keys: string[]) {
       let found = 0;
-      for await (const { value } of lookupMany(table, keys)) {
+      for await (const { value } of table.lookupMany(keys)) {
         if (value !== undefined) found++;
       }
       return found;
