@@ -76,7 +76,7 @@ export class GetMany implements Exchange {
     this.#dataSizeLimit = limits.dataSizeLimit;
     this.#lineSizeLimit = limits.lineSizeLimit;
     this.#lines = new ReplyLines(limits.lineSizeLimit);
-    this.#request = new ByteBuffer(size + count + 64);
+    this.#request = new ByteBuffer(size + count * 4 + 64);
     this.#starts = new Int32Array(count);
     this.#ends = new Int32Array(count);
     this.#numbers = new Int32Array(count);

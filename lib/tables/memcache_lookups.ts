@@ -39,7 +39,7 @@ export async function lookupKeys(
   const values = new ByteStringsBuilder(count, keys.bytes.length);
   const gets = new GetMany(
     count,
-    keys.bytes.length * 2,
+    keys.bytes.length,
     values,
     limitsOf(parts.parameters),
   );

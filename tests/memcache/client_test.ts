@@ -41,6 +41,12 @@ class Scene {
     return reply.kind === "value" ? byteText.decode(reply.data) : undefined;
   }
 
+  /** As a table does it. */
+  async lookup(key: string, signal?: AbortSignal): Promise<string | undefined> {
+    const reply = await this.client.get(utf8Text, key, signal);
+    return reply.kind === "value" ? byteText.decode(reply.data) : undefined;
+  }
+
   async delete(key: string): Promise<boolean> {
     const reply = await this.client.request(
       "delete",
@@ -443,6 +449,105 @@ Deno.test("MemcacheClient lets the process end while it idles", async () => {
   await client.close();
 });
 
+/** A scene whose client knows already that it is asked many things at once. */
+async function busyScene(more: Partial<ClientOptions> = {}) {
+  const scene = new Scene(more);
+  const warmUp = Promise.all([scene.lookup("a"), scene.lookup("b")]);
+  const connection = await scene.server.connection(0);
+  await connection.take();
+  connection.send("END\r\nEND\r\n");
+  await warmUp;
+  const lone = scene.lookup("a");
+  await connection.take();
+  const other = scene.lookup("b");
+  // What loads meanwhile takes turns of the event loop.
+  await connection.take();
+  await import("../../lib/memcache/merged_gets.ts");
+  await new Promise((resolve) => setTimeout(resolve));
+  connection.send("END\r\nEND\r\n");
+  await Promise.all([lone, other]);
+  return { ...bound(scene), scene, connection };
+}
+
+const letters = [..."abcdefghij"];
+
+Deno.test("MemcacheClient asks for the keys of many callers in one line", async () => {
+  const { client, connection, lookup } = await busyScene();
+  const answers = Promise.all(letters.map((key) => lookup(key)));
+  assertEquals(await connection.take(), "get a\r\n");
+  assertEquals(await connection.take(), "get b c d e f g h i j\r\n");
+  connection.send("END\r\n" + value("D", "d").replace("END\r\n", ""));
+  connection.send(value("J", "j"));
+  assertEquals(
+    await answers,
+    letters.map((key) => "dj".includes(key) ? key.toUpperCase() : undefined),
+  );
+  await client.close();
+});
+
+Deno.test("MemcacheClient asks alone for what such a line leaves open", async () => {
+  const { client, clock, connection, server, lookup } = await busyScene();
+  const abort = new AbortController();
+  const answers = Promise.allSettled(
+    letters.map((key) => lookup(key, key === "e" ? abort.signal : undefined)),
+  );
+  await connection.take();
+  await connection.take();
+  abort.abort("enough");
+  // The server ends after one value; the pause is that of any try.
+  connection.send("END\r\n" + value("C", "c").replace("END\r\n", ""));
+  connection.end();
+  await clock.untilSet(1000);
+  assertEquals(server.attempts, 1);
+  clock.pass(1000);
+  const second = await server.connection(1);
+  const sent = await second.take();
+  const rest = letters.filter((key) => !"ac".includes(key));
+  assertEquals(
+    sent.split("\r\n").filter((line) => line !== "").sort(),
+    rest.filter((key) => key !== "e").map((key) => `get ${key}`),
+  );
+  for (const line of sent.trimEnd().split("\r\n")) {
+    const key = line.slice(4);
+    second.send(key === "d" ? "SERVER_ERROR busy\r\n" : value(`2${key}`, key));
+  }
+  // The one that was refused is tried again by itself, after the others.
+  await clock.untilSet(1000);
+  await second.whenClosed;
+  clock.pass(1000);
+  const third = await server.connection(2);
+  assertEquals(await third.take(), "get d\r\n");
+  third.send(value("3", "d"));
+  assertEquals(
+    (await answers).map((answer) =>
+      answer.status === "fulfilled" ? answer.value : answer.reason
+    ),
+    [undefined, "2b", "C", "3", "enough", ..."fghij"].map((wanted) =>
+      wanted?.length === 1 && "fghij".includes(wanted) ? `2${wanted}` : wanted
+    ),
+  );
+  await client.close();
+});
+
+Deno.test("MemcacheClient gives up many at once when the server is silent", async () => {
+  const { client, clock, server, lookup } = await busyScene({ maxTry: 1 });
+  const answers = Promise.allSettled(letters.map((key) => lookup(key)));
+  await (await server.connection(0)).take();
+  await (await server.connection(0)).take();
+  clock.pass(2000);
+  for (const answer of await answers) {
+    assert(answer.status === "rejected");
+    assert(answer.reason instanceof TemporaryError);
+  }
+  // No pause is left behind that the next one would have to wait for.
+  const next = lookup("k");
+  const second = await server.connection(1);
+  await second.take();
+  second.send(value("1"));
+  assertEquals(await next, "1");
+  await client.close();
+});
+
 /** The scene with its methods usable by themselves. */
 function bound(scene: Scene) {
   return {
@@ -450,6 +555,7 @@ function bound(scene: Scene) {
     server: scene.server,
     clock: scene.clock,
     get: scene.get.bind(scene),
+    lookup: scene.lookup.bind(scene),
     delete: scene.delete.bind(scene),
   };
 }
