@@ -115,7 +115,6 @@ Deno.test("kv: reads many keys in calls of ten, or several at once, with a bound
 
 Deno.test("kv: does for random keys together what it does one by one", async () => {
   const random = Random.seeded("kv batches");
-  await using folder = await Folder.make();
   const key = () =>
     random.pick([
       () => "",
