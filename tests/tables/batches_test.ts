@@ -239,6 +239,15 @@ Deno.test("Batches answers calls that do not wait for each other, each once, in 
   );
 });
 
+Deno.test("Batches answers a call after those that were made before it", async () => {
+  const batches = new Batches(new Source(35), atOnce);
+  const early = Array.from({ length: 12 }, () => batches.next());
+  await early[0];
+  assertEquals((await batches.next()).value, "12");
+  const results = await Promise.all(early);
+  assertEquals(results.map(({ value }) => value), numbers(12));
+});
+
 Deno.test("Batches that is left in the middle ends its source and tells its batches", async () => {
   for (const isAsync of [false, true]) {
     const source = new Source(1000);
