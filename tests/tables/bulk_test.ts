@@ -264,6 +264,27 @@ Deno.test("memcache table fills in what the backup has, in the order of the keys
   }
 });
 
+Deno.test("memcache table answers what comes before a failure of the backup", async () => {
+  await using memcached = await Memcached.tcp();
+  const kv: Deno.Kv = await Deno.openKv(":memory:");
+  const encode = (text: string) => new TextEncoder().encode(text);
+  const long = "k".repeat(300);
+  await kv.set(["table", "", encode(long)], encode("long"));
+  await kv.set(["table", "", encode("bad")], "no bytes");
+  await memcached.set("a", "1");
+  await using table = await openTable(
+    `memcache:{memcache=${memcached.server} backup=kv:}`,
+    { ...quiet, openKv: () => Promise.resolve(kv) },
+  );
+  const keys = ["A", long, "nobody", "a", "bad", "a"];
+  const { results, error } = await told(table.lookupMany(keys));
+  assertEquals(
+    results.map(({ value }) => value),
+    ["1", "long", undefined, "1"],
+  );
+  assert(error?.includes('the value of key "bad"'), error);
+});
+
 Deno.test("memcache table ends many lookups by a signal, a break, or its close", async () => {
   await using memcached = await Memcached.tcp();
   const name = `memcache:{memcache=${memcached.server}}`;
