@@ -8,6 +8,8 @@ import {
   type Updated,
 } from "../../mod.ts";
 import { NotUtf8Error } from "../../lib/errors.ts";
+import { utf8Text } from "../../lib/key/text.ts";
+import { StoreTable } from "../../lib/tables/store_table.ts";
 import { assert, assertEquals, assertRejects } from "../support/assert.ts";
 import { Folder } from "../support/folder.ts";
 import { Memcached } from "../support/memcached.ts";
@@ -365,6 +367,33 @@ Deno.test("memcache table takes strings and nothing else, and answers what comes
       assertEquals(count, what === "lookups" ? 2 : 1, what);
     }
   }
+});
+
+Deno.test("a table of a type that knows no batches asks no more once its signal says so", async () => {
+  let asked = 0;
+  const store = {
+    lookup: async () => {
+      await new Promise((resolve) => queueMicrotask(() => resolve(asked++)));
+      return "v";
+    },
+  };
+  await using table = new StoreTable("t", store, {
+    text: utf8Text,
+    fold: true,
+    write: false,
+    onWarning: () => {},
+  });
+  const keys = Array.from({ length: 4096 }, (_, number) => `k${number}`);
+  const abort = new AbortController();
+  const ended = assertRejects(
+    () => Array.fromAsync(table.lookupMany(keys, abort)),
+    Error,
+    "enough",
+  );
+  while (asked < 10) await undefined;
+  abort.abort(new Error("enough"));
+  await ended;
+  assert(asked < 100, `${asked}`);
 });
 
 Deno.test("MemcacheTable looks up, stores and deletes many", async () => {
