@@ -17,6 +17,8 @@ export interface KvAtomic {
   check(...checks: { key: KvKey; versionstamp: string | null }[]): KvAtomic;
   /** Writes an entry. */
   set(key: KvKey, value: unknown): KvAtomic;
+  /** Removes an entry; missing where entries are removed one by one. */
+  delete?(key: KvKey): KvAtomic;
   /** Does it; `ok` is false when a check failed. */
   commit(): Promise<{ ok: boolean }>;
 }
@@ -29,6 +31,11 @@ export interface KvAtomic {
 export interface KvDatabase {
   /** Reads an entry. */
   get(key: KvKey): Promise<KvEntry>;
+  /**
+   * Reads at most ten entries, in the order of the keys; missing where entries
+   * are read one by one.
+   */
+  getMany?(keys: KvKey[]): Promise<KvEntry[]>;
   /** Writes an entry. */
   set(key: KvKey, value: unknown): Promise<unknown>;
   /** Removes an entry. */

@@ -15,6 +15,11 @@ const needs: Need[] = [
   { program: "memcached", package: "memcached", why: "the server" },
   { program: "postmap", package: "postfix", why: "what we compare with" },
   { program: "lmdb:", package: "postfix-lmdb", why: "a table type" },
+  {
+    program: "nutcracker",
+    package: "nutcracker",
+    why: "a proxy before servers",
+  },
   { program: "openssl", package: "openssl", why: "digests to compare with" },
   { program: "/usr/bin/time", package: "time", why: "peak memory" },
   { program: "git", package: "git", why: "which files are ours" },

@@ -74,9 +74,14 @@ export class Output {
 
   /** Adds text, and writes what has come together. Throws {@linkcode BrokenPipe}. */
   async write(text: string): Promise<void> {
+    if (this.add(text)) await this.flush();
+  }
+
+  /** Adds text; whether so much has come together that it is to be written. */
+  add(text: string): boolean {
     this.#texts.push(text);
     this.#length += text.length;
-    if (this.#length >= chunkSize) await this.flush();
+    return this.#length >= chunkSize;
   }
 
   /** Adds bytes, as `write` does text. They must stay as they are until then. */

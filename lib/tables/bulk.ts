@@ -194,6 +194,8 @@ async function lookupEach(
     const key = stringAt(keys, at);
     if (key === undefined) continue;
     try {
+      // Not every type ends a lookup by a signal.
+      signal?.throwIfAborted();
       const value = await store.lookup(text.decode(key)!, signal);
       if (value !== undefined) values.putText(at, value, text);
     } catch (error) {

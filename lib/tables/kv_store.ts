@@ -1,9 +1,11 @@
 import { type Clock, systemClock } from "../clock.ts";
 import { ConfigError, NotUtf8Error, TemporaryError } from "../errors.ts";
 import type { KvDatabase, KvEntry, KvKey } from "../kv_database.ts";
+import type { ByteStrings } from "../key/byte_strings.ts";
 import type { Text } from "../key/text.ts";
 import type { Entry } from "../table.ts";
-import type { Store } from "./store.ts";
+import type { KvWrite } from "./kv_commits.ts";
+import type { BatchAnswer, Store } from "./store.ts";
 
 /** What a KV table is made of. */
 export interface KvStoreParts {
@@ -31,13 +33,8 @@ export interface KvStoreParts {
 const longestEncodedKey = 2048;
 const longestValue = 65536;
 
-const longestCommit = 819200;
-const mostWrites = 1000;
-const mostChecks = 100;
-
 /** An entry on its way, and where it stands in its batch. */
-interface Write {
-  readonly key: KvKey;
+interface Write extends KvWrite {
   readonly data: Uint8Array;
   readonly at: number;
 }
@@ -58,6 +55,7 @@ export class KvStore implements Store {
   #longestKey: number;
   #database: KvDatabase | undefined;
   #opening: Promise<KvDatabase | undefined> | undefined;
+  #closed = false;
 
   /** Opens nothing yet. */
   constructor(parts: KvStoreParts) {
@@ -82,39 +80,67 @@ export class KvStore implements Store {
     return text;
   }
 
+  /** Several keys in one call, where the database can do that. */
+  async lookupBatch(keys: ByteStrings): Promise<BatchAnswer> {
+    const { ByteStringsBuilder, stringAt } = await import(
+      "../key/byte_strings.ts"
+    );
+    const { readMany } = await import("./kv_reads.ts");
+    const count = keys.starts.length;
+    const values = new ByteStringsBuilder(count, keys.bytes.length);
+    const asked: number[] = [];
+    for (let at = 0; at < count; at++) if (keys.starts[at] >= 0) asked.push(at);
+    if (asked.length === 0) return { values };
+    let sent: number[] = [];
+    let at = 0;
+    try {
+      const database = await this.#open(false);
+      if (database === undefined) return { values };
+      sent = asked.filter((at) =>
+        !this.#isTooLong(database, stringAt(keys, at)!)
+      );
+      const { entries, failed } = await readMany(
+        database,
+        sent.map((at) => this.#key(stringAt(keys, at)!)),
+      );
+      const end = failed?.at ?? sent.length;
+      for (; at < end; at++) {
+        const { value } = entries[at];
+        if (value === null) continue;
+        const data = this.#data(stringAt(keys, sent[at])!, value);
+        values.put(sent[at], data, 0, data.length);
+      }
+      if (failed !== undefined) throw this.#failure(failed.error);
+    } catch (error) {
+      return { values, failed: { at: sent[at] ?? asked[0], error } };
+    }
+    return { values };
+  }
+
   async update(key: string, value: string): Promise<boolean> {
     return (await this.updateBatch([{ key, value }]))[0];
   }
 
   /** In as few commits as the database allows: each one waits for the disk. */
   async updateBatch(entries: readonly Entry[]): Promise<boolean[]> {
+    const { commitsOf, replacing, adding } = await import("./kv_commits.ts");
     const { replace, onDuplicate } = this.#parts;
     const existing = await this.#open(false);
     const stored = entries.map(() => false);
-    const most = replace ? mostWrites : mostChecks;
-    let writes: Write[] = [];
-    let size = 0;
-    const commit = async () => {
-      if (writes.length === 0) return;
-      const database = (await this.#open(true))!;
-      if (replace) await this.#replaceAll(database, writes);
-      const added = replace ? writes : await this.#addNew(database, writes);
-      for (const { at } of added) stored[at] = true;
-      for (const { at } of writes) {
-        if (!stored[at]) onDuplicate(entries[at].key);
-      }
-      writes = [];
-      size = 0;
-    };
+    const writes: Write[] = [];
     for (const [at, { key, value }] of entries.entries()) {
       const write = this.#write(existing, key, value, at);
-      if (write === undefined) continue;
-      writes.push(write);
-      size += longestEncodedKey + write.data.length;
-      const isFull = size > longestCommit - longestEncodedKey - longestValue;
-      if (isFull || writes.length === most) await commit();
+      if (write !== undefined) writes.push(write);
     }
-    await commit();
+    for (const some of commitsOf(writes, replace ? replacing : adding)) {
+      const database = (await this.#open(true))!;
+      if (replace) await this.#replaceAll(database, some);
+      const added = replace ? some : await this.#addNew(database, some);
+      for (const { at } of added) stored[at] = true;
+      for (const { at } of some) {
+        if (!stored[at]) onDuplicate(entries[at].key);
+      }
+    }
     return stored;
   }
 
@@ -136,7 +162,10 @@ export class KvStore implements Store {
       : data.length > longestValue
       ? `the value's ${data.length} bytes are more than the ${longestValue} that a value may have here`
       : undefined;
-    if (reason === undefined) return { key: this.#key(bytes), data, at };
+    if (reason === undefined) {
+      const keyLength = this.#encodedLength(bytes);
+      return { key: this.#key(bytes), keyLength, data, at };
+    }
     onWarning(`${name}: not storing key "${key}": ${reason}`);
     return undefined;
   }
@@ -166,6 +195,38 @@ export class KvStore implements Store {
     if (versionstamp === null) return false;
     await this.#ask(() => database.delete(kvKey));
     return true;
+  }
+
+  /** In as few commits as `updateBatch`. */
+  async deleteBatch(keys: readonly string[]): Promise<boolean[]> {
+    const { readMany } = await import("./kv_reads.ts");
+    const { commitsOf, removing } = await import("./kv_commits.ts");
+    const deleted = keys.map(() => false);
+    const database = await this.#open(false);
+    if (database === undefined) return deleted;
+    // A key that comes twice is there only once.
+    const first = new Map<string, number>();
+    for (const [at, key] of keys.entries()) {
+      if (!first.has(key)) first.set(key, at);
+    }
+    const writes: (KvWrite & { at: number })[] = [];
+    for (const [key, at] of first) {
+      const bytes = this.#parts.text.encode(key);
+      if (this.#isTooLong(database, bytes)) continue;
+      const keyLength = this.#encodedLength(bytes);
+      writes.push({ key: this.#key(bytes), keyLength, at });
+    }
+    const { entries, failed } = await readMany(
+      database,
+      writes.map(({ key }) => key),
+    );
+    if (failed !== undefined) throw this.#failure(failed.error);
+    const there = writes.filter((_, at) => entries[at].versionstamp !== null);
+    for (const some of commitsOf(there, removing)) {
+      await this.#ask(() => removeAll(database, some));
+      for (const { at } of some) deleted[at] = true;
+    }
+    return deleted;
   }
 
   /**
@@ -214,6 +275,7 @@ export class KvStore implements Store {
   }
 
   async close(): Promise<void> {
+    this.#closed = true;
     await this.#opening?.catch(() => undefined);
     this.#database?.close();
     this.#database = undefined;
@@ -226,12 +288,16 @@ export class KvStore implements Store {
   ): { bytes: number; longest: number } {
     const measured = database?.measureKey?.(this.#key(bytes));
     if (measured !== undefined) return measured;
-    // A null byte takes two.
-    const nulls = bytes.reduce((sum, byte) => byte === 0 ? sum + 1 : sum, 0);
-    return { bytes: bytes.length + nulls, longest: this.#longestKey };
+    return { bytes: escapedLength(bytes), longest: this.#longestKey };
+  }
+
+  #encodedLength(bytes: Uint8Array): number {
+    return longestEncodedKey - this.#longestKey + escapedLength(bytes);
   }
 
   #isTooLong(database: KvDatabase, bytes: Uint8Array): boolean {
+    const short = bytes.length * 2 <= this.#longestKey;
+    if (short && database.measureKey === undefined) return false;
     const measured = this.#measure(database, bytes);
     return measured.bytes > measured.longest;
   }
@@ -240,10 +306,11 @@ export class KvStore implements Store {
     return [...this.#prefix, bytes];
   }
 
-  #data(key: string, value: unknown): Uint8Array {
+  #data(key: string | Uint8Array, value: unknown): Uint8Array {
     if (value instanceof Uint8Array) return value;
+    const shown = typeof key === "string" ? key : this.#parts.text.decode(key);
     throw new ConfigError(
-      `${this.#parts.name}: the value of key "${key}" is no byte value: ` +
+      `${this.#parts.name}: the value of key "${shown}" is no byte value: ` +
         `something else wrote it`,
     );
   }
@@ -254,6 +321,8 @@ export class KvStore implements Store {
     const earlier = this.#opening;
     const opening = (async () => {
       await earlier?.catch(() => undefined);
+      // What would be opened now, nobody would close.
+      if (this.#closed) throw this.#failure("the table is closed");
       return this.#database ??= await this.#parts.openDatabase(create);
     })();
     this.#opening = opening;
@@ -273,10 +342,13 @@ export class KvStore implements Store {
     let missing = [...first.values()];
     // Another process may add some of them between the look and the commit.
     while (missing.length > 0 && !await this.#addAll(database, missing)) {
-      const found = await this.#ask(() =>
-        Promise.all(missing.map(({ key }) => database.get(key)))
+      const { readMany } = await import("./kv_reads.ts");
+      const { entries, failed } = await readMany(
+        database,
+        missing.map(({ key }) => key),
       );
-      missing = missing.filter((_, at) => found[at].versionstamp === null);
+      if (failed !== undefined) throw this.#failure(failed.error);
+      missing = missing.filter((_, at) => entries[at].versionstamp === null);
     }
     return missing;
   }
@@ -320,4 +392,26 @@ export class KvStore implements Store {
     const reason = cause instanceof Error ? cause.message : String(cause);
     return new TemporaryError(`${this.#parts.name}: ${reason}`, { cause });
   }
+}
+
+/** How many bytes a part of a key takes: a null byte takes two. */
+function escapedLength(bytes: Uint8Array): number {
+  let length = bytes.length;
+  for (let at = bytes.indexOf(0); at >= 0; at = bytes.indexOf(0, at + 1)) {
+    length++;
+  }
+  return length;
+}
+
+async function removeAll(
+  database: KvDatabase,
+  writes: readonly KvWrite[],
+): Promise<void> {
+  let atomic = database.atomic();
+  if (writes.length === 1 || atomic.delete === undefined) {
+    for (const { key } of writes) await database.delete(key);
+    return;
+  }
+  for (const { key } of writes) atomic = atomic.delete!(key);
+  await atomic.commit();
 }

@@ -159,7 +159,7 @@ async function sendGets(
   } catch (error) {
     for (const { at } of gets.missing()) errors.set(at, error);
   }
-  if (errors.size < gets.count) outage.over("reads");
+  if (errors.size === 0) outage.over("reads");
   return errors;
 }
 

@@ -89,7 +89,7 @@ export async function sendWrites(
   } catch (error) {
     for (const at of writes.unanswered()) errors.set(at, error);
   }
-  if (errors.size < writes.count) outage.over("writes");
+  if (errors.size === 0) outage.over("writes");
   return errors;
 }
 

@@ -5,6 +5,7 @@ import {
   ReadOnlyError,
   TemporaryError,
 } from "../errors.ts";
+import type { ByteStrings } from "../key/byte_strings.ts";
 import type { Text } from "../key/text.ts";
 import {
   type Ended,
@@ -15,7 +16,7 @@ import {
 import type { Entry, Table } from "../table.ts";
 import { encodeBase64 } from "./base64.ts";
 import { duplicateWarning, type Opening } from "./opening.ts";
-import type { Store } from "./store.ts";
+import type { BatchAnswer, Store } from "./store.ts";
 import { StoreTable } from "./store_table.ts";
 
 // deno-lint-ignore no-control-regex -- control characters are what it is after
@@ -34,6 +35,8 @@ interface PostmapParts {
   /** Whether postmap reads the files that values name, and gives their content. */
   readonly readsFiles: boolean;
   readonly fold: boolean;
+  /** Whether no value has a line end: then several can be told apart. */
+  readonly oneLineValues: boolean;
   /** A key with more bytes, and an empty one, is an error to postmap. */
   readonly longestKey?: number;
   /** Options of postmap that come before all others. */
@@ -49,10 +52,14 @@ interface PostmapParts {
  * through its standard input, not its arguments.
  */
 class PostmapStore implements Store {
+  readonly lookupBatch?: Store["lookupBatch"];
   #parts: PostmapParts;
 
   constructor(parts: PostmapParts) {
     this.#parts = parts;
+    if (parts.oneLineValues) {
+      this.lookupBatch = (keys, signal) => this.#lookupBatch(keys, signal);
+    }
   }
 
   /**
@@ -86,6 +93,30 @@ class PostmapStore implements Store {
     const decoded = text.decode(value);
     if (decoded === undefined) throw new NotUtf8Error(name, key, value);
     return decoded;
+  }
+
+  async #lookupBatch(
+    keys: ByteStrings,
+    signal?: AbortSignal,
+  ): Promise<BatchAnswer> {
+    const { lookupTogether } = await import("./postmap_lookups.ts");
+    const { text } = this.#parts;
+    return await lookupTogether(keys, {
+      mayAsk: (key) => this.#mayAsk(key.length),
+      lookup: async (key, at, values) => {
+        const value = await this.lookup(text.decode(key)!);
+        if (value !== undefined) values.putText(at, value, text);
+      },
+      ask: async (input) => {
+        const warnings: string[] = [];
+        const { stdout } = await this.#run(["-q", "-"], input, (warning) => {
+          warnings.push(warning);
+          return true;
+        });
+        return { stdout, warnings };
+      },
+      onWarning: (warning) => this.#warn(warning),
+    }, signal);
   }
 
   async update(key: string, value: string): Promise<boolean> {
@@ -187,10 +218,12 @@ class PostmapStore implements Store {
     }
   }
 
-  #mayAsk(key: string): boolean {
+  /** Whether a key, or one of so many bytes, is none that is an error to postmap. */
+  #mayAsk(key: string | number): boolean {
     const { longestKey, text } = this.#parts;
-    return longestKey === undefined ||
-      (key !== "" && text.encode(key).length <= longestKey);
+    if (longestKey === undefined) return true;
+    const length = typeof key === "number" ? key : text.encode(key).length;
+    return length > 0 && length <= longestKey;
   }
 
   #entry(line: Uint8Array): Entry {
@@ -212,10 +245,11 @@ class PostmapStore implements Store {
 
   async #run(
     action: readonly string[],
-    input: string,
+    input: string | Uint8Array,
     isExpected: (warning: string) => boolean = () => false,
   ): Promise<Ended> {
-    const bytes = this.#parts.text.encode(input);
+    const { text } = this.#parts;
+    const bytes = typeof input === "string" ? text.encode(input) : input;
     const ended = await runProgram("postmap", this.#arguments(action), bytes);
     this.#check(ended, isExpected);
     return ended;
@@ -226,7 +260,7 @@ class PostmapStore implements Store {
     { stderr }: Ended,
     isExpected: (warning: string) => boolean = () => false,
   ): void {
-    const { name, onWarning } = this.#parts;
+    const { name } = this.#parts;
     let notUtf8: string | undefined;
     for (const line of stderr.split("\n")) {
       const said = /^postmap: (?:(fatal|warning): )?(.*)$/.exec(line);
@@ -239,8 +273,12 @@ class PostmapStore implements Store {
       }
       if (severity === "fatal") throw failure(name, message);
       if (key !== undefined) continue;
-      if (!isExpected(message)) onWarning(`${name}: ${message}`);
+      if (!isExpected(message)) this.#warn(message);
     }
+  }
+
+  #warn(message: string): void {
+    this.#parts.onWarning(`${this.#parts.name}: ${message}`);
   }
 }
 
@@ -315,6 +353,21 @@ export async function openInstalled(
 // where a value can name files; the others have base64 stored.
 const ofSource = ["cidr", "pcre", "regexp", "pipemap", "randmap", "unionmap"];
 
+// The types whose values have no line end.
+const oneLine = [
+  "hash",
+  "btree",
+  "lmdb",
+  "cdb",
+  "sdbm",
+  "dbm",
+  "regexp",
+  "pcre",
+  "cidr",
+  "texthash",
+  "environ",
+];
+
 // Where the database has a limit that postmap does not look after.
 const longestKeys: Record<string, number> = { lmdb: 511 };
 
@@ -327,6 +380,7 @@ async function openPostmap(opening: Opening, type: string): Promise<Table> {
     text: rules.text,
     readsFiles,
     fold: rules.fold,
+    oneLineValues: oneLine.includes(type) && !readsFiles,
     longestKey: longestKeys[type],
     options: [
       ...(configDirectory === undefined ? [] : ["-c", configDirectory]),

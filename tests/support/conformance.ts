@@ -1,6 +1,7 @@
 import {
   ConfigError,
   type Entry,
+  type Found,
   openTable,
   ReadOnlyError,
   type Table,
@@ -208,6 +209,104 @@ export const requirements: Requirement[] = [
         await Promise.all(asked.map(({ key }) => table.lookup(key))),
         asked.map(({ value }) => value),
       );
+    },
+  },
+  {
+    name: "looks many up, and tells of each in order",
+    async holds(kind, maker) {
+      const many = numbered(Math.min(kind.many ?? 30, 30));
+      const open = await maker.make([...some, ...many], utf8Text);
+      await using table = await open(quiet);
+      const odd = Object.entries(oddKeys).filter(([name]) =>
+        !kind.failingKeys?.includes(name as OddKey)
+      ).map(([, key]) => key);
+      const keys = [
+        ...some.map(({ key }) => key.toUpperCase()),
+        ...odd,
+        "alice",
+        "alice",
+        ...many.map(({ key }) => key),
+        "nobody",
+      ];
+      async function* coming() {
+        yield* keys;
+      }
+      if (kind.finds === "failures") {
+        await assertRejects(
+          () => Array.fromAsync(table.lookupMany(keys)),
+          TemporaryError,
+        );
+        return;
+      }
+      const expected: Found[] = [];
+      for (const key of keys) {
+        expected.push({ key, value: await table.lookup(key) });
+      }
+      assertEquals(await Array.fromAsync(table.lookupMany(keys)), expected);
+      assertEquals(await Array.fromAsync(table.lookupMany(coming())), expected);
+      assertEquals(await Array.fromAsync(table.lookupMany([])), []);
+      await using plain = await open({ ...quiet, fold: false });
+      const found = await Array.fromAsync(plain.lookupMany(["ALICE", "alice"]));
+      const isStatic = kind.finds === "v for every key";
+      assertEquals(found.map(({ value }) => value), [
+        isStatic ? "v" : undefined,
+        isStatic ? "v" : "one",
+      ]);
+      for (const name of kind.failingKeys ?? []) {
+        const told: Found[] = [];
+        await assertRejects(async () => {
+          const failing = ["alice", "nobody", oddKeys[name], "bob"];
+          for await (const one of table.lookupMany(failing)) told.push(one);
+        }, TemporaryError);
+        assertEquals(told.length, 2, name);
+      }
+      await assertRejects(
+        () => Array.fromAsync(table.lookupMany(["a", 1 as unknown as string])),
+        TypeError,
+      );
+      for await (const { key } of table.lookupMany(keys)) {
+        assertEquals(key, keys[0]);
+        break;
+      }
+      assertEquals(await table.lookup("ALICE"), isStatic ? "v" : "one");
+    },
+  },
+  {
+    name: "removes many, and tells of each in order",
+    of: isWritten,
+    async holds(kind, maker) {
+      const many = numbered(Math.min(kind.many ?? 20, 20));
+      const open = await maker.make([...some, ...many], utf8Text);
+      await using table = await open(writing);
+      const keys = [
+        "ALICE",
+        "alice",
+        "nobody",
+        "\ud800",
+        "a\0b",
+        ...many.slice(1).map(({ key }) => key),
+        "KÄSE",
+        "k00001",
+      ];
+      async function* coming() {
+        yield* keys;
+      }
+      assertEquals(
+        await Array.fromAsync(table.deleteMany(coming())),
+        keys.map((key, at) => ({
+          key,
+          deleted: at === 0 || (at > 4 && at < keys.length - 1),
+        })),
+      );
+      assertEquals(await Array.fromAsync(table.deleteMany([])), []);
+      const left = [...some, ...many].filter(({ key }) =>
+        !keys.includes(key) && key !== "käse"
+      );
+      const found = table.lookupMany(left.map(({ key }) => key));
+      assertEquals(await Array.fromAsync(found), left);
+      if (isListed(kind)) {
+        assertEquals(await listed(kind, table), listing(kind, left));
+      }
     },
   },
   {
@@ -514,6 +613,7 @@ export const requirements: Requirement[] = [
         () => table.update("alice", "1"),
         () => table.delete("alice"),
         () => Array.fromAsync(table.updateMany([{ key: "a", value: "1" }])),
+        () => Array.fromAsync(table.deleteMany(["alice"])),
       ];
       for (const write of writes) {
         await assertRejects(write, ReadOnlyError, "read-only");
@@ -715,6 +815,11 @@ export const requirements: Requirement[] = [
       await table[Symbol.asyncDispose]();
       for (const closed of [unused, table]) {
         await assertRejects(() => closed.lookup("k"), TemporaryError, "closed");
+        await assertRejects(
+          () => Array.fromAsync(closed.lookupMany(["k"])),
+          TemporaryError,
+          "closed",
+        );
         await assertRejects(() => closed.next(), TemporaryError, "closed");
         await assertRejects(() => closed.first(), TemporaryError, "closed");
         await assertRejects(
@@ -729,6 +834,7 @@ export const requirements: Requirement[] = [
         () => table.update("k", "v"),
         () => table.delete("k"),
         () => Array.fromAsync(table.updateMany([entry])),
+        () => Array.fromAsync(table.deleteMany(["k"])),
       ];
       for (const call of calls) {
         await assertRejects(call, TemporaryError, "closed");
@@ -743,11 +849,13 @@ export const requirements: Requirement[] = [
       const options = { signal: AbortSignal.abort(new Error("enough")) };
       const requests = [
         () => table.lookup("alice", options),
+        () => Array.fromAsync(table.lookupMany(["alice"], options)),
       ] as (() => Promise<unknown>)[];
       if (kind.writes === "yes") {
         requests.push(
           () => table.update("new", "1", options),
           () => table.delete("alice", options),
+          () => Array.fromAsync(table.deleteMany(["alice"], options)),
           () =>
             Array.fromAsync(
               table.updateMany([{ key: "new", value: "1" }], options),

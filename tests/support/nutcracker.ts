@@ -1,0 +1,81 @@
+import { Folder } from "./folder.ts";
+import { freePort, type Memcached } from "./memcached.ts";
+
+/** A real nutcracker (twemproxy) before some memcached. */
+export class Nutcracker implements AsyncDisposable {
+  /** As in a table's configuration. */
+  readonly server: string;
+  #child: Deno.ChildProcess;
+  #folder: Folder;
+
+  private constructor(
+    server: string,
+    child: Deno.ChildProcess,
+    folder: Folder,
+  ) {
+    this.server = server;
+    this.#child = child;
+    this.#folder = folder;
+  }
+
+  /** Starts one; `settings` are more lines of its pool. */
+  static async start(
+    servers: readonly Memcached[],
+    settings: readonly string[] = [],
+  ): Promise<Nutcracker> {
+    const folder = await Folder.make();
+    const port = freePort();
+    const lines = [
+      "pool:",
+      `  listen: 127.0.0.1:${port}`,
+      "  hash: fnv1a_64",
+      "  distribution: ketama",
+      ...settings.map((setting) => `  ${setting}`),
+      "  servers:",
+      ...servers.map(({ server }, number) =>
+        `   - ${server.replace("inet:", "")}:1 server${number}`
+      ),
+      "",
+    ];
+    const configuration = await folder.write(
+      "nutcracker.yml",
+      lines.join("\n"),
+    );
+    const child = new Deno.Command("nutcracker", {
+      args: [
+        ["-c", configuration],
+        ["-o", `${folder.path}/log`],
+        ["-p", `${folder.path}/pid`],
+        ["-a", "127.0.0.1", "-s", `${freePort()}`],
+      ].flat(),
+      stdin: "null",
+      stdout: "null",
+      stderr: "null",
+    }).spawn();
+    const nutcracker = new Nutcracker(
+      `inet:127.0.0.1:${port}`,
+      child,
+      folder,
+    );
+    for (let attempt = 0; attempt < 500; attempt++) {
+      try {
+        (await Deno.connect({ hostname: "127.0.0.1", port })).close();
+        return nutcracker;
+      } catch {
+        await new Promise((resolve) => setTimeout(resolve, 10));
+      }
+    }
+    await nutcracker[Symbol.asyncDispose]();
+    throw new Error("nutcracker does not start");
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    try {
+      this.#child.kill("SIGKILL");
+    } catch {
+      // It is gone already.
+    }
+    await this.#child.status;
+    await this.#folder[Symbol.asyncDispose]();
+  }
+}
