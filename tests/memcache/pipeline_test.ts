@@ -1,7 +1,7 @@
 import { NoAnswerError, TemporaryError } from "../../lib/errors.ts";
 import { byteText, utf8Text } from "../../lib/key/text.ts";
 import { MemcacheClient } from "../../lib/memcache/client.ts";
-import { encodeDelete, encodeGet } from "../../lib/memcache/protocol.ts";
+import { deleteCommand, encodeGet } from "../../lib/memcache/protocol.ts";
 import { WriteMany } from "../../lib/memcache/write_many.ts";
 import { assert, assertEquals, assertRejects } from "../support/assert.ts";
 import { FakeClock } from "../support/fake_clock.ts";
@@ -41,8 +41,8 @@ function scene(maxTry = 2) {
     getAll: (keys: readonly string[]) =>
       Promise.allSettled(keys.map((key) => get(key))),
     deletes: (keys: readonly string[]) => {
-      const writes = new WriteMany("delete", limits);
-      for (const key of keys) writes.add(encodeDelete(utf8Text, key));
+      const writes = new WriteMany("delete", utf8Text, limits);
+      for (const key of keys) writes.add(deleteCommand(key));
       return writes;
     },
     /** How many pauses there were. */
