@@ -15,9 +15,15 @@ export async function deleteStandardInput(session: Session): Promise<number> {
   const tables = await openTables(session);
   let status = 1;
   for await (const lines of readLines(session.text)) {
+    const keys: string[] = [];
     for (const line of lines) {
       if (typeof line !== "string") session.warnNotText(line);
-      else if (await deleteFromTables(tables, beforeNull(line))) status = 0;
+      else keys.push(beforeNull(line));
+    }
+    for (const table of tables) {
+      for await (const { deleted } of table.deleteMany(keys)) {
+        if (deleted) status = 0;
+      }
     }
   }
   return status;
