@@ -26,7 +26,7 @@ export function openKvTable(opening: Opening): Promise<Table> {
     openDatabase: async (create) => {
       const where = file === "" ? undefined : file;
       if (options.openKv !== undefined) return await options.openKv(where);
-      if (where !== undefined && !create && !pathExists(where)) {
+      if (where !== undefined && !create && !await pathExists(where)) {
         return undefined;
       }
       return await openDenoKv(name, where);
