@@ -19,6 +19,8 @@ const needs: Need[] = [
   { program: "lmdb:", package: "postfix-lmdb", why: "a table type" },
   { program: "openssl", package: "openssl", why: "digests to compare with" },
   { program: "/usr/bin/time", package: "time", why: "peak memory" },
+  { program: "node", package: "nodejs", why: "a runtime" },
+  { program: "npm", package: "npm", why: "installs the package" },
   { program: "git", package: "git", why: "which files are ours" },
 ];
 
