@@ -12,6 +12,9 @@ const tools = {
   typescript: "7.0.2",
 };
 
+// Milliseconds: what hangs shall fail, and not keep all others waiting.
+export const longest = 60_000;
+
 const sources = new URL(".", import.meta.url).pathname;
 
 /** A project of a stranger: an empty folder, into which the package was installed. */
@@ -63,6 +66,7 @@ export class Installed implements AsyncDisposable {
       args,
       cwd: this.path,
       env: { NO_COLOR: "1" },
+      signal: AbortSignal.timeout(longest),
       stdin: "piped",
       stdout: "piped",
       stderr: "piped",

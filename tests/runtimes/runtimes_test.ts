@@ -3,7 +3,7 @@ import { Folder } from "../support/folder.ts";
 import { Memcached } from "../support/memcached.ts";
 import { root, runCli } from "../support/processes.ts";
 import { openTable } from "../../mod.ts";
-import { Installed } from "./installed.ts";
+import { Installed, longest } from "./installed.ts";
 import type { Outcome, Runtime } from "./requirements.ts";
 import { Stage } from "./stage.ts";
 
@@ -60,6 +60,7 @@ async function holdWorker(
     const response = await fetch(printed.trim(), {
       method: "POST",
       body: world,
+      signal: AbortSignal.timeout(longest),
     });
     const text = await response.text();
     assert(response.ok, text);
