@@ -9,5 +9,6 @@
  * @module
  */
 import { main } from "./lib/cli/main.ts";
+import { terminal } from "./lib/cli/terminal.ts";
 
-if (import.meta.main) Deno.exit(await main(Deno.args));
+if (import.meta.main) terminal.exit(await main(terminal.args));

@@ -1,44 +1,69 @@
 import { ConfigError } from "./errors.ts";
+import { runtime } from "./runtime.ts";
 
 // The one place of the library that reads files, the environment and the
 // permissions to do so. Runtimes without them hand in `readFile`.
 
-function noFiles(path: string): ConfigError {
-  return new ConfigError(
-    "this runtime gives no access to files: hand in the readFile option",
-    { file: path },
-  );
-}
+const hasDeno = runtime === "deno";
 
-const hasDeno = "Deno" in globalThis;
+/** Files as Node has them, and Bun; `undefined` where there are none. */
+async function nodeFiles(): Promise<typeof import("node:fs") | undefined> {
+  if (runtime !== "node") return undefined;
+  // In a try, for bundlers: those for the edge know no such module.
+  try {
+    return await import("node:fs");
+  } catch {
+    return undefined;
+  }
+}
 
 /**
  * Reads a file, whole. Throws {@linkcode ConfigError}, with the file and the
  * cure, when that is not possible.
  */
-// deno-lint-ignore require-await -- other runtimes have no other way
 export async function readFile(path: string): Promise<Uint8Array> {
-  if (!hasDeno) throw noFiles(path);
+  const file = path;
+  // Configuration is small: starting a thread to read it takes longer.
+  if (hasDeno) {
+    try {
+      return Deno.readFileSync(path);
+    } catch (cause) {
+      throw new ConfigError(explain(cause, path), { file, cause });
+    }
+  }
+  const files = await nodeFiles();
+  if (files === undefined) {
+    throw new ConfigError(
+      "this runtime gives no access to files: hand in the readFile option",
+      { file },
+    );
+  }
   try {
-    // Configuration is small: starting a thread to read it takes longer.
-    return Deno.readFileSync(path);
+    return files.readFileSync(path);
   } catch (cause) {
-    throw new ConfigError(explain(cause, path), { file: path, cause });
+    throw new ConfigError(explainCode(cause as Error), { file, cause });
   }
 }
+
+const missing = "there is no such file";
+const directory = "this is a directory, not a file";
+const denied = "its owner or mode does not let you read it";
 
 function explain(cause: unknown, path: string): string {
   if (cause instanceof Deno.errors.NotCapable) {
     return `no permission to read it: run Deno with --allow-read=${path}`;
   }
-  if (cause instanceof Deno.errors.NotFound) return "there is no such file";
-  if (cause instanceof Deno.errors.IsADirectory) {
-    return "this is a directory, not a file";
-  }
-  if (cause instanceof Deno.errors.PermissionDenied) {
-    return "its owner or mode does not let you read it";
-  }
+  if (cause instanceof Deno.errors.NotFound) return missing;
+  if (cause instanceof Deno.errors.IsADirectory) return directory;
+  if (cause instanceof Deno.errors.PermissionDenied) return denied;
   return `cannot be read: ${(cause as Error).message}`;
+}
+
+function explainCode(cause: Error & { code?: string }): string {
+  if (cause.code === "ENOENT") return missing;
+  if (cause.code === "EISDIR") return directory;
+  if (cause.code === "EACCES") return denied;
+  return `cannot be read: ${cause.message}`;
 }
 
 /**
@@ -46,33 +71,44 @@ function explain(cause: unknown, path: string): string {
  * what is not granted is not there.
  */
 export function mayRead(path: string): boolean {
-  return hasDeno &&
-    Deno.permissions.querySync({ name: "read", path }).state === "granted";
+  if (!hasDeno) return runtime === "node";
+  const { state } = Deno.permissions.querySync({ name: "read", path });
+  return state === "granted";
 }
 
 /** Whether there is a file of that name, as far as one may know. */
-export function fileExists(path: string): boolean {
+export async function fileExists(path: string): Promise<boolean> {
   if (!mayRead(path)) return false;
   try {
-    return Deno.statSync(path).isFile;
+    if (hasDeno) return Deno.statSync(path).isFile;
+    return (await nodeFiles())?.statSync(path).isFile() ?? false;
   } catch {
     return false;
   }
 }
 
 /** Whether there is anything of that name; so it seems, where one may not know. */
-export function pathExists(path: string): boolean {
+export async function pathExists(path: string): Promise<boolean> {
   if (!mayRead(path)) return true;
   try {
-    Deno.statSync(path);
+    if (hasDeno) Deno.statSync(path);
+    else (await nodeFiles())?.statSync(path);
     return true;
   } catch (error) {
-    return !(error instanceof Deno.errors.NotFound);
+    return hasDeno
+      ? !(error instanceof Deno.errors.NotFound)
+      : (error as { code?: string }).code !== "ENOENT";
   }
 }
 
 /** A variable of the environment, as far as one may know. */
 export function environment(variable: string): string | undefined {
+  if (runtime === "node") {
+    const { process } = globalThis as unknown as {
+      process: { env: Record<string, string | undefined> };
+    };
+    return process.env[variable];
+  }
   if (!hasDeno) return undefined;
   const permission = Deno.permissions.querySync({ name: "env", variable });
   return permission.state === "granted" ? Deno.env.get(variable) : undefined;

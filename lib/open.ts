@@ -18,7 +18,9 @@ const openers: Record<string, () => Opener | Promise<Opener>> = {
 };
 
 /** The table types that {@linkcode openTable} knows. */
-export const tableTypes: readonly string[] = Object.keys(openers);
+export const tableTypes: readonly string[] = /* @__PURE__ */ Object.keys(
+  openers,
+);
 
 /**
  * Opens a table, `type:name`.

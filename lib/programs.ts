@@ -1,6 +1,8 @@
 import { ConfigError } from "./errors.ts";
+import { runtime } from "./runtime.ts";
 
-// The one place of the library that runs programs.
+// The one place of the library that runs programs, with node_programs.ts for
+// Node and Bun.
 
 /** A program that ran to its end. */
 export interface Ended {
@@ -16,9 +18,6 @@ export interface Ended {
 export class ProgramUnavailable extends ConfigError {}
 
 function spawn(program: string, args: readonly string[]): Deno.ChildProcess {
-  if (!("Deno" in globalThis)) {
-    throw new ProgramUnavailable(`this runtime cannot run ${program}`);
-  }
   try {
     return new Deno.Command(program, {
       args: [...args],
@@ -38,6 +37,14 @@ function spawn(program: string, args: readonly string[]): Deno.ChildProcess {
     }
     throw new ConfigError(`${program}: ${(cause as Error).message}`, { cause });
   }
+}
+
+/** What runs programs here, where Deno does not. */
+async function elsewhere(
+  program: string,
+): Promise<typeof import("./node_programs.ts")> {
+  if (runtime === "node") return await import("./node_programs.ts");
+  throw new ProgramUnavailable(`this runtime cannot run ${program}`);
 }
 
 async function feed(
@@ -70,6 +77,9 @@ export async function runProgram(
   args: readonly string[],
   input: Uint8Array,
 ): Promise<Ended> {
+  if (runtime !== "deno") {
+    return await (await elsewhere(program)).runProgram(program, args, input);
+  }
   const child = spawn(program, args);
   const [{ code, stdout, stderr }] = await Promise.all([
     child.output(),
@@ -86,6 +96,9 @@ export async function* streamProgram(
   program: string,
   args: readonly string[],
 ): AsyncGenerator<Uint8Array, Ended> {
+  if (runtime !== "deno") {
+    return yield* (await elsewhere(program)).streamProgram(program, args);
+  }
   const child = spawn(program, args);
   const complaints = new Response(child.stderr).text();
   await feed(child, new Uint8Array(0));

@@ -1,6 +1,8 @@
 // `deno task test`: installs what is missing, then checks and tests everything.
 // Ends with the line "N passed, N failed", made from what was counted.
 
+import configuration from "../deno.json" with { type: "json" };
+
 const root = new URL("..", import.meta.url).pathname;
 const ci = Deno.env.get("CI") === "true";
 
@@ -22,6 +24,8 @@ const needs: Need[] = [
   },
   { program: "openssl", package: "openssl", why: "digests to compare with" },
   { program: "/usr/bin/time", package: "time", why: "peak memory" },
+  { program: "node", package: "nodejs", why: "a runtime" },
+  { program: "npm", package: "npm", why: "installs the package" },
   { program: "git", package: "git", why: "which files are ours" },
 ];
 
@@ -99,8 +103,8 @@ const checks: [string, string[]][] = [
   ]],
   ["format", ["fmt", "--check"]],
   ["lint", ["lint"]],
-  ["types", ["check", "mod.ts", "cli.ts", "lib/workers_kv.ts", "tests"]],
-  ["documentation", ["doc", "--lint", "mod.ts", "cli.ts", "lib/workers_kv.ts"]],
+  ["types", ["check", "mod.ts", "cli.ts", "lib", "tests"]],
+  ["documentation", ["doc", "--lint", ...Object.values(configuration.exports)]],
   ["publishing", ["publish", "--dry-run", "--allow-dirty"]],
 ];
 

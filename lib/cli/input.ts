@@ -1,7 +1,9 @@
 import { systemClock, type Timer } from "../clock.ts";
+import { readFile } from "../files.ts";
 import { type Line, splitLines, type Text } from "../key/text.ts";
 import { UsageError } from "./command_line.ts";
 import { StreamError } from "./streams.ts";
+import { terminal } from "./terminal.ts";
 
 const chunkSize = 131072;
 const longestLine = 1048576;
@@ -22,7 +24,7 @@ export async function* readChunks(
     // Each chunk has memory of its own: it may be in use for long.
     const buffer = new Uint8Array(rest.length + chunkSize);
     buffer.set(rest);
-    const reading = Deno.stdin.read(buffer.subarray(rest.length));
+    const reading = terminal.read(buffer.subarray(rest.length));
     if (!isFirst && onWait !== undefined && !await isSoon(reading)) {
       await onWait();
     }
@@ -71,13 +73,13 @@ export function beforeNull(line: string): string {
 }
 
 /**
- * The bytes of a key of the command line that has U+FFFD in it. Deno puts that
- * where an argument is not UTF-8; the kernel knows what was really typed.
+ * The bytes of a key of the command line that has U+FFFD in it. Runtimes put
+ * that where an argument is not UTF-8; the kernel knows what was really typed.
  */
-export function typedBytes(key: string): Uint8Array {
+export async function typedBytes(key: string): Promise<Uint8Array> {
   let commandLine: Uint8Array;
   try {
-    commandLine = Deno.readFileSync("/proc/self/cmdline");
+    commandLine = await readFile("/proc/self/cmdline");
   } catch {
     throw new UsageError(
       `the key "${key}" is not UTF-8, or cannot be told from such a one: ` +

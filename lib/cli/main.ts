@@ -147,7 +147,7 @@ async function withKey(
 async function argumentBytes(key: string): Promise<Uint8Array> {
   if (!key.includes("\ufffd")) return utf8Text.encode(key);
   const { typedBytes } = await import("./input.ts");
-  return typedBytes(key);
+  return await typedBytes(key);
 }
 
 function explain(error: unknown): string {

@@ -1,9 +1,9 @@
-import { connectDeno } from "../socket/deno.ts";
 import { byteText, type Text } from "../key/text.ts";
 import { openTable } from "../open.ts";
 import type { Table } from "../table.ts";
 import type { CommandLine } from "./command_line.ts";
 import { Output, type Report } from "./streams.ts";
+import { terminal } from "./terminal.ts";
 
 /** What all actions share while the program runs. */
 export class Session {
@@ -55,7 +55,7 @@ export class Session {
       fold: command.fold,
       utf8: tableText.utf8,
       configDirectory: command.configDirectory,
-      connect: connectDeno,
+      connect: terminal.connect,
       duplicates: command.duplicates,
       fileValues: command.fileValues,
       onDuplicate: (key) => this.#keepDuplicate(name, key),

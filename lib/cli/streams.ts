@@ -1,4 +1,5 @@
 import type { Text } from "../key/text.ts";
+import { terminal } from "./terminal.ts";
 
 const program = "memcache-table";
 const encoder = new TextEncoder();
@@ -37,7 +38,7 @@ export class Report {
 function write(message: string): void {
   const bytes = encoder.encode(message.replace(control, "?") + "\n");
   try {
-    Deno.stderr.writeSync(bytes);
+    terminal.complain(bytes);
   } catch {
     // Nobody reads standard error: there is nobody left to tell.
   }
@@ -112,9 +113,9 @@ export class Output {
 
 async function writeSome(bytes: Uint8Array): Promise<number> {
   try {
-    return await Deno.stdout.write(bytes);
+    return await terminal.write(bytes);
   } catch (error) {
-    if (error instanceof Deno.errors.BrokenPipe) throw new BrokenPipe();
+    if (terminal.isBrokenPipe(error)) throw new BrokenPipe();
     throw new StreamError("standard output", error);
   }
 }

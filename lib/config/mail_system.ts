@@ -105,8 +105,8 @@ export class MailSystem {
   }
 
   /** Whether a file of that name lies here, for a hint. */
-  fileExists(path: string): boolean {
-    return this.#options.readFile === undefined && fileExists(path);
+  async fileExists(path: string): Promise<boolean> {
+    return this.#options.readFile === undefined && await fileExists(path);
   }
 
   #found = false;

@@ -1,6 +1,23 @@
+/**
+ * Sockets of Deno. `openTable` and `MemcacheTable` find them by themselves
+ * there; hand them in to be sure of which are used.
+ *
+ * @example
+ * ```ts
+ * import { MemcacheTable } from "@postmaps/memcache-table";
+ * import { connectDeno } from "@postmaps/memcache-table/deno";
+ *
+ * await using table = new MemcacheTable({}, { connect: connectDeno });
+ * console.log(table.name);
+ * ```
+ *
+ * @module
+ */
 import { ConfigError } from "../errors.ts";
 import { formatEndpoint } from "./endpoint.ts";
-import type { Connect, Endpoint, Socket } from "./socket.ts";
+import type { Endpoint, Socket, TcpEndpoint, UnixEndpoint } from "./socket.ts";
+
+export type { Endpoint, Socket, TcpEndpoint, UnixEndpoint };
 
 const chunkSize = 65536;
 
@@ -45,7 +62,15 @@ class DenoSocket implements Socket {
  * with `--allow-read=PATH` and `--allow-write=PATH`; a permission that is
  * missing is a {@linkcode ConfigError} that names them.
  */
-export const connectDeno: Connect = async (endpoint, { signal }) => {
+export async function connectDeno(
+  endpoint: Endpoint,
+  { signal }: { signal?: AbortSignal },
+): Promise<Socket> {
+  if (!("Deno" in globalThis)) {
+    throw new ConfigError(
+      "connectDeno is for Deno: Node and Bun have connectNode, Cloudflare connectCloudflare",
+    );
+  }
   let connection: Connection;
   try {
     connection = endpoint.transport === "unix"
@@ -65,7 +90,7 @@ export const connectDeno: Connect = async (endpoint, { signal }) => {
   }
   if ("setNoDelay" in connection) connection.setNoDelay();
   return new DenoSocket(connection);
-};
+}
 
 function explain(error: unknown, endpoint: Endpoint): unknown {
   if (error instanceof Deno.errors.NotCapable) {

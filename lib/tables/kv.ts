@@ -26,7 +26,7 @@ export function openKvTable(opening: Opening): Promise<Table> {
     openDatabase: async (create) => {
       const where = file === "" ? undefined : file;
       if (options.openKv !== undefined) return await options.openKv(where);
-      if (where !== undefined && !create && !pathExists(where)) {
+      if (where !== undefined && !create && !await pathExists(where)) {
         return undefined;
       }
       return await openDenoKv(name, where);
@@ -41,7 +41,9 @@ async function openDenoKv(
 ): Promise<KvDatabase> {
   if (!("Deno" in globalThis)) {
     throw new ConfigError(
-      `${name}: this runtime has no KV of its own: hand in the openKv option`,
+      `${name}: this runtime has no KV of its own: hand in the openKv option, ` +
+        `of @deno/kv on Node and Bun, with workersKv on Cloudflare; ` +
+        `or run the command line with Deno`,
     );
   }
   // The types of Deno KV are there only where it is turned on.

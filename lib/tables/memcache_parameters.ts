@@ -73,7 +73,7 @@ async function inMainCf(opening: Opening): Promise<ParameterSource> {
     const setting = await mail.setting(`${path}_${name}`);
     if (setting !== undefined) settings.set(name, setting);
   }
-  if (settings.size === 0 && mail.fileExists(path)) {
+  if (settings.size === 0 && await mail.fileExists(path)) {
     rules.onWarning(
       `memcache:${path} takes parameters ${path}_* from ${mail.mainCf}, which has none; ` +
         `for the file of that name write memcache:./${path}`,

@@ -2,6 +2,7 @@ import type { MailSystem } from "../config/mail_system.ts";
 import { ConfigError } from "../errors.ts";
 import { readFile } from "../files.ts";
 import { byteText, type Text, utf8Text } from "../key/text.ts";
+import { runtime } from "../runtime.ts";
 import type { Connect } from "../socket/socket.ts";
 import type { Table, TableOptions } from "../table.ts";
 import type { TableRules } from "./store_table.ts";
@@ -71,8 +72,21 @@ export function configuredText(text: Text, configured: string): string {
 
 /** Connects by the runtime's adapter, which is loaded when it is needed. */
 export const connectLazily: Connect = async (endpoint, options) => {
-  const { connectDeno } = await import("../socket/deno.ts");
-  return await connectDeno(endpoint, options);
+  switch (runtime) {
+    case "deno": {
+      const { connectDeno } = await import("../socket/deno.ts");
+      return await connectDeno(endpoint, options);
+    }
+    case "node": {
+      const { connectNode } = await import("../socket/node.ts");
+      return await connectNode(endpoint, options);
+    }
+    default:
+      throw new ConfigError(
+        "this runtime has no sockets of its own: hand in the connect option; " +
+          "on Cloudflare that is connectCloudflare of @postmaps/memcache-table/cloudflare",
+      );
+  }
 };
 
 /** What is done about an update that kept what was there. */

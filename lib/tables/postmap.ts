@@ -168,11 +168,14 @@ class PostmapStore implements Store {
       return duplicate !== undefined;
     });
     if (group.length === 1 && complaints.length > 0) return [...group];
-    const counts = Map.groupBy(complaints, (key) => key);
+    const counts = new Map<string, number>();
+    for (const key of complaints) counts.set(key, (counts.get(key) ?? 0) + 1);
     // Of one key that came several times the last ones were kept out.
     return group.toReversed().filter((at) => {
       const key = this.#folded(entries[at].key);
-      return counts.get(key)?.pop() !== undefined;
+      const count = counts.get(key) ?? 0;
+      counts.set(key, count - 1);
+      return count > 0;
     });
   }
 

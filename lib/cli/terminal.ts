@@ -1,0 +1,38 @@
+import { runtime } from "../runtime.ts";
+import { connectDeno } from "../socket/deno.ts";
+import type { Connect } from "../socket/socket.ts";
+
+/** The outside of a program that is run in a terminal. */
+export interface Terminal {
+  /** The arguments. */
+  readonly args: readonly string[];
+  /** Opens sockets; at hand, for a command that waits for nothing else. */
+  readonly connect: Connect;
+  /** Reads from standard input; the number of bytes, `null` at the end. */
+  read(buffer: Uint8Array): Promise<number | null>;
+  /** Writes to standard output; the number of bytes. */
+  write(bytes: Uint8Array): Promise<number>;
+  /** Whether an error of `write` says that nobody reads any more. */
+  isBrokenPipe(error: unknown): boolean;
+  /** Writes to standard error, before it returns. */
+  complain(bytes: Uint8Array): void;
+  /** Ends the program. */
+  exit(status: number): never;
+}
+
+const denoTerminal: Terminal = {
+  get args() {
+    return Deno.args;
+  },
+  connect: connectDeno,
+  read: (buffer) => Deno.stdin.read(buffer),
+  write: (bytes) => Deno.stdout.write(bytes),
+  isBrokenPipe: (error) => error instanceof Deno.errors.BrokenPipe,
+  complain: (bytes) => Deno.stderr.writeSync(bytes),
+  exit: (status) => Deno.exit(status),
+};
+
+/** That of this program. */
+export const terminal: Terminal = runtime === "deno"
+  ? denoTerminal
+  : (await import("./node_terminal.ts")).nodeTerminal;

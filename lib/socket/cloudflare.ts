@@ -1,0 +1,138 @@
+/**
+ * Sockets of Cloudflare's Workers, to be handed in there.
+ *
+ * A socket of Workers belongs to the request that opened it, so a table does
+ * too: make one in each request, and let it close in the end. That costs a
+ * connection, no more; a module-wide table would fail in the second request.
+ * There are no UNIX-domain sockets, and no files: parameters are an object.
+ *
+ * @example A Worker
+ * ```ts ignore
+ * import { MemcacheTable } from "@postmaps/memcache-table";
+ * import { connectCloudflare } from "@postmaps/memcache-table/cloudflare";
+ *
+ * export default {
+ *   async fetch(request: Request): Promise<Response> {
+ *     await using table = new MemcacheTable(
+ *       { memcache: "inet:cache.example.com:11211", key_format: "aliases:%s" },
+ *       { connect: connectCloudflare },
+ *     );
+ *     const key = new URL(request.url).pathname.slice(1);
+ *     const value = await table.lookup(key);
+ *     return new Response(value, { status: value === undefined ? 404 : 200 });
+ *   },
+ * };
+ * ```
+ *
+ * @module
+ */
+import { ConfigError } from "../errors.ts";
+import type { Endpoint, Socket, TcpEndpoint, UnixEndpoint } from "./socket.ts";
+
+export type { Endpoint, Socket, TcpEndpoint, UnixEndpoint };
+
+/** What the table uses of a socket of `cloudflare:sockets`. */
+interface WorkersSocket {
+  readonly readable: ReadableStream<Uint8Array>;
+  readonly writable: WritableStream<Uint8Array>;
+  readonly opened: Promise<unknown>;
+  readonly closed: Promise<unknown>;
+  close(): Promise<void>;
+}
+
+type WorkersConnect = (
+  address: { hostname: string; port: number },
+  options: { secureTransport: "off"; allowHalfOpen: boolean },
+) => WorkersSocket;
+
+const nothing = () => {};
+
+class CloudflareSocket implements Socket {
+  #socket: WorkersSocket;
+  #reader: ReadableStreamDefaultReader<Uint8Array>;
+  #writer: WritableStreamDefaultWriter<Uint8Array>;
+  #closed = false;
+
+  constructor(socket: WorkersSocket) {
+    this.#socket = socket;
+    this.#reader = socket.readable.getReader();
+    this.#writer = socket.writable.getWriter();
+    // Failures are those of reads and writes.
+    this.#reader.closed.catch(nothing);
+    this.#writer.closed.catch(nothing);
+  }
+
+  async read(): Promise<Uint8Array | null> {
+    const { value } = await this.#reader.read();
+    return value ?? null;
+  }
+
+  write(data: Uint8Array): Promise<void> {
+    return this.#writer.write(data);
+  }
+
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    // A read that is pending would else keep the request waiting.
+    this.#reader.cancel().catch(nothing);
+    this.#socket.close().catch(nothing);
+  }
+}
+
+/**
+ * Opens sockets with `connect` of `cloudflare:sockets`, TCP only: a UNIX-domain
+ * socket is a {@linkcode ConfigError}, and so is any other runtime.
+ */
+export async function connectCloudflare(
+  endpoint: Endpoint,
+  { signal }: { signal?: AbortSignal },
+): Promise<Socket> {
+  if (endpoint.transport === "unix") {
+    throw new ConfigError(
+      `unix:${endpoint.path}: Cloudflare's Workers have no UNIX-domain ` +
+        `sockets: let memcached listen on TCP, and use inet:HOST:PORT`,
+    );
+  }
+  const connect = await loadConnect();
+  signal?.throwIfAborted();
+  const socket = connect(addressOf(endpoint), {
+    secureTransport: "off",
+    allowHalfOpen: false,
+  });
+  socket.closed.catch(nothing);
+  let abort = nothing;
+  const aborted = new Promise<never>((_, reject) => {
+    abort = () => reject(signal!.reason);
+    signal?.addEventListener("abort", abort);
+  });
+  try {
+    await Promise.race([socket.opened, aborted]);
+  } catch (error) {
+    socket.close().catch(nothing);
+    throw error;
+  } finally {
+    signal?.removeEventListener("abort", abort);
+  }
+  return new CloudflareSocket(socket);
+}
+
+function addressOf({ hostname, port }: TcpEndpoint) {
+  return {
+    hostname: hostname.includes(":") ? `[${hostname}]` : hostname,
+    port,
+  };
+}
+
+async function loadConnect(): Promise<WorkersConnect> {
+  try {
+    // @ts-ignore: it has types on Cloudflare only
+    const { connect } = await import("cloudflare:sockets");
+    return connect;
+  } catch (cause) {
+    throw new ConfigError(
+      "connectCloudflare is for Cloudflare's Workers: this runtime has no cloudflare:sockets",
+      { cause },
+    );
+  }
+}

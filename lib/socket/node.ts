@@ -1,0 +1,155 @@
+/**
+ * Sockets of Node and Bun. `openTable` and `MemcacheTable` find them by
+ * themselves there; hand them in to be sure of which are used.
+ *
+ * @example
+ * ```ts
+ * import { openTable } from "@postmaps/memcache-table";
+ * import { connectNode } from "@postmaps/memcache-table/node";
+ *
+ * await using table = await openTable("memcache:{ max_try=1 }", {
+ *   connect: connectNode,
+ * });
+ * console.log(table.name);
+ * ```
+ *
+ * @module
+ */
+import { ConfigError } from "../errors.ts";
+import type { Endpoint, Socket, TcpEndpoint, UnixEndpoint } from "./socket.ts";
+
+export type { Endpoint, Socket, TcpEndpoint, UnixEndpoint };
+
+type Net = typeof import("node:net");
+type Connection = import("node:net").Socket;
+
+// Bytes that may lie here before the server has to wait.
+const enoughBytes = 65536;
+
+class NodeSocket implements Socket {
+  #connection: Connection;
+  #chunks: Uint8Array[] = [];
+  #size = 0;
+  #ended = false;
+  #error: Error | undefined;
+  #wake: (() => void) | undefined;
+
+  constructor(connection: Connection) {
+    this.#connection = connection;
+    connection.on("data", (chunk) => {
+      this.#chunks.push(chunk as Uint8Array);
+      this.#size += chunk.length;
+      if (this.#size > enoughBytes) connection.pause();
+      this.#wake?.();
+    });
+    const end = () => {
+      this.#ended = true;
+      this.#wake?.();
+    };
+    connection.on("end", end);
+    connection.on("close", end);
+    connection.on("error", (error) => {
+      this.#error ??= error;
+      end();
+    });
+  }
+
+  async read(): Promise<Uint8Array | null> {
+    while (this.#chunks.length === 0) {
+      if (this.#error !== undefined) throw this.#error;
+      if (this.#ended) return null;
+      await new Promise<void>((resolve) => this.#wake = resolve);
+      this.#wake = undefined;
+    }
+    const chunk = this.#chunks.shift()!;
+    this.#size -= chunk.length;
+    if (this.#connection.isPaused() && this.#size <= enoughBytes) {
+      this.#connection.resume();
+    }
+    return chunk;
+  }
+
+  write(data: Uint8Array): Promise<void> {
+    return new Promise((resolve, reject) => {
+      // What is said of a connection that is gone tells nothing of why it is.
+      const failed = (error: Error) => reject(this.#error ?? error);
+      if (this.#connection.destroyed) return failed(new Error("it is closed"));
+      // A callback that is never called would leave its caller waiting.
+      const closed = () => failed(new Error("it was closed"));
+      this.#connection.once("close", closed);
+      this.#connection.write(data, (error) => {
+        this.#connection.off("close", closed);
+        if (error) failed(error);
+        else resolve();
+      });
+    });
+  }
+
+  close(): void {
+    this.#connection.destroy();
+  }
+
+  setBusy(busy: boolean): void {
+    if (busy) this.#connection.ref();
+    else this.#connection.unref();
+  }
+}
+
+/**
+ * Opens sockets with `node:net`, TCP with TCP_NODELAY and UNIX-domain, on Node
+ * and Bun. Elsewhere it rejects with {@linkcode ConfigError}.
+ */
+export async function connectNode(
+  endpoint: Endpoint,
+  { signal }: { signal?: AbortSignal },
+): Promise<Socket> {
+  const net = await loadNet();
+  signal?.throwIfAborted();
+  const connection = net.createConnection(address(endpoint));
+  return await new Promise<Socket>((resolve, reject) => {
+    const settle = () => {
+      signal?.removeEventListener("abort", abort);
+      connection.off("connect", connected);
+      connection.off("error", failed);
+    };
+    const connected = () => {
+      settle();
+      resolve(new NodeSocket(connection));
+    };
+    const failed = (error: unknown) => {
+      settle();
+      // Nobody is left to hear of a second error.
+      connection.on("error", () => {});
+      connection.destroy();
+      reject(explain(error));
+    };
+    const abort = () => failed(signal!.reason);
+    connection.on("connect", connected);
+    connection.on("error", failed);
+    signal?.addEventListener("abort", abort);
+  });
+}
+
+async function loadNet(): Promise<Net> {
+  // In a try, for bundlers: those for the edge know no such module.
+  try {
+    return await import("node:net");
+  } catch (cause) {
+    throw new ConfigError(
+      "connectNode is for Node and Bun: this runtime has no node:net",
+      { cause },
+    );
+  }
+}
+
+function address(endpoint: Endpoint): import("node:net").NetConnectOpts {
+  if (endpoint.transport === "unix") return { path: endpoint.path };
+  const { hostname, port } = endpoint;
+  return { host: hostname, port, noDelay: true };
+}
+
+/** The first reason, where a name has several addresses that all failed. */
+function explain(error: unknown): unknown {
+  const { errors, message } = error as { errors?: Error[]; message?: string };
+  return message === "" && errors?.[0] !== undefined ? errors[0] : error;
+}

@@ -1,0 +1,136 @@
+// `deno task pack [FOLDER]`: makes the npm package, a tarball in FOLDER.
+//
+// It stands with the tests, for they install it, and because what is published
+// elsewhere needs nothing of it. `deno pack` makes the types; alone it would not
+// do, for its package has no `bin`, and a dependency under a name that npm does
+// not know.
+import configuration from "../../deno.json" with { type: "json" };
+
+const root = new URL("../..", import.meta.url).pathname;
+
+/** The least Node: its AbortSignal.any came with this one. */
+export const leastNode = "20.3.0";
+
+// cli.ts is the program where a module can tell that it is one; Node 20 cannot.
+const { "./cli": _, ...exports } = configuration.exports;
+const program = ["lib/cli/main.ts", "lib/cli/terminal.ts"];
+
+function manifest(): unknown {
+  const { name, version, license } = configuration;
+  const places = Object.entries(exports).map(([name, path]) => {
+    const place = path.replace(/\.ts$/, "");
+    return [name, { types: `${place}.d.ts`, default: `${place}.js` }];
+  });
+  return {
+    name,
+    version,
+    description:
+      "Postfix's memcache lookup table, memcache_table(5), for Deno, Node, Bun and the edge",
+    keywords: ["postfix", "memcache", "memcached", "memcache_table", "postmap"],
+    license,
+    type: "module",
+    sideEffects: false,
+    engines: { node: `>=${leastNode}` },
+    bin: { "memcache-table": "bin/memcache-table.js" },
+    exports: Object.fromEntries(places),
+  };
+}
+
+async function run(
+  program: string,
+  args: string[],
+  cwd = root,
+): Promise<string> {
+  const { success, stdout, stderr } = await new Deno.Command(program, {
+    args,
+    cwd,
+    stdin: "null",
+  }).output();
+  if (success) return new TextDecoder().decode(stdout);
+  const reason = new TextDecoder().decode(stderr);
+  throw new Error(`${program} ${args.join(" ")} fails: ${reason}`);
+}
+
+// What the types name beyond the language itself; who compiles for an older one
+// has not got it else.
+const disposable = '/// <reference lib="esnext.disposable" />\n';
+
+/** The types, which `deno pack` makes of what is exported. */
+async function writeTypes(folder: string): Promise<void> {
+  const packed = await Deno.makeTempDir();
+  try {
+    const tarball = `${packed}/types.tgz`;
+    await run(Deno.execPath(), [
+      "pack",
+      "--quiet",
+      "--allow-dirty",
+      `--output=${tarball}`,
+    ]);
+    await run("tar", ["-xzf", tarball, "-C", packed]);
+    for await (const path of typesIn(`${packed}/package`)) {
+      const types = await Deno.readTextFile(`${packed}/package/${path}`);
+      const place = `${folder}${path}`;
+      await Deno.mkdir(place.slice(0, place.lastIndexOf("/")), {
+        recursive: true,
+      });
+      await Deno.writeTextFile(place, disposable + types);
+    }
+  } finally {
+    await Deno.remove(packed, { recursive: true });
+  }
+}
+
+async function* typesIn(root: string, folder = ""): AsyncGenerator<string> {
+  for await (const { name, isDirectory } of Deno.readDir(root + folder)) {
+    const path = `${folder}/${name}`;
+    if (isDirectory) yield* typesIn(root, path);
+    // The command line is run, not imported.
+    else if (path.endsWith(".d.ts") && !/^.(lib.)?cli/.test(path)) yield path;
+  }
+}
+
+/** Writes the files of the package into a folder. */
+async function build(folder: string): Promise<void> {
+  await run(Deno.execPath(), [
+    "bundle",
+    "--quiet",
+    "--platform=deno",
+    "--code-splitting",
+    "--external=cloudflare:sockets",
+    `--outdir=${folder}`,
+    ...Object.values(exports),
+    ...program,
+  ]);
+  await writeTypes(folder);
+  await Deno.mkdir(`${folder}/bin`);
+  await Deno.copyFile(
+    `${root}tests/package/bin.js`,
+    `${folder}/bin/memcache-table.js`,
+  );
+  await Deno.chmod(`${folder}/bin/memcache-table.js`, 0o755);
+  for (const name of ["LICENSE", "README.md"]) {
+    await Deno.copyFile(root + name, `${folder}/${name}`);
+  }
+  await Deno.writeTextFile(
+    `${folder}/package.json`,
+    JSON.stringify(manifest(), null, 2) + "\n",
+  );
+}
+
+/** Makes the package, in a folder that exists. Returns the path of its tarball. */
+export async function pack(destination: string): Promise<string> {
+  const folder = await Deno.makeTempDir();
+  try {
+    await build(folder);
+    const printed = await run("npm", [
+      "pack",
+      "--silent",
+      `--pack-destination=${await Deno.realPath(destination)}`,
+    ], folder);
+    return `${destination}/${printed.trim()}`;
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+}
+
+if (import.meta.main) console.log(await pack(Deno.args[0] ?? "."));
