@@ -65,6 +65,8 @@ export async function openMemcacheTable(
       lineSizeLimit: parameters.line_size_limit,
       dataSizeLimit: parameters.data_size_limit,
       clock: options.clock,
+      loadMergeGets: async () =>
+        (await import("../memcache/merged_gets.ts")).mergeGets,
       onWarning: rules.onWarning,
       onDetail: options.onDetail,
     });

@@ -27,6 +27,8 @@ class Scene {
       lineSizeLimit: 1024,
       dataSizeLimit: 10240,
       clock: this.clock,
+      loadMergeGets: async () =>
+        (await import("../../lib/memcache/merged_gets.ts")).mergeGets,
       onWarning: (message) => this.warnings.push(message),
       ...more,
     });
