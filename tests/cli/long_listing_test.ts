@@ -50,5 +50,6 @@ Deno.test("command line lists a million entries of kv: in no more memory than a 
   console.log(
     `peak memory in MiB: ${small} of 100000 entries, ${large} of 10⁶`,
   );
-  assert(small > 20 && large < small * 1.5, `${small} MiB, then ${large} MiB`);
+  // Kept in memory, they would need twice as much as what is allowed here.
+  assert(small > 20 && large < small + 70, `${small} MiB, then ${large} MiB`);
 });
