@@ -372,13 +372,17 @@ export class MemcacheClient {
 
   /** Moves requests from the queue into flight; returns what to send. */
   #takeOff(): Uint8Array {
+    const queue = this.#queue;
+    if (queue.head!.next === undefined) {
+      const only = queue.shift()!;
+      this.#flight.push(only);
+      return bytesOf(only);
+    }
     const parts: Uint8Array[] = [];
     let size = 0;
     do {
       const request = this.#nextToSend();
-      const bytes = request.command === undefined
-        ? request.exchange.bytes
-        : request.bytes();
+      const bytes = bytesOf(request);
       parts.push(bytes);
       size += bytes.length;
       this.#flight.push(request);
@@ -691,4 +695,10 @@ export class MemcacheClient {
     this.#underWay.add(work);
     work.finally(() => this.#underWay.delete(work));
   }
+}
+
+function bytesOf(request: Request): Uint8Array {
+  return request.command === undefined
+    ? request.exchange.bytes
+    : request.bytes();
 }
