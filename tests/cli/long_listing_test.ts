@@ -28,13 +28,19 @@ async function fill(file: string, from: number, end: number): Promise<void> {
   await Promise.all([commits(), commits()]);
 }
 
-Deno.test("command line lists a million entries of kv: in no more memory than a tenth of them", async () => {
+// In MiB: the collector may take its time with what is no longer needed, so what
+// the process has at its peak says little. But a listing that keeps its entries
+// ends in this heap after a quarter of a million.
+const heap = 48;
+
+Deno.test("command line lists a million entries of kv: in a heap that cannot hold them", async () => {
   await using folder = await Folder.make();
   const file = `${folder.path}/t.kv`;
   const list = async (count: number): Promise<number> => {
     // The first and the last one, and how many there were.
     const { peak, stdout } = await peakMemory((commandLine) =>
-      `${commandLine} -s kv:${file} | awk 'NR == 1 { print } END { print; print NR }'`
+      `DENO_V8_FLAGS=--max-old-space-size=${heap} ${commandLine} -s kv:${file} | ` +
+      `awk 'NR == 1 { print } END { print; print NR }'`
     );
     const last = count - 1;
     assertEquals(
@@ -50,6 +56,5 @@ Deno.test("command line lists a million entries of kv: in no more memory than a 
   console.log(
     `peak memory in MiB: ${small} of 100000 entries, ${large} of 10⁶`,
   );
-  // Kept in memory, they would need twice as much as what is allowed here.
-  assert(small > 20 && large < small + 70, `${small} MiB, then ${large} MiB`);
+  assert(small > 20 && large < small * 2.5, `${small} MiB, then ${large} MiB`);
 });
