@@ -1,3 +1,4 @@
+import { ByteBuffer } from "../key/byte_buffer.ts";
 import {
   type ByteStrings,
   ByteStringsBuilder,
@@ -159,18 +160,18 @@ async function lookupLines(
 async function print(session: Session, answer: Answer): Promise<boolean> {
   const { output, command } = session;
   const { lines, asked, end } = answer;
-  const found: number[] = [];
+  let found = false;
   for (const { table, values } of asked) {
     const { starts, ends } = values;
     for (let at = 0; at < end; at++) {
       if (starts[at] < 0) continue;
-      found.push(at);
+      found = true;
       if (starts[at] === ends[at]) {
         session.warnIfEmpty(table, textAt(session, lines, at), "");
       }
     }
   }
-  if (found.length === 0) return false;
+  if (!found) return false;
   const sources = asked.map(({ values }) => values);
   await output.writeBytes(
     command.json
@@ -197,34 +198,17 @@ function plainLines(
       size += keys.ends[at] - keys.starts[at] + ends[at] - starts[at] + 2;
     }
   }
-  const printed = new Uint8Array(size);
-  let to = 0;
+  const printed = new ByteBuffer(size);
   for (let at = 0; at < end; at++) {
     for (const { bytes, starts, ends } of sources) {
       if (starts[at] < 0) continue;
-      to = copy(printed, to, keys.bytes, keys.starts[at], keys.ends[at]);
-      printed[to++] = TAB;
-      to = copy(printed, to, bytes, starts[at], ends[at]);
-      printed[to++] = LF;
+      printed.append(keys.bytes, keys.starts[at], keys.ends[at]);
+      printed.appendByte(TAB);
+      printed.append(bytes, starts[at], ends[at]);
+      printed.appendByte(LF);
     }
   }
-  return printed;
-}
-
-/** Copies bytes, and returns where they end. */
-function copy(
-  target: Uint8Array,
-  to: number,
-  source: Uint8Array,
-  start: number,
-  end: number,
-): number {
-  // For few bytes, faster than a call of `set`.
-  if (end - start > 64) target.set(source.subarray(start, end), to);
-  else {for (let at = start; at < end; at++) {
-      target[to + at - start] = source[at];
-    }}
-  return to + end - start;
+  return printed.view();
 }
 
 function jsonLines(

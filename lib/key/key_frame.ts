@@ -8,6 +8,12 @@ export interface KeyFrame {
   readonly suffix: Uint8Array;
 }
 
+/** The frame of a key that is a memcache key already. */
+export const noFrame: KeyFrame = {
+  prefix: new Uint8Array(0),
+  suffix: new Uint8Array(0),
+};
+
 /**
  * The frame that makes memcache keys of lookup keys, where the rules have
  * nothing else for them: most tables have a key_format like `aliases:%s`.

@@ -18,7 +18,12 @@ import {
   type ReplyLimits,
   ReplyParser,
 } from "./protocol.ts";
-import { type CommandRequest, type Request, RequestQueue } from "./request.ts";
+import {
+  type CommandRequest,
+  type ExchangeRequest,
+  type Request,
+  RequestQueue,
+} from "./request.ts";
 
 /** What a client needs to know of its server, and of the world. */
 export interface ClientOptions extends ReplyLimits {
@@ -403,14 +408,19 @@ export class MemcacheClient {
   /** Takes a request off the queue, or many that can be made one. */
   #nextToSend(): Request {
     const first = this.#queue.shift()!;
-    const run = this.#oneByOne ? [] : this.#mergeable(first);
+    if (this.#mergeGets === undefined || this.#oneByOne) return first;
+    const run = this.#mergeable(first);
     if (run.length < fewestMerged) return first;
-    const merged = this.#mergeGets?.(
+    const merged = this.#mergeGets(
       run,
       this.#options,
       (rest) => this.#queue.putBack(rest),
     );
-    if (merged === undefined) return first;
+    if (merged === undefined) {
+      // So that they are not looked at again for each that is sent.
+      for (const request of run) request.mergeKey = undefined;
+      return first;
+    }
     for (let taken = 1; taken < run.length; taken++) this.#queue.shift();
     return merged;
   }
@@ -476,7 +486,7 @@ export class MemcacheClient {
         return;
       }
       at = request.command === undefined
-        ? this.#takeExchange(request.exchange, bytes, at)
+        ? this.#takeExchange(request, bytes, at)
         : this.#takeReply(request, bytes, at);
       if (this.#socket !== socket) return;
     }
@@ -488,17 +498,19 @@ export class MemcacheClient {
     this.#pump();
   }
 
-  #takeExchange(exchange: Exchange, bytes: Uint8Array, start: number): number {
+  #takeExchange(
+    request: ExchangeRequest,
+    bytes: Uint8Array,
+    start: number,
+  ): number {
+    const { exchange } = request;
     const at = exchange.push(bytes, start);
     if (exchange.failure !== undefined) {
       this.#attemptFailed(exchange.failure, "first");
     } else if (exchange.done) {
-      const request = this.#answered();
-      if (request.command === undefined) request.resolve(undefined);
-    } else {
-      const { head } = this.#flight;
-      if (head?.command === undefined) head!.begun = true;
-    }
+      this.#answered();
+      request.resolve(undefined);
+    } else request.begun = true;
     return at;
   }
 
@@ -529,11 +541,10 @@ export class MemcacheClient {
   }
 
   /** Takes the first request in flight off. */
-  #answered(): Request {
-    const request = this.#flight.shift()!;
+  #answered(): void {
+    this.#flight.shift();
     this.#answers++;
     this.#expectReply();
-    return request;
   }
 
   /**

@@ -4,11 +4,10 @@ import {
   encodeAsciiStrings,
   stringAt,
 } from "../key/byte_strings.ts";
+import { noFrame } from "../key/key_frame.ts";
 import { GetMany } from "./get_many.ts";
 import type { ReplyLimits } from "./protocol.ts";
 import type { CommandRequest, ExchangeRequest } from "./request.ts";
-
-const noFrame = { prefix: new Uint8Array(0), suffix: new Uint8Array(0) };
 
 /**
  * Makes one exchange of the `get` requests of several callers. What it leaves

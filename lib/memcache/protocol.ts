@@ -54,6 +54,12 @@ export function setCommand(
   return `set ${key} ${flags} ${ttl} ${size}\r\n${value}\r\n`;
 }
 
+/** Data as Postfix sees it: it ends before the first null byte. */
+export function beforeNull(data: Uint8Array): Uint8Array {
+  const end = data.indexOf(0);
+  return end < 0 ? data : data.subarray(0, end);
+}
+
 /** Limits of a reply, in bytes. */
 export interface ReplyLimits {
   /** Longest line, its end included, though not the LF of a CR LF. */

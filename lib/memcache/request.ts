@@ -74,6 +74,7 @@ export class RequestQueue {
 
   /** Puts some before all others. */
   putBack(requests: readonly Request[]): void {
+    if (requests.length === 0) return;
     const later = this.takeAll();
     for (const request of requests) this.push(request);
     for (const request of later) this.push(request);

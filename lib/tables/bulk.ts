@@ -77,27 +77,11 @@ export function updateMany(
   signal?: AbortSignal,
 ): AsyncIterableIterator<Updated> {
   const { store } = parts;
-  return new Batches<Entry, Updated>(entries, {
-    size: writesOfBatch,
-    atOnce: store.writesAtOnce ?? 1,
-    run: async (batch) => {
-      signal?.throwIfAborted();
-      const { admitted, failed } = admitAll(
-        batch,
-        ({ key, value }) => parts.admitEntry(key, value),
-      );
-      const { results, failed: later } = await write(
-        admitted,
-        store.updateBatch === undefined
-          ? undefined
-          : (some) => store.updateBatch!(some, signal),
-        ({ key, value }) => store.update!(key, value, signal),
-      );
-      return {
-        results: results.map((stored, at) => ({ key: batch[at].key, stored })),
-        failed: later ?? failed,
-      };
-    },
+  return writeMany<Entry, Entry, Updated>(entries, store, signal, {
+    admit: ({ key, value }) => parts.admitEntry(key, value),
+    together: store.updateBatch?.bind(store),
+    one: ({ key, value }) => store.update!(key, value, signal),
+    result: ({ key }, stored) => ({ key, stored }),
   });
 }
 
@@ -108,22 +92,48 @@ export function deleteMany(
   signal?: AbortSignal,
 ): AsyncIterableIterator<Deleted> {
   const { store } = parts;
-  return new Batches<string, Deleted>(keys, {
+  return writeMany<string, string, Deleted>(keys, store, signal, {
+    admit: parts.admit,
+    together: store.deleteBatch?.bind(store),
+    one: (key) => store.delete!(key, signal),
+    result: (key, deleted) => ({ key, deleted }),
+  });
+}
+
+/** How items of one kind are written. */
+interface Writing<Item, Admitted, Result> {
+  /** An item as the store sees it; `undefined` when no table can have it. */
+  readonly admit: (item: Item) => Admitted | undefined;
+  /** Writes some together, where the store can do that. */
+  readonly together:
+    | ((items: readonly Admitted[], signal?: AbortSignal) => Promise<boolean[]>)
+    | undefined;
+  /** Writes one. */
+  readonly one: (item: Admitted) => Promise<boolean>;
+  /** What is told of an item. */
+  readonly result: (item: Item, done: boolean) => Result;
+}
+
+function writeMany<Item, Admitted, Result>(
+  items: Iterable<Item> | AsyncIterable<Item>,
+  { writesAtOnce = 1 }: Store,
+  signal: AbortSignal | undefined,
+  { admit, together, one, result }: Writing<Item, Admitted, Result>,
+): AsyncIterableIterator<Result> {
+  return new Batches<Item, Result>(items, {
     size: writesOfBatch,
-    atOnce: store.writesAtOnce ?? 1,
+    atOnce: writesAtOnce,
     run: async (batch) => {
       signal?.throwIfAborted();
-      const { admitted, failed } = admitAll(batch, parts.admit);
-      const { results, failed: later } = await write(
+      const { admitted, failed } = admitAll(batch, admit);
+      const written = await write(
         admitted,
-        store.deleteBatch === undefined
-          ? undefined
-          : (some) => store.deleteBatch!(some, signal),
-        (key) => store.delete!(key, signal),
+        together && ((some) => together(some, signal)),
+        one,
       );
       return {
-        results: results.map((deleted, at) => ({ key: batch[at], deleted })),
-        failed: later ?? failed,
+        results: written.results.map((done, at) => result(batch[at], done)),
+        failed: written.failed ?? failed,
       };
     },
   });

@@ -5,11 +5,11 @@ import {
   countOf,
   stringAt,
 } from "../key/byte_strings.ts";
-import { frameOf, type KeyFrame } from "../key/key_frame.ts";
+import { frameOf, noFrame } from "../key/key_frame.ts";
 import { prepareKey } from "../key/memcache_key.ts";
 import { byteText } from "../key/text.ts";
 import { GetMany, type SentKey } from "../memcache/get_many.ts";
-import { encodeGet, setCommand } from "../memcache/protocol.ts";
+import { beforeNull, encodeGet, setCommand } from "../memcache/protocol.ts";
 import { WriteMany } from "../memcache/write_many.ts";
 import type { Table } from "../table.ts";
 import { limitsOf, tooLongKey } from "./memcache_store.ts";
@@ -22,11 +22,6 @@ import {
   sendWrites,
 } from "./memcache_writes.ts";
 import type { BatchAnswer } from "./store.ts";
-
-const noFrame: KeyFrame = {
-  prefix: new Uint8Array(0),
-  suffix: new Uint8Array(0),
-};
 
 /** Looks many keys up in memcached, then in the backup what that has not. */
 export async function lookupKeys(
@@ -147,8 +142,8 @@ async function sendGets(
             shortfall,
           );
           if (reply.kind !== "value") return;
-          const end = reply.data.indexOf(0);
-          values.put(at, reply.data, 0, end < 0 ? reply.data.length : end);
+          const data = beforeNull(reply.data);
+          values.put(at, data, 0, data.length);
         } catch (error) {
           errors.set(at, error);
           // Nobody wants what comes behind a failure, which may take its time.

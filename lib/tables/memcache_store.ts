@@ -8,6 +8,7 @@ import {
 } from "../key/memcache_key.ts";
 import type { MemcacheClient } from "../memcache/client.ts";
 import {
+  beforeNull,
   encodeDelete,
   encodeSet,
   type ReplyLimits,
@@ -249,8 +250,7 @@ export class MemcacheStore implements Store {
     this.#outage.over("reads");
     onDetail?.(`${name}: lookup "${key}" as "${memcacheKey}": ${reply.kind}`);
     if (reply.kind !== "value") return undefined;
-    const end = reply.data.indexOf(0);
-    const data = end < 0 ? reply.data : reply.data.subarray(0, end);
+    const data = beforeNull(reply.data);
     const value = keys.text.decode(data);
     if (value === undefined) throw new NotUtf8Error(name, key, data);
     return value;
