@@ -6,6 +6,9 @@ import { StreamError } from "./streams.ts";
 import { terminal } from "./terminal.ts";
 
 const chunkSize = 131072;
+// The table should not have to wait for its first keys.
+const firstChunkSize = 16384;
+const restSize = 1024;
 const longestLine = 1048576;
 const soonMilliseconds = 10;
 const LF = 10;
@@ -14,17 +17,22 @@ const LF = 10;
  * The lines of standard input, as many at a time as have come; the last line
  * end of each chunk is left out. Memory is bounded: a line of more than 1 MiB
  * throws a {@linkcode UsageError}. `onWait` is called when the next input lets
- * itself be waited for.
+ * itself be waited for. A chunk that is done with can be put into `spare`.
  */
 export async function* readChunks(
   onWait?: () => Promise<void>,
+  spare: Uint8Array[] = [],
 ): AsyncGenerator<Uint8Array> {
-  let rest = new Uint8Array(0);
+  let rest: Uint8Array = new Uint8Array(0);
   for (let isFirst = true;; isFirst = false) {
     // Each chunk has memory of its own: it may be in use for long.
-    const buffer = new Uint8Array(rest.length + chunkSize);
+    const size = isFirst ? firstChunkSize : chunkSize;
+    const buffer = roomFor(rest.length + size, spare);
     buffer.set(rest);
-    const reading = terminal.read(buffer.subarray(rest.length));
+    rest = buffer.subarray(0, rest.length);
+    const reading = terminal.read(
+      buffer.subarray(rest.length, rest.length + size),
+    );
     if (!isFirst && onWait !== undefined && !await isSoon(reading)) {
       await onWait();
     }
@@ -43,6 +51,15 @@ export async function* readChunks(
     if (end >= 0) yield bytes.subarray(0, end);
   }
   if (rest.length > 0) yield rest;
+}
+
+function roomFor(size: number, spare: Uint8Array[]): Uint8Array<ArrayBuffer> {
+  const buffer = spare.pop()?.buffer as ArrayBuffer | undefined;
+  return new Uint8Array(
+    buffer !== undefined && buffer.byteLength >= size
+      ? buffer
+      : new ArrayBuffer(Math.max(size, chunkSize + restSize)),
+  );
 }
 
 /** As `readChunks`, cut into lines. */

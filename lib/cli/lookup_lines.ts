@@ -24,10 +24,22 @@ interface Answer {
   /** The keys, as they were typed. */
   readonly lines: ByteStrings;
   /** The tables that were asked; each only for what those before it have not. */
-  readonly asked: { readonly table: Table; readonly values: ByteStrings }[];
+  readonly asked: {
+    readonly table: Table;
+    readonly values: ByteStrings;
+    readonly release?: () => void;
+  }[];
   /** The keys before this one are answered; all, unless something failed. */
   end: number;
   failed?: { readonly error: unknown };
+}
+
+/** Memory that is used again and again: new pages cost more than what is put in. */
+interface Spare {
+  /** Chunks of input that are done with. */
+  readonly input: Uint8Array[];
+  /** Output that was written. */
+  output: ByteBuffer | undefined;
 }
 
 /** `-q -`: keys from standard input. Returns the exit status. */
@@ -38,12 +50,15 @@ export async function lookupStandardInput(session: Session): Promise<number> {
     import("../tables/memcache_lookups.ts").catch(() => undefined);
   }
   const underWay: Promise<Answer>[] = [];
+  const spare: Spare = { input: [], output: undefined };
   const abort = new AbortController();
   let status = 1;
   const printNext = async () => {
     const answer = await underWay.shift()!;
-    if (await print(session, answer)) status = 0;
+    if (await print(session, answer, spare)) status = 0;
     if (answer.failed !== undefined) throw answer.failed.error;
+    for (const { release } of answer.asked) release?.();
+    spare.input.push(answer.lines.bytes);
   };
   // As with postmap, nothing is printed when a short run fails; but whoever types
   // keys one by one gets each answer.
@@ -52,7 +67,7 @@ export async function lookupStandardInput(session: Session): Promise<number> {
     await output.flush();
   };
   try {
-    for await (const chunk of readChunks(printAll)) {
+    for await (const chunk of readChunks(printAll, spare.input)) {
       underWay.push(lookup(session, keysOf(chunk), abort.signal));
       if (underWay.length === chunksAtOnce) await printNext();
     }
@@ -91,13 +106,13 @@ async function lookup(
     if (first < 0) break;
     try {
       const table = await session.open(name, false);
-      const { values, failed } = await lookupLines(
+      const { values, failed, release } = await lookupLines(
         session,
         table,
         missing,
         signal,
       );
-      answer.asked.push({ table, values });
+      answer.asked.push({ table, values, release });
       if (failed === undefined) continue;
       answer.end = failed.at;
       answer.failed = failed;
@@ -157,7 +172,11 @@ async function lookupLines(
 }
 
 /** Prints what was found; whether that is anything. */
-async function print(session: Session, answer: Answer): Promise<boolean> {
+async function print(
+  session: Session,
+  answer: Answer,
+  spare: Spare,
+): Promise<boolean> {
   const { output, command } = session;
   const { lines, asked, end } = answer;
   let found = false;
@@ -173,11 +192,13 @@ async function print(session: Session, answer: Answer): Promise<boolean> {
   }
   if (!found) return false;
   const sources = asked.map(({ values }) => values);
-  await output.writeBytes(
-    command.json
-      ? jsonLines(session, lines, sources, end)
-      : plainLines(lines, sources, end),
-  );
+  if (command.json) {
+    await output.write(jsonLines(session, lines, sources, end));
+    return true;
+  }
+  const printed = plainLines(lines, sources, end, spare.output);
+  spare.output = undefined;
+  if (await output.writeBytes(printed.view())) spare.output = printed;
   return true;
 }
 
@@ -190,7 +211,8 @@ function plainLines(
   keys: ByteStrings,
   sources: readonly ByteStrings[],
   end: number,
-): Uint8Array {
+  old: ByteBuffer | undefined,
+): ByteBuffer {
   let size = 0;
   for (const { starts, ends } of sources) {
     for (let at = 0; at < end; at++) {
@@ -198,9 +220,17 @@ function plainLines(
       size += keys.ends[at] - keys.starts[at] + ends[at] - starts[at] + 2;
     }
   }
-  const printed = new ByteBuffer(size);
+  const printed = new ByteBuffer(size, old);
+  // The bytes of a source are asked for once: those of a builder are made then.
+  const cuts = sources.map(({ bytes, starts, ends }) => ({
+    bytes,
+    starts,
+    ends,
+  }));
   for (let at = 0; at < end; at++) {
-    for (const { bytes, starts, ends } of sources) {
+    // By number: a million keys are no place for as many iterators.
+    for (let cut = 0; cut < cuts.length; cut++) {
+      const { bytes, starts, ends } = cuts[cut];
       if (starts[at] < 0) continue;
       printed.append(keys.bytes, keys.starts[at], keys.ends[at]);
       printed.appendByte(TAB);
@@ -208,7 +238,7 @@ function plainLines(
       printed.appendByte(LF);
     }
   }
-  return printed.view();
+  return printed;
 }
 
 function jsonLines(
@@ -216,7 +246,7 @@ function jsonLines(
   keys: ByteStrings,
   sources: readonly ByteStrings[],
   end: number,
-): Uint8Array {
+): string {
   const entries: string[] = [];
   for (let at = 0; at < end; at++) {
     for (const values of sources) {
@@ -225,5 +255,5 @@ function jsonLines(
       entries.push(formatEntry(key, textAt(session, values, at), true));
     }
   }
-  return session.text.encode(entries.join(""));
+  return entries.join("");
 }

@@ -85,12 +85,17 @@ export class Output {
     return this.#length >= chunkSize;
   }
 
-  /** Adds bytes, as `write` does text. They must stay as they are until then. */
-  async writeBytes(bytes: Uint8Array): Promise<void> {
+  /**
+   * Adds bytes, as `write` does text; whether they were written. Until then they
+   * must stay as they are.
+   */
+  async writeBytes(bytes: Uint8Array): Promise<boolean> {
     this.#closeText();
     this.#chunks.push(bytes);
     this.#length += bytes.length;
-    if (this.#length >= chunkSize) await this.flush();
+    if (this.#length < chunkSize) return false;
+    await this.flush();
+    return true;
   }
 
   #closeText(): void {

@@ -1,5 +1,12 @@
 const shortCopy = 64;
 
+/** Numbers for `count` things, in the memory of `old` where that is enough. */
+export function int32Array(count: number, old?: Int32Array): Int32Array {
+  return old !== undefined && old.buffer.byteLength >= count * 4
+    ? new Int32Array(old.buffer, 0, count)
+    : new Int32Array(count);
+}
+
 /** Bytes that grow at their end. */
 export class ByteBuffer {
   /** The bytes, and room behind them. */
@@ -7,9 +14,14 @@ export class ByteBuffer {
   /** How many bytes there are. */
   length = 0;
 
-  /** Has room for `size` bytes before it grows. */
-  constructor(size: number) {
-    this.bytes = new Uint8Array(size);
+  /**
+   * Has room for `size` bytes before it grows, in the memory of `old` where that
+   * is enough.
+   */
+  constructor(size: number, old?: ByteBuffer) {
+    this.bytes = old !== undefined && old.bytes.length >= size
+      ? old.bytes
+      : new Uint8Array(size);
   }
 
   /** Makes room for so many bytes more. */

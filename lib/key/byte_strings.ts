@@ -1,4 +1,4 @@
-import { ByteBuffer } from "./byte_buffer.ts";
+import { ByteBuffer, int32Array } from "./byte_buffer.ts";
 import type { Text } from "./text.ts";
 
 /**
@@ -39,11 +39,14 @@ export class ByteStringsBuilder implements ByteStrings {
   readonly ends: Int32Array;
   #buffer: ByteBuffer;
 
-  /** Room for `count` strings; `size` is a guess at their bytes. */
-  constructor(count: number, size: number) {
-    this.starts = new Int32Array(count).fill(-1);
-    this.ends = new Int32Array(count);
-    this.#buffer = new ByteBuffer(size);
+  /**
+   * Room for `count` strings; `size` is a guess at their bytes. Takes over the
+   * memory of `old`.
+   */
+  constructor(count: number, size: number, old?: ByteStringsBuilder) {
+    this.starts = int32Array(count, old?.starts).fill(-1);
+    this.ends = int32Array(count, old?.ends);
+    this.#buffer = new ByteBuffer(size, old && old.#buffer);
   }
 
   /** As in {@linkcode ByteStrings}. */

@@ -1,4 +1,4 @@
-import { ByteBuffer } from "../key/byte_buffer.ts";
+import { ByteBuffer, int32Array } from "../key/byte_buffer.ts";
 import type { ByteStringsBuilder } from "../key/byte_strings.ts";
 import type { KeyFrame } from "../key/key_frame.ts";
 import { longestKey } from "../key/memcache_key.ts";
@@ -65,21 +65,25 @@ export class GetMany implements Exchange {
   #endSeen = 0;
   #refused: SentKey[] = [];
 
-  /** For at most `count` keys of about `size` bytes in all. */
+  /**
+   * For at most `count` keys of about `size` bytes in all. Takes over the memory
+   * of `old`, whose answer nobody needs any more.
+   */
   constructor(
     count: number,
     size: number,
     values: ByteStringsBuilder,
     limits: ReplyLimits,
+    old?: GetMany,
   ) {
     this.#values = values;
     this.#dataSizeLimit = limits.dataSizeLimit;
     this.#lineSizeLimit = limits.lineSizeLimit;
     this.#lines = new ReplyLines(limits.lineSizeLimit);
-    this.#request = new ByteBuffer(size + count * 4 + 64);
-    this.#starts = new Int32Array(count);
-    this.#ends = new Int32Array(count);
-    this.#numbers = new Int32Array(count);
+    this.#request = new ByteBuffer(size + count * 4 + 64, old && old.#request);
+    this.#starts = int32Array(count, old && old.#starts);
+    this.#ends = int32Array(count, old && old.#ends);
+    this.#numbers = int32Array(count, old && old.#numbers);
   }
 
   /** How many keys were added. */

@@ -65,6 +65,7 @@ export function lookupMany(
         const error = new NotUtf8Error(parts.name, batch[notText], value);
         return { results, failed: { error } };
       }
+      answer.release?.();
       return { results, failed: answer.failed ?? failed };
     },
   });

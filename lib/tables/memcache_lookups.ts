@@ -23,6 +23,8 @@ import {
 } from "./memcache_writes.ts";
 import type { BatchAnswer } from "./store.ts";
 
+const mostSpare = 4;
+
 /** Looks many keys up in memcached, then in the backup what that has not. */
 export async function lookupKeys(
   batch: MemcacheBatch,
@@ -31,22 +33,26 @@ export async function lookupKeys(
   const { parts } = batch;
   const { text } = parts.keys;
   const count = countOf(keys);
-  const values = new ByteStringsBuilder(count, keys.bytes.length);
-  const gets = new GetMany(
-    count,
-    keys.bytes.length,
-    values,
-    limitsOf(parts.parameters),
-  );
+  const old = batch.spare.pop();
+  const size = keys.bytes.length;
+  const values = new ByteStringsBuilder(count, size, old?.values);
+  const limits = limitsOf(parts.parameters);
+  const gets = new GetMany(count, size, values, limits, old?.gets);
   const tooLong = await addKeys(batch, gets, keys);
   const failures = await sendGets(batch, gets, values);
   const errors = new Map([...tooLong, ...failures]);
-  if (parts.backup === undefined) return { values, failed: firstOf(errors) };
+  // What failed may be on its way still.
+  const release = failures.size > 0 ? undefined : () => {
+    if (batch.spare.length < mostSpare) batch.spare.push({ gets, values });
+  };
+  if (parts.backup === undefined) {
+    return { values, failed: firstOf(errors), release };
+  }
   const other = passToBackup(batch, "reads", errors);
   const wanted: (SentKey | { at: number; key: undefined })[] = gets.missing();
   for (const at of tooLong.keys()) wanted.push({ at, key: undefined });
   wanted.sort((one, two) => one.at - two.at);
-  const sets = new WriteMany("set", text, limitsOf(parts.parameters));
+  const sets = new WriteMany("set", text, limits);
   const failed = await askBackup(parts.backup, {
     batch,
     keys: wanted.map(({ at }) => keyAt(batch, keys, at)),
@@ -65,7 +71,7 @@ export async function lookupKeys(
   });
   if (failed !== undefined) other.set(wanted[failed.at].at, failed.error);
   passToBackup(batch, "writes", await sendWrites(batch, sets));
-  return { values, failed: firstOf(other) };
+  return { values, failed: firstOf(other), release };
 }
 
 /**

@@ -15,6 +15,7 @@ import {
 } from "../memcache/protocol.ts";
 import type { Entry, Table } from "../table.ts";
 import type { ByteStrings } from "../key/byte_strings.ts";
+import type { SpareLookups } from "./memcache_writes.ts";
 import type { BatchAnswer, Store } from "./store.ts";
 
 /** What a memcache table is made of. */
@@ -102,6 +103,7 @@ export function warnOfLongValue(
 export class MemcacheStore implements Store {
   #parts: MemcacheStoreParts;
   #outage: Outage;
+  #spare: SpareLookups[] = [];
 
   /** Takes over the client, the backup and the tables of the domain list. */
   constructor(parts: MemcacheStoreParts) {
@@ -205,7 +207,12 @@ export class MemcacheStore implements Store {
   }
 
   #batch(signal?: AbortSignal) {
-    return { parts: this.#parts, outage: this.#outage, signal };
+    return {
+      parts: this.#parts,
+      outage: this.#outage,
+      signal,
+      spare: this.#spare,
+    };
   }
 
   async delete(key: string, signal?: AbortSignal): Promise<boolean> {

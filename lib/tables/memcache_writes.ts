@@ -1,6 +1,8 @@
 import { TemporaryError } from "../errors.ts";
 import { prepareKey } from "../key/memcache_key.ts";
+import type { ByteStringsBuilder } from "../key/byte_strings.ts";
 import { byteLength } from "../key/text.ts";
+import type { GetMany } from "../memcache/get_many.ts";
 import { deleteCommand, setCommand } from "../memcache/protocol.ts";
 import { WriteMany } from "../memcache/write_many.ts";
 import type { Entry } from "../table.ts";
@@ -22,6 +24,16 @@ export interface MemcacheBatch {
   readonly outage: Outage;
   /** Ends them. */
   readonly signal?: AbortSignal;
+  /** Memory of lookups that are done with, for others. */
+  readonly spare: SpareLookups[];
+}
+
+/** What a batch of lookups was made in. */
+export interface SpareLookups {
+  /** The request. */
+  readonly gets: GetMany;
+  /** The values. */
+  readonly values: ByteStringsBuilder;
 }
 
 /** Errors, by the number of the key or entry that they are of. */

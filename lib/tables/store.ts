@@ -10,6 +10,11 @@ export interface BatchAnswer {
    * comes after it is not.
    */
   readonly failed?: { readonly at: number; readonly error: unknown };
+  /**
+   * To be called, once, by whoever needs the values no more, if he likes: then
+   * their memory serves the next batch.
+   */
+  readonly release?: () => void;
 }
 
 /**

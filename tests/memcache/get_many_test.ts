@@ -10,10 +10,16 @@ import { Random } from "../support/random.ts";
 
 const limits = { lineSizeLimit: 64, dataSizeLimit: 100 };
 
-/** An exchange that asks for some keys, each with `a:` before it. */
-function asking(keys: string[]) {
-  const values = new ByteStringsBuilder(keys.length, 8);
-  const gets = new GetMany(keys.length, 16, values, limits);
+/**
+ * An exchange that asks for some keys, each with `a:` before it, in the memory of
+ * an old one.
+ */
+function asking(
+  keys: string[],
+  old?: { gets: GetMany; values: ByteStringsBuilder },
+) {
+  const values = new ByteStringsBuilder(keys.length, 8, old?.values);
+  const gets = new GetMany(keys.length, 16, values, limits, old?.gets);
   const strings = encodeStrings(keys, byteText);
   const frame = { prefix: byteText.encode("a:"), suffix: new Uint8Array(0) };
   const added = keys.map((_, at) =>
@@ -22,6 +28,7 @@ function asking(keys: string[]) {
   gets.finish();
   return {
     gets,
+    values,
     added,
     sent: byteText.decode(gets.bytes)!,
     found: () => decodeStrings(values, byteText).decoded,
@@ -45,6 +52,36 @@ function pushInPieces(gets: GetMany, reply: string, size: number): number {
   }
   return used;
 }
+
+Deno.test("GetMany in the memory of another has nothing of that", () => {
+  const random = Random.seeded("get_many memory");
+  let old: ReturnType<typeof asking> | undefined;
+  for (let round = 0; round < 300; round++) {
+    const keys = random.list(
+      1,
+      40,
+      () => random.pick(["k", "key", "k".repeat(30)]),
+    )
+      .map((key, at) => `${key}${at}`);
+    const data = keys.map((key) =>
+      random.pick([undefined, "", `of ${key}`, `nul\0 ${key}`])
+    );
+    const reply = keys.map((key, at) =>
+      data[at] === undefined ? "" : value(key, data[at])
+    ).join("") + "END\r\n";
+    const fresh = asking(keys);
+    const again = asking(keys, old);
+    assertEquals(again.sent, fresh.sent);
+    for (const { gets } of [fresh, again]) {
+      pushInPieces(gets, reply, random.pick([1, 7, 1000]));
+      assert(gets.done);
+    }
+    assertEquals(again.found(), data.map((one) => one?.split("\0")[0]));
+    assertEquals(again.found(), fresh.found());
+    assertEquals(again.unanswered(), fresh.unanswered());
+    old = again;
+  }
+});
 
 Deno.test("GetMany asks for keys in lines of a hundred", () => {
   const keys = Array.from({ length: 201 }, (_, at) => `k${at}`);
