@@ -355,14 +355,15 @@ export class MemcacheClient {
     const bytes = this.#takeOff();
     this.#isAlone = wasEmpty && this.#flight.head!.next === undefined;
     if (wasEmpty) {
+      const now = this.#clock.now();
       this.#wasIdle = this.#answers > 0 &&
-        this.#clock.now() - this.#idleSince >= idleMilliseconds;
+        now - this.#idleSince >= idleMilliseconds;
       this.#replyBegun = false;
       this.#expectReply();
       socket.setBusy?.(true);
       // Only a server that is silent while something waits for it has failed: what
       // is sent meanwhile does not give it more time.
-      this.#extendDeadline();
+      this.#extendDeadline(now);
     }
     this.#writing = true;
     socket.write(bytes).then(() => {
@@ -678,10 +679,10 @@ export class MemcacheClient {
     this.#wasIdle = false;
   }
 
-  #extendDeadline(): void {
+  #extendDeadline(now = this.#clock.now()): void {
     const { timeout } = this.#options;
     if (timeout <= 0) return;
-    this.#deadline = this.#clock.now() + timeout;
+    this.#deadline = now + timeout;
     // One timer watches over many requests: setting one for each costs more
     // than the request.
     if (this.#watchTimer === undefined) this.#watch(timeout);

@@ -5,7 +5,21 @@ export type Command = "get" | "set" | "delete";
 
 /** The bytes of `get KEY`. */
 export function encodeGet(text: Text, key: string): Uint8Array {
-  return text.encode(`get ${key}\r\n`);
+  const { length } = key;
+  const bytes = new Uint8Array(length + 6);
+  // Not from one string: to put that together takes as long as all of this.
+  for (let at = 0; at < length; at++) {
+    const code = key.charCodeAt(at);
+    if (code > 127) return text.encode(`get ${key}\r\n`);
+    bytes[at + 4] = code;
+  }
+  bytes[0] = 103;
+  bytes[1] = 101;
+  bytes[2] = 116;
+  bytes[3] = SPACE;
+  bytes[length + 4] = CR;
+  bytes[length + 5] = LF;
+  return bytes;
 }
 
 /** The key in the bytes of `get KEY`. */
@@ -91,6 +105,7 @@ export type Reply =
 
 const LF = 10;
 const CR = 13;
+const SPACE = 32;
 const PLUS = 43;
 const MINUS = 45;
 const ZERO = 48;
@@ -109,6 +124,8 @@ const words: Record<Command, readonly { line: Uint8Array; reply: Reply }[]> = {
 const END = words.get[0].line;
 const VALUE = ascii.encode("VALUE");
 const SERVER_ERROR = ascii.encode("SERVER_ERROR");
+// What closes the reply with a value: END is for those of several keys.
+const CLOSING = ascii.encode("\r\nEND\r\n");
 
 // Postfix compares C strings, which end at a null byte.
 function isWord(line: Uint8Array, word: Uint8Array): boolean {
@@ -116,10 +133,10 @@ function isWord(line: Uint8Array, word: Uint8Array): boolean {
   return startsWith(line, word);
 }
 
-function startsWith(line: Uint8Array, word: Uint8Array): boolean {
-  if (line.length < word.length) return false;
+/** Whether a word stands at a place of some bytes. */
+function startsWith(bytes: Uint8Array, word: Uint8Array, start = 0): boolean {
   for (let at = 0; at < word.length; at++) {
-    if (line[at] !== word[at]) return false;
+    if (bytes[start + at] !== word[at]) return false;
   }
   return true;
 }
@@ -157,8 +174,7 @@ function valueLength(line: Uint8Array): number | undefined {
 /** Whether a VALUE line is for a key. */
 function hasKey(line: Uint8Array, key: Uint8Array): boolean {
   const start = VALUE.length + 1;
-  return isSpace(line[start + key.length]) &&
-    startsWith(line.subarray(start), key);
+  return isSpace(line[start + key.length]) && startsWith(line, key, start);
 }
 
 // deno-lint-ignore no-control-regex -- control characters are what must go
@@ -219,7 +235,9 @@ export class ReplyParser {
    * stopped.
    */
   push(bytes: Uint8Array, start: number): number {
-    let at = start;
+    let at = this.#state === "line" && this.#heldLength === 0
+      ? this.#takeWhole(bytes, start)
+      : start;
     while (at < bytes.length && this.reply === undefined) {
       switch (this.#state) {
         case "line":
@@ -241,6 +259,44 @@ export class ReplyParser {
     return this.reply ??= this.#state === "closing line"
       ? { kind: "value", data: this.#data, broken: true }
       : { kind: "failure", reason };
+  }
+
+  /**
+   * Takes a value with all that belongs to it, when it is there from its first
+   * byte to its last, as nearly all are. Returns where it stopped: at `start`,
+   * when what is there needs a closer look.
+   */
+  #takeWhole(bytes: Uint8Array, start: number): number {
+    if (this.#command !== "get" || !startsWith(bytes, VALUE, start)) {
+      return start;
+    }
+    let at = start + VALUE.length;
+    for (let word = 0; word < 2; word++) {
+      if (bytes[at++] !== SPACE) return start;
+      const first = at;
+      while (bytes[at] > SPACE) at++;
+      if (at === first) return start;
+      if (word > 0 || this.#key === undefined) continue;
+      const isIt = at - first === this.#key.length &&
+        startsWith(bytes, this.#key, first);
+      if (!isIt) return start;
+    }
+    if (bytes[at++] !== SPACE) return start;
+    const digits = at;
+    let length = 0;
+    while (bytes[at] >= ZERO && bytes[at] <= NINE) {
+      length = length * 10 + bytes[at++] - ZERO;
+    }
+    const { lineSizeLimit, dataSizeLimit } = this.#limits;
+    const fits = at > digits && length <= dataSizeLimit &&
+      at + 2 - start <= lineSizeLimit && CLOSING.length <= lineSizeLimit;
+    const end = at + 2 + length;
+    const isWhole = bytes[at] === CR && bytes[at + 1] === LF &&
+      startsWith(bytes, CLOSING, end);
+    if (!fits || !isWhole) return start;
+    const data = bytes.slice(at + 2, end);
+    this.reply = { kind: "value", data, broken: false };
+    return end + CLOSING.length;
   }
 
   #takeLine(bytes: Uint8Array, start: number): number {
