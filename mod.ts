@@ -35,6 +35,18 @@
 export type { Clock, Timer } from "./lib/clock.ts";
 export type { MemcacheParameters } from "./lib/config/parameters.ts";
 export { ConfigError, ReadOnlyError, TemporaryError } from "./lib/errors.ts";
+export type {
+  ConnectEvent,
+  DeleteEvent,
+  DisconnectEvent,
+  EventListener,
+  LookupEvent,
+  RetryEvent,
+  TableEvent,
+  TimeoutEvent,
+  UnreachableEvent,
+  UpdateEvent,
+} from "./lib/events.ts";
 export { openTable, tableTypes } from "./lib/open.ts";
 export type {
   KvAtomic,

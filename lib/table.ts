@@ -1,4 +1,5 @@
 import type { Clock } from "./clock.ts";
+import type { EventListener } from "./events.ts";
 import type { Connect } from "./socket/socket.ts";
 import type { KvDatabase } from "./kv_database.ts";
 
@@ -167,6 +168,13 @@ export interface TableOptions {
   onWarning?: (message: string) => void;
   /** Called with each detail that only a verbose log wants. */
   onDetail?: (message: string) => void;
+  /**
+   * Called with what goes on in a memcache table: hits, misses, answers of the
+   * backup, retries, connections, time-outs, and how long it took. Of a table
+   * that nobody listens to, nothing is counted. An exception of the listener is
+   * a warning.
+   */
+  onEvent?: EventListener;
   /** Opens sockets; by default the runtime's own adapter. */
   connect?: Connect;
   /** Reads a file, whole; by default the runtime's own. */

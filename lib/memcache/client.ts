@@ -7,6 +7,7 @@ import {
 } from "../errors.ts";
 import { formatEndpoint } from "../socket/endpoint.ts";
 import type { Connect, Endpoint, Socket } from "../socket/socket.ts";
+import type { ConnectionEvent, EventListener } from "../events.ts";
 import type { Text } from "../key/text.ts";
 import type { Exchange, Shortfall } from "./exchange.ts";
 import type { mergeGets } from "./merged_gets.ts";
@@ -50,6 +51,8 @@ export interface ClientOptions extends ReplyLimits {
   readonly onWarning: (message: string) => void;
   /** Told of each connection that is opened or closed. */
   readonly onDetail?: (message: string) => void;
+  /** Told of connections, retries and time-outs. */
+  readonly onEvent?: EventListener;
 }
 
 // A connection that was idle this long and then ends before the first byte of
@@ -98,6 +101,7 @@ export class MemcacheClient {
   #mergeGets: typeof mergeGets | undefined;
   #isAlone = true;
   #answers = 0;
+  #wasConnected = false;
   #replyBegun = false;
   #idleSince = 0;
   #wasIdle = false;
@@ -290,12 +294,14 @@ export class MemcacheClient {
   }
 
   async #openAndSend(): Promise<void> {
+    const { table, endpoint, onDetail } = this.#options;
+    const started = this.#clock.now();
     let socket: Socket;
     try {
       socket = await this.#open();
     } catch (cause) {
       this.#connecting = false;
-      this.#connectFailed(cause);
+      this.#connectFailed(cause, started);
       return;
     }
     this.#connecting = false;
@@ -307,11 +313,13 @@ export class MemcacheClient {
     this.#socket = socket;
     this.#wasIdle = false;
     this.#answers = 0;
-    this.#options.onDetail?.(
-      `${this.#options.table}: connected to ${
-        formatEndpoint(this.#options.endpoint)
-      }`,
-    );
+    onDetail?.(`${table}: connected to ${formatEndpoint(endpoint)}`);
+    this.#tell({
+      kind: "connect",
+      again: this.#wasConnected,
+      milliseconds: this.#clock.now() - started,
+    });
+    this.#wasConnected = true;
     this.#track(this.#readReplies(socket));
     this.#pump();
     this.#restIfIdle();
@@ -338,8 +346,13 @@ export class MemcacheClient {
   }
 
   /** Whoever waited for the connection shares its failure. */
-  #connectFailed(cause: unknown): void {
+  #connectFailed(cause: unknown, started: number): void {
     const { table, endpoint } = this.#options;
+    this.#tell({
+      kind: "unreachable",
+      reason: reasonOf(cause),
+      milliseconds: this.#clock.now() - started,
+    });
     const error = cause instanceof ConfigError ? cause : new NoAnswerError(
       `${table}: cannot connect to memcached at ${
         formatEndpoint(endpoint)
@@ -613,7 +626,10 @@ export class MemcacheClient {
         again.push(request);
       } else if (counts || request.begun) {
         const tries = whose === "all" ? 1 : 0;
-        short ||= tries < this.#options.maxTry;
+        if (tries < this.#options.maxTry) {
+          short = true;
+          this.#tell({ kind: "retry", commands: 1, reason });
+        }
         request.resolve({ tries, error: this.#failure(reason) });
       } else again.push(request);
     }
@@ -624,7 +640,7 @@ export class MemcacheClient {
   /** Counts a try of some requests; whether any of them has another. */
   #countTry(requests: readonly CommandRequest[], reason: string): boolean {
     const { maxTry, onWarning } = this.#options;
-    let retried = false;
+    let retried = 0;
     let again = false;
     for (const request of requests) {
       request.tries++;
@@ -633,11 +649,12 @@ export class MemcacheClient {
         request.reject(this.#failure(reason));
         continue;
       }
-      retried = true;
+      retried++;
       if (request.tries > 1) again = true;
     }
     if (again) onWarning(this.#failure(reason).message);
-    return retried;
+    if (retried > 0) this.#tell({ kind: "retry", commands: retried, reason });
+    return retried > 0;
   }
 
   #failure(reason: string): TemporaryError {
@@ -666,8 +683,17 @@ export class MemcacheClient {
     return `no answer within ${this.#options.timeout / 1000} s`;
   }
 
+  #tell(event: ConnectionEvent): void {
+    const { table, endpoint, onEvent } = this.#options;
+    onEvent?.({ ...event, table, endpoint: formatEndpoint(endpoint) });
+  }
+
   #dropSocket(reason?: string): void {
     if (this.#socket === undefined) return;
+    this.#tell({
+      kind: "disconnect",
+      reason: reason ?? "the table was closed",
+    });
     if (reason !== undefined) {
       this.#options.onDetail?.(
         `${this.#options.table}: disconnected: ${reason}`,
@@ -695,8 +721,10 @@ export class MemcacheClient {
       const left = this.#deadline - this.#clock.now();
       if (left > 0) this.#watch(left);
       else if (this.#endConnecting !== undefined) {
+        this.#tell({ kind: "timeout", waited: "connection" });
         this.#endConnecting(new Error(this.#noAnswer()));
       } else if (this.#flight.head !== undefined) {
+        this.#tell({ kind: "timeout", waited: "reply" });
         this.#noReply(this.#noAnswer(), "all");
       }
     });

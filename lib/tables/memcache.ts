@@ -3,7 +3,9 @@ import {
   type ParameterSource,
   readParameters,
 } from "../config/parameters.ts";
-import { ConfigError } from "../errors.ts";
+import { systemClock } from "../clock.ts";
+import { ConfigError, reasonOf } from "../errors.ts";
+import type { EventListener } from "../events.ts";
 import type { Digest } from "../key/key_digest.ts";
 import { type KeyFormat, parseKeyFormat } from "../key/key_format.ts";
 import type { KeyRules } from "../key/memcache_key.ts";
@@ -55,6 +57,7 @@ export async function openMemcacheTable(
       : await opening.open(parameters.backup, options);
     if (backup !== undefined) opened.push(backup);
     const keys = await keyRules(opening, parameters, format, digest, opened);
+    const onEvent = guarded(opening);
     const client = new MemcacheClient({
       table: name,
       endpoint,
@@ -69,6 +72,7 @@ export async function openMemcacheTable(
         (await import("../memcache/merged_gets.ts")).mergeGets,
       onWarning: rules.onWarning,
       onDetail: options.onDetail,
+      onEvent,
     });
     const store = new MemcacheStore({
       name,
@@ -80,11 +84,32 @@ export async function openMemcacheTable(
       onWarning: rules.onWarning,
       onDetail: options.onDetail,
     });
-    return new StoreTable(name, store, rules);
+    if (onEvent === undefined) return new StoreTable(name, store, rules);
+    const { ObservedStore } = await import("./observed_store.ts");
+    const clock = options.clock ?? systemClock;
+    const observed = new ObservedStore(store, { table: name, onEvent, clock });
+    return new StoreTable(name, observed, rules);
   } catch (error) {
     for (const table of opened) await table.close();
     throw error;
   }
+}
+
+/**
+ * A listener that harms nobody: told when what it is told of is over, it may use
+ * the table, and what it throws is a warning.
+ */
+function guarded(
+  { name, options: { onEvent }, rules }: Opening,
+): EventListener | undefined {
+  const tell: EventListener = (event) => {
+    try {
+      onEvent!(event);
+    } catch (error) {
+      rules.onWarning(`${name}: onEvent failed: ${reasonOf(error)}`);
+    }
+  };
+  return onEvent && ((event) => queueMicrotask(() => tell(event)));
 }
 
 function findFormat(

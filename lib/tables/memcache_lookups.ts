@@ -12,7 +12,7 @@ import { GetMany, type SentKey } from "../memcache/get_many.ts";
 import { beforeNull, encodeGet, setCommand } from "../memcache/protocol.ts";
 import { WriteMany } from "../memcache/write_many.ts";
 import type { Table } from "../table.ts";
-import { limitsOf, tooLongKey } from "./memcache_store.ts";
+import { limitsOf, type LookupTrace, tooLongKey } from "./memcache_store.ts";
 import {
   type Errors,
   firstOf,
@@ -29,6 +29,7 @@ const mostSpare = 4;
 export async function lookupKeys(
   batch: MemcacheBatch,
   keys: ByteStrings,
+  trace?: LookupTrace,
 ): Promise<BatchAnswer> {
   const { parts } = batch;
   const { text } = parts.keys;
@@ -59,6 +60,7 @@ export async function lookupKeys(
     found: (asked, key, value) => {
       const { at, key: memcacheKey } = wanted[asked];
       values.putText(at, value, text);
+      if (trace !== undefined) trace.backup++;
       // The backup's answer need not wait for another time-out.
       if (errors.get(at) instanceof NoAnswerError) return;
       if (memcacheKey === undefined) return;

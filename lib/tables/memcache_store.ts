@@ -38,6 +38,12 @@ export interface MemcacheStoreParts {
   readonly onDetail?: (message: string) => void;
 }
 
+/** Where the answers to lookups came from, for who wants to know. */
+export interface LookupTrace {
+  /** How many the backup gave. */
+  backup: number;
+}
+
 /** What memcached is asked for. */
 export type Asked = "reads" | "writes";
 
@@ -111,17 +117,22 @@ export class MemcacheStore implements Store {
     this.#outage = new Outage(parts.onWarning);
   }
 
-  lookup(key: string, signal?: AbortSignal): Promise<string | undefined> {
+  lookup(
+    key: string,
+    signal?: AbortSignal,
+    trace?: LookupTrace,
+  ): Promise<string | undefined> {
     const prepared = prepareKey(this.#parts.keys, key);
     return prepared instanceof Promise
-      ? prepared.then((answer) => this.#lookup(key, answer, signal))
-      : this.#lookup(key, prepared, signal);
+      ? prepared.then((answer) => this.#lookup(key, answer, signal, trace))
+      : this.#lookup(key, prepared, signal, trace);
   }
 
   #lookup(
     key: string,
     prepared: PreparedKey,
     signal?: AbortSignal,
+    trace?: LookupTrace,
   ): Promise<string | undefined> {
     if ("skipped" in prepared) {
       this.#detailSkipped("lookup", key, prepared.skipped);
@@ -130,7 +141,7 @@ export class MemcacheStore implements Store {
     const { backup } = this.#parts;
     return backup === undefined
       ? this.#get(key, prepared, signal)
-      : this.#getOrFill(backup, key, prepared, signal);
+      : this.#getOrFill(backup, key, prepared, signal, trace);
   }
 
   async #getOrFill(
@@ -138,6 +149,7 @@ export class MemcacheStore implements Store {
     key: string,
     prepared: PreparedKey,
     signal?: AbortSignal,
+    trace?: LookupTrace,
   ): Promise<string | undefined> {
     let isSilent = false;
     try {
@@ -148,6 +160,7 @@ export class MemcacheStore implements Store {
       isSilent = error instanceof NoAnswerError;
     }
     const value = await backup.lookup(key, { signal });
+    if (value !== undefined && trace !== undefined) trace.backup++;
     // The backup's answer need not wait for another time-out.
     if (value !== undefined && !isSilent) {
       await this.#orBackup(this.#set(key, prepared, value, signal));
@@ -158,9 +171,10 @@ export class MemcacheStore implements Store {
   async lookupBatch(
     keys: ByteStrings,
     signal?: AbortSignal,
+    trace?: LookupTrace,
   ): Promise<BatchAnswer> {
     const { lookupKeys } = await import("./memcache_lookups.ts");
-    return await lookupKeys(this.#batch(signal), keys);
+    return await lookupKeys(this.#batch(signal), keys, trace);
   }
 
   async update(
