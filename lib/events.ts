@@ -1,19 +1,11 @@
-/** What all events have in common. */
-interface Event {
-  /** The name of the table. */
-  readonly table: string;
-}
-
-/** Work that took a time. */
-interface TimedEvent extends Event {
-  /** How long it took, with all tries and pauses. */
-  readonly milliseconds: number;
-}
-
 /** A lookup ended, or a batch of those of `lookupMany`. */
-export interface LookupEvent extends TimedEvent {
+export interface LookupEvent {
   /** Tells it from others. */
   readonly kind: "lookup";
+  /** The name of the table. */
+  readonly table: string;
+  /** How long it took, with all tries and pauses. */
+  readonly milliseconds: number;
   /** Keys that memcached had. */
   readonly hits: number;
   /** Keys that only the backup had. */
@@ -25,9 +17,13 @@ export interface LookupEvent extends TimedEvent {
 }
 
 /** An update ended, or a batch of those of `updateMany`. */
-export interface UpdateEvent extends TimedEvent {
+export interface UpdateEvent {
   /** Tells it from others. */
   readonly kind: "update";
+  /** The name of the table. */
+  readonly table: string;
+  /** How long it took, with all tries and pauses. */
+  readonly milliseconds: number;
   /** Entries that were stored. */
   readonly stored: number;
   /** Entries that were refused. */
@@ -37,9 +33,13 @@ export interface UpdateEvent extends TimedEvent {
 }
 
 /** A delete ended, or a batch of those of `deleteMany`. */
-export interface DeleteEvent extends TimedEvent {
+export interface DeleteEvent {
   /** Tells it from others. */
   readonly kind: "delete";
+  /** The name of the table. */
+  readonly table: string;
+  /** How long it took, with all tries and pauses. */
+  readonly milliseconds: number;
   /** Keys that were there. */
   readonly deleted: number;
   /** Keys that were not. */
@@ -49,9 +49,13 @@ export interface DeleteEvent extends TimedEvent {
 }
 
 /** Memcached was connected to. */
-export interface ConnectEvent extends TimedEvent {
+export interface ConnectEvent {
   /** Tells it from others. */
   readonly kind: "connect";
+  /** The name of the table. */
+  readonly table: string;
+  /** How long it took, with all tries and pauses. */
+  readonly milliseconds: number;
   /** The server, `inet:HOST:PORT` or `unix:PATH`. */
   readonly endpoint: string;
   /** Whether the table was connected before. */
@@ -59,9 +63,13 @@ export interface ConnectEvent extends TimedEvent {
 }
 
 /** Memcached could not be connected to. */
-export interface UnreachableEvent extends TimedEvent {
+export interface UnreachableEvent {
   /** Tells it from others. */
   readonly kind: "unreachable";
+  /** The name of the table. */
+  readonly table: string;
+  /** How long it took, with all tries and pauses. */
+  readonly milliseconds: number;
   /** The server. */
   readonly endpoint: string;
   /** Why. */
@@ -69,9 +77,11 @@ export interface UnreachableEvent extends TimedEvent {
 }
 
 /** A connection ended. */
-export interface DisconnectEvent extends Event {
+export interface DisconnectEvent {
   /** Tells it from others. */
   readonly kind: "disconnect";
+  /** The name of the table. */
+  readonly table: string;
   /** The server. */
   readonly endpoint: string;
   /** Why. */
@@ -79,9 +89,11 @@ export interface DisconnectEvent extends Event {
 }
 
 /** Commands failed that are tried again. */
-export interface RetryEvent extends Event {
+export interface RetryEvent {
   /** Tells it from others. */
   readonly kind: "retry";
+  /** The name of the table. */
+  readonly table: string;
   /** The server. */
   readonly endpoint: string;
   /** How many: of a batch that broke off it is one. */
@@ -91,9 +103,11 @@ export interface RetryEvent extends Event {
 }
 
 /** Memcached did not answer, or accept a connection, within `timeout`. */
-export interface TimeoutEvent extends Event {
+export interface TimeoutEvent {
   /** Tells it from others. */
   readonly kind: "timeout";
+  /** The name of the table. */
+  readonly table: string;
   /** The server. */
   readonly endpoint: string;
   /** What was waited for. */
@@ -118,7 +132,7 @@ export interface TimeoutEvent extends Event {
  *   } else console.log(event.kind, event.table);
  * };
  * await using table = await openTable(
- *   "memcache:{ backup = inline:{alice=alice@mx.example.net} }",
+ *   "memcache:{ backup=inline:{alice=alice@mx.example.net} }",
  *   { onEvent },
  * );
  * await table.lookup("alice"); // then sums.hits, or sums.backup, is 1
