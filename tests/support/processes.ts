@@ -23,34 +23,41 @@ export function latin1(bytes: Uint8Array): string {
   return text;
 }
 
-/** Runs a program to its end. Output is a byte string. */
+/**
+ * Runs a program to its end. Output is a byte string. Standard input is a file:
+ * on a busy machine the end of a pipe comes late, and a program that has to wait
+ * for it answers what it was asked by then.
+ */
 export async function run(
   program: string,
   args: string[],
   { stdin = "", env }: Given = {},
 ): Promise<Finished> {
-  const child = new Deno.Command(program, {
+  if (stdin.length === 0) return await finish(program, args, env);
+  const input = await Deno.makeTempFile();
+  try {
+    await Deno.writeFile(
+      input,
+      typeof stdin === "string" ? new TextEncoder().encode(stdin) : stdin,
+    );
+    const command = ['input=$1; shift; exec "$@" <"$input"', "sh", input];
+    return await finish("sh", ["-c", ...command, program, ...args], env);
+  } finally {
+    await Deno.remove(input);
+  }
+}
+
+async function finish(
+  program: string,
+  args: string[],
+  env: Given["env"],
+): Promise<Finished> {
+  const { code, stdout, stderr } = await new Deno.Command(program, {
     args,
     env,
     cwd: root,
-    stdin: "piped",
-    stdout: "piped",
-    stderr: "piped",
-  }).spawn();
-  const input = typeof stdin === "string"
-    ? new TextEncoder().encode(stdin)
-    : stdin;
-  const written = (async () => {
-    const writer = child.stdin.getWriter();
-    try {
-      await writer.write(input);
-      await writer.close();
-    } catch {
-      // The program ended without reading it all.
-    }
-  })();
-  const { code, stdout, stderr } = await child.output();
-  await written;
+    stdin: "null",
+  }).output();
   return {
     code,
     stdout: latin1(stdout),
