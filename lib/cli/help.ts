@@ -33,10 +33,13 @@ Tables: memcache:/path/file  memcache:name (of main.cf)  memcache:{ttl=60, ...}
 Exit status: 0 found or done, 1 not found or failed.
 `;
 
-/** `--help` and `--version`. Returns the exit status. */
-export async function describe(what: "help" | "version"): Promise<number> {
+/** What `--version` prints. */
+export const versionLine = `memcache-table ${version}\n`;
+
+/** Prints a text of `--help` or `--version`. Returns the exit status. */
+export async function describe(text: string): Promise<number> {
   const output = new Output(utf8Text);
-  await output.write(what === "help" ? help : `memcache-table ${version}\n`);
+  await output.write(text);
   await output.flush();
   return 0;
 }

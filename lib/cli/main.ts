@@ -13,10 +13,17 @@ import { Session } from "./session.ts";
 // What a shell reports of a program that SIGPIPE ended, as it ends postmap.
 const brokenPipeStatus = 141;
 
+// The first word of what is none of postmap's: no table, for it has no colon.
+const subcommands = ["check", "cleanup", "serve", "stats", "warm"];
+
 /** Runs the command line; returns the exit status. Never throws. */
 export async function main(args: readonly string[]): Promise<number> {
   let report = new Report(false);
   try {
+    if (subcommands.includes(args[0])) {
+      const { runNamed } = await import("./subcommands.ts");
+      return await runNamed(args);
+    }
     const command = plainLookup(args) ?? await parse(args);
     report = new Report(command.verbose > 0);
     return await runCommand(command, report);
@@ -37,8 +44,8 @@ async function runCommand(
   report: Report,
 ): Promise<number> {
   if (command.action === "help" || command.action === "version") {
-    const { describe } = await import("./help.ts");
-    return await describe(command.action);
+    const { describe, help, versionLine } = await import("./help.ts");
+    return await describe(command.action === "help" ? help : versionLine);
   }
   if (command.utf8 === undefined && isSameEitherWay(command)) {
     try {

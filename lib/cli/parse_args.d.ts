@@ -9,16 +9,18 @@ export interface ParseOptions {
   string: readonly string[];
   /** Names of options that may be given more than once. */
   collect: readonly string[];
-  /** Called with each option that is not named above. */
+  /** Called with each argument that is not named above. */
   unknown: (argument: string) => void;
   /** Keep what follows `--` apart. */
-  "--": true;
+  "--"?: true;
 }
 
 /** The arguments, taken apart. */
 export interface Arguments {
-  /** What follows `--`. */
+  /** What follows `--`, where that is kept apart. */
   "--": string[];
+  /** What is no option. */
+  _: string[];
   /** The options by name. */
   [name: string]: boolean | string[] | boolean[];
 }
