@@ -8,10 +8,5 @@ if (major < 20 || (major === 20 && minor < 3)) {
   );
   process.exitCode = 1;
 } else {
-  Promise.all([
-    import("../lib/cli/main.js"),
-    import("../lib/cli/terminal.js"),
-  ]).then(([{ main }, { terminal }]) =>
-    main(terminal.args).then(terminal.exit)
-  );
+  import("./program.js");
 }
