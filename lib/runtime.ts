@@ -29,9 +29,9 @@ export function requireRuntime(): void {
     process: { versions: { node: string } };
   };
   const [major, minor] = process.versions.node.split(".").map(Number);
-  if (major > 20 || major === 20 && minor >= 3) return;
+  if (major > 20 || major === 20 && minor >= 4) return;
   throw new ConfigError(
-    `this is Node ${process.versions.node}: use Node 20.3 or later, Bun or Deno`,
+    `this is Node ${process.versions.node}: use Node 20.4 or later, Bun or Deno`,
   );
 }
 

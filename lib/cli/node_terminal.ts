@@ -31,7 +31,7 @@ async function openKv(
   // What it would open without a path lives in memory, and ends with the program.
   if (path === undefined) {
     throw new ConfigError(
-      "kv: only Deno has a default database: name a file, kv:PATH, or use Deno",
+      "kv: this runtime has no default database: name a file, kv:PATH",
     );
   }
   const { openKv, makeLimitedV8Serializer } = await loadDenoKv(path);

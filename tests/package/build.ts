@@ -8,8 +8,8 @@ import configuration from "../../deno.json" with { type: "json" };
 
 const root = new URL("../..", import.meta.url).pathname;
 
-/** The least Node: its AbortSignal.any came with this one. */
-export const leastNode = "20.3.0";
+/** The least Node: its Symbol.asyncDispose came with this one. */
+export const leastNode = "20.4.0";
 
 // cli.ts is the program where a module can tell that it is one; Node 20 cannot.
 const { "./cli": _, ...exports } = configuration.exports;
