@@ -36,6 +36,7 @@ function manifest(): unknown {
     // For kv: tables of the command line: whoever has them installs it.
     peerDependencies: { "@deno/kv": ">=0.14.0" },
     peerDependenciesMeta: { "@deno/kv": { optional: true } },
+    publishConfig: { access: "public" },
   };
 }
 
@@ -92,6 +93,13 @@ async function* typesIn(root: string, folder = ""): AsyncGenerator<string> {
   }
 }
 
+/** README without its pictures and links to what the package has not got. */
+async function readme(): Promise<string> {
+  return (await Deno.readTextFile(`${root}README.md`))
+    .replace(/^!\[[^\]]*\]\(tests\/[^)]*\)\n\n/gm, "")
+    .replace(/\[([^\]]*)\]\(tests\/[^)]*\)/g, "$1");
+}
+
 /** Writes the files of the package into a folder. */
 async function build(folder: string): Promise<void> {
   await run(Deno.execPath(), [
@@ -119,9 +127,8 @@ async function build(folder: string): Promise<void> {
     `${folder}/bin/memcache-table.js`,
   );
   await Deno.chmod(`${folder}/bin/memcache-table.js`, 0o755);
-  for (const name of ["LICENSE", "README.md"]) {
-    await Deno.copyFile(root + name, `${folder}/${name}`);
-  }
+  await Deno.copyFile(`${root}LICENSE`, `${folder}/LICENSE`);
+  await Deno.writeTextFile(`${folder}/README.md`, await readme());
   await Deno.writeTextFile(
     `${folder}/package.json`,
     JSON.stringify(manifest(), null, 2) + "\n",
