@@ -40,7 +40,7 @@ export class Installed implements AsyncDisposable {
    * Makes the package, and installs it with what the tests need, and with other
    * versions of Node.
    */
-  static async make(nodes: readonly string[]): Promise<Installed> {
+  static async make(nodes: readonly string[] = []): Promise<Installed> {
     const installed = new Installed(await Folder.make());
     try {
       const tarball = installed.#tarball = await pack(installed.path);
@@ -64,6 +64,7 @@ export class Installed implements AsyncDisposable {
 
   // In a folder of their own: or npx would run what it runs with one of them.
   async #installNodes(versions: readonly string[]): Promise<void> {
+    if (versions.length === 0) return;
     const folder = `${this.path}/nodes`;
     await Deno.mkdir(folder);
     await this.write("nodes/package.json", '{"private":true}');
