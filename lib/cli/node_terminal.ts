@@ -7,6 +7,7 @@ import type { Terminal } from "./terminal.ts";
 
 type Failure = Error & { code?: string };
 type Files = typeof import("node:fs");
+type Modules = typeof import("node:module");
 
 const { process } = globalThis as unknown as {
   process: typeof import("node:process");
@@ -40,22 +41,29 @@ async function openKv(
     // Values are bytes, which need no more; Bun has no serializer that would do.
     return await openKv(path, makeLimitedV8Serializer());
   } catch (cause) {
-    throw new ConfigError(`kv:${path}: ${reasonOf(cause)}`, { cause });
+    const reason = reasonOf(cause);
+    const cure = reason.includes("napi interface")
+      ? ": its binary for this machine is missing: install @deno/kv " +
+        "without --omit=optional, where it has one"
+      : "";
+    throw new ConfigError(`kv:${path}: ${reason}${cure}`, { cause });
   }
 }
 
 async function loadDenoKv(path: string): Promise<DenoKv> {
-  // No literal, for Deno would look for it.
-  const library: string = "@deno/kv";
+  const library = "@deno/kv";
+  // An import Deno would follow, and whoever publishes.
+  const { createRequire } = nodeModule("node:module") as Modules | undefined ??
+    await import("node:module");
   try {
-    return await import(library);
+    return createRequire(import.meta.url)(library);
   } catch (cause) {
     const { code, message } = cause as Failure;
-    const missing = code === "ERR_MODULE_NOT_FOUND" &&
+    const missing = code === "MODULE_NOT_FOUND" &&
       message.includes(`'${library}'`);
     throw new ConfigError(
       missing
-        ? `kv:${path}: on Node and Bun this needs @deno/kv, beside this ` +
+        ? `kv:${path}: on Node and Bun this needs ${library}, beside this ` +
           `package: npm install ${library}`
         : `kv:${path}: ${library} cannot be loaded: ${reasonOf(cause)}`,
       { cause },

@@ -106,7 +106,8 @@ export class Installed implements AsyncDisposable {
     const child = new Deno.Command(program, {
       args,
       cwd: this.path,
-      env: { NO_COLOR: "1" },
+      // What a native library then adds to its messages is for nobody to see.
+      env: { NO_COLOR: "1", RUST_BACKTRACE: "1" },
       signal: AbortSignal.timeout(longest),
       stdin: "piped",
       stdout: "piped",
