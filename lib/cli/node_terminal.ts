@@ -42,11 +42,14 @@ async function openKv(
     return await openKv(path, makeLimitedV8Serializer());
   } catch (cause) {
     const reason = reasonOf(cause);
-    const cure = reason.includes("napi interface")
-      ? ": its binary for this machine is missing: install @deno/kv " +
-        "without --omit=optional, where it has one"
-      : "";
-    throw new ConfigError(`kv:${path}: ${reason}${cure}`, { cause });
+    const noBinary = reason.includes("napi interface");
+    throw new ConfigError(
+      noBinary
+        ? `kv:${path}: @deno/kv lacks its binary for this machine: install it ` +
+          `without --omit=optional, where there is one`
+        : `kv:${path}: ${reason}`,
+      { cause },
+    );
   }
 }
 
