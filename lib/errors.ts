@@ -87,8 +87,11 @@ export class ReadOnlyError extends Error {
   }
 }
 
-/** What a runtime's error says, without the number that tells a person nothing. */
+/**
+ * What a runtime's error says, in one line: without what tells a person nothing,
+ * a number at its end, and the stack that a native library adds.
+ */
 export function reasonOf(cause: unknown): string {
   return (cause instanceof Error ? cause.message : String(cause))
-    .replace(/ \(os error \d+\)$/, "");
+    .replace(/\n[^]*/, "").replace(/ \(os error \d+\)$/, "");
 }

@@ -1,14 +1,18 @@
 import { ConfigError } from "./errors.ts";
-import { runtime } from "./runtime.ts";
+import { nodeModule, runtime } from "./runtime.ts";
 
 // The one place of the library that reads files, the environment and the
 // permissions to do so. Runtimes without them hand in `readFile`.
 
+type Files = typeof import("node:fs");
+
 const hasDeno = runtime === "deno";
 
 /** Files as Node has them, and Bun; `undefined` where there are none. */
-async function nodeFiles(): Promise<typeof import("node:fs") | undefined> {
+async function nodeFiles(): Promise<Files | undefined> {
   if (runtime !== "node") return undefined;
+  const files = nodeModule("node:fs") as Files | undefined;
+  if (files !== undefined) return files;
   // In a try, for bundlers: those for the edge know no such module.
   try {
     return await import("node:fs");

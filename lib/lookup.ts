@@ -35,6 +35,7 @@ import { type KeyRules, prepareKey } from "./key/memcache_key.ts";
 import { utf8Text } from "./key/text.ts";
 import { MemcacheClient } from "./memcache/client.ts";
 import { beforeNull } from "./memcache/protocol.ts";
+import { requireRuntime } from "./runtime.ts";
 import { parseEndpoint } from "./socket/endpoint.ts";
 import { namedParameters } from "./tables/memcache_parameters.ts";
 import { tooLongKey } from "./tables/memcache_store.ts";
@@ -113,6 +114,7 @@ export class MemcacheLookup implements AsyncDisposable {
 
   /** Connects to nothing yet. */
   constructor(parameters: Partial<LookupParameters>, options: LookupOptions) {
+    requireRuntime();
     const given = Object.entries(parameters).filter(([parameter, value]) => {
       if (value === undefined) return false;
       if (!unusable.includes(parameter)) return true;

@@ -1,6 +1,7 @@
 import { MailSystem } from "./config/mail_system.ts";
 import { ConfigError } from "./errors.ts";
 import { byteText, utf8Text } from "./key/text.ts";
+import { requireRuntime } from "./runtime.ts";
 import type { Table, TableOptions } from "./table.ts";
 import { openMemcache } from "./tables/memcache.ts";
 import type { Opener, Opening } from "./tables/opening.ts";
@@ -53,6 +54,7 @@ export async function openTable(
   if (typeof name !== "string") {
     throw new TypeError(`A table name must be a string: ${typeof name}`);
   }
+  requireRuntime();
   options.signal?.throwIfAborted();
   const onWarning = options.onWarning ?? ((line) => console.warn(line));
   const mail = new MailSystem({ ...options, onWarning });

@@ -179,8 +179,15 @@ export interface TableOptions {
   connect?: Connect;
   /** Reads a file, whole; by default the runtime's own. */
   readFile?: (path: string) => Promise<Uint8Array>;
-  /** Opens KV databases, `undefined` for the default one; by default Deno's. */
-  openKv?: (path: string | undefined) => Promise<KvDatabase>;
+  /**
+   * Opens KV databases, `undefined` for the default one; by default Deno's.
+   * Without `create` the database is only read: it may answer `undefined` when
+   * there is none, and is asked again by the next request.
+   */
+  openKv?: (
+    path: string | undefined,
+    options: { create: boolean },
+  ) => Promise<KvDatabase | undefined>;
   /** The time, for pauses and time-outs. */
   clock?: Clock;
 }

@@ -1,9 +1,78 @@
-import { write, writeSync } from "node:fs";
-import process from "node:process";
+import { ConfigError, reasonOf } from "../errors.ts";
+import { pathExists } from "../files.ts";
+import type { KvDatabase } from "../kv_database.ts";
+import { nodeModule } from "../runtime.ts";
 import { connectNode } from "../socket/node.ts";
 import type { Terminal } from "./terminal.ts";
 
 type Failure = Error & { code?: string };
+type Files = typeof import("node:fs");
+type Modules = typeof import("node:module");
+
+const { process } = globalThis as unknown as {
+  process: typeof import("node:process");
+};
+const { write, writeSync } = nodeModule("node:fs") as Files | undefined ??
+  await import("node:fs");
+
+/** What is used of `@deno/kv`. */
+interface DenoKv {
+  openKv(path: string, serializer: object): Promise<KvDatabase>;
+  makeLimitedV8Serializer(): object;
+}
+
+/**
+ * Opens the same files as Deno, with `@deno/kv` where it is installed beside
+ * this package.
+ */
+async function openKv(
+  path: string | undefined,
+  { create }: { create: boolean },
+): Promise<KvDatabase | undefined> {
+  // What it would open without a path lives in memory, and ends with the program.
+  if (path === undefined) {
+    throw new ConfigError(
+      "kv: this runtime has no default database: name a file, kv:PATH",
+    );
+  }
+  const { openKv, makeLimitedV8Serializer } = await loadDenoKv(path);
+  if (!create && !await pathExists(path)) return undefined;
+  try {
+    // Values are bytes, which need no more; Bun has no serializer that would do.
+    return await openKv(path, makeLimitedV8Serializer());
+  } catch (cause) {
+    const reason = reasonOf(cause);
+    const noBinary = reason.includes("napi interface");
+    throw new ConfigError(
+      noBinary
+        ? `kv:${path}: @deno/kv lacks its binary for this machine: install it ` +
+          `without --omit=optional, where there is one`
+        : `kv:${path}: ${reason}`,
+      { cause },
+    );
+  }
+}
+
+async function loadDenoKv(path: string): Promise<DenoKv> {
+  const library = "@deno/kv";
+  // An import Deno would follow, and whoever publishes.
+  const { createRequire } = nodeModule("node:module") as Modules | undefined ??
+    await import("node:module");
+  try {
+    return createRequire(import.meta.url)(library);
+  } catch (cause) {
+    const { code, message } = cause as Failure;
+    const missing = code === "MODULE_NOT_FOUND" &&
+      message.includes(`'${library}'`);
+    throw new ConfigError(
+      missing
+        ? `kv:${path}: on Node and Bun this needs ${library}, beside this ` +
+          `package: npm install ${library}`
+        : `kv:${path}: ${library} cannot be loaded: ${reasonOf(cause)}`,
+      { cause },
+    );
+  }
+}
 
 let input: AsyncIterator<Uint8Array> | undefined;
 let rest: Uint8Array = new Uint8Array(0);
@@ -45,6 +114,7 @@ function writeOut(bytes: Uint8Array): Promise<number> {
 export const nodeTerminal: Terminal = {
   args: process.argv.slice(2),
   connect: connectNode,
+  openKv,
   read,
   write: writeOut,
   isBrokenPipe: (error) => (error as Failure).code === "EPIPE",

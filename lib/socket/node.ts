@@ -16,6 +16,7 @@
  * @module
  */
 import { ConfigError } from "../errors.ts";
+import { nodeModule } from "../runtime.ts";
 import type { Endpoint, Socket, TcpEndpoint, UnixEndpoint } from "./socket.ts";
 
 export type { Endpoint, Socket, TcpEndpoint, UnixEndpoint };
@@ -131,6 +132,8 @@ export async function connectNode(
 }
 
 async function loadNet(): Promise<Net> {
+  const net = nodeModule("node:net") as Net | undefined;
+  if (net !== undefined) return net;
   // In a try, for bundlers: those for the edge know no such module.
   try {
     return await import("node:net");

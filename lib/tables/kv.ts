@@ -25,7 +25,9 @@ export function openKvTable(opening: Opening): Promise<Table> {
     clock: options.clock,
     openDatabase: async (create) => {
       const where = file === "" ? undefined : file;
-      if (options.openKv !== undefined) return await options.openKv(where);
+      if (options.openKv !== undefined) {
+        return await options.openKv(where, { create });
+      }
       if (where !== undefined && !create && !await pathExists(where)) {
         return undefined;
       }
@@ -42,8 +44,7 @@ async function openDenoKv(
   if (!("Deno" in globalThis)) {
     throw new ConfigError(
       `${name}: this runtime has no KV of its own: hand in the openKv option, ` +
-        `of @deno/kv on Node and Bun, with workersKv on Cloudflare; ` +
-        `or run the command line with Deno`,
+        `of @deno/kv on Node and Bun, with workersKv on Cloudflare`,
     );
   }
   // The types of Deno KV are there only where it is turned on.

@@ -27,6 +27,8 @@ export interface CommitKind {
 export const replacing: CommitKind = { most: 1000, keyCopies: 2 };
 /** Stores entries that do not exist. */
 export const adding: CommitKind = { most: 100, keyCopies: 3 };
+/** The same, for databases that take fewer checks: those of `@deno/kv`. */
+export const addingFew: CommitKind = { most: 10, keyCopies: 3 };
 /** Removes entries. */
 export const removing: CommitKind = { most: 1000, keyCopies: 1 };
 

@@ -1,5 +1,10 @@
 import { type Clock, systemClock } from "../clock.ts";
-import { ConfigError, NotUtf8Error, TemporaryError } from "../errors.ts";
+import {
+  ConfigError,
+  NotUtf8Error,
+  reasonOf,
+  TemporaryError,
+} from "../errors.ts";
 import type { KvDatabase, KvEntry, KvKey } from "../kv_database.ts";
 import type { ByteStrings } from "../key/byte_strings.ts";
 import type { Text } from "../key/text.ts";
@@ -56,6 +61,8 @@ export class KvStore implements Store {
   #database: KvDatabase | undefined;
   #opening: Promise<KvDatabase | undefined> | undefined;
   #closed = false;
+  // Whether it turned out that the database takes few checks at once.
+  #fewChecks = false;
 
   /** Opens nothing yet. */
   constructor(parts: KvStoreParts) {
@@ -339,7 +346,30 @@ export class KvStore implements Store {
       const key = `${write.key.at(-1)}`;
       if (!first.has(key)) first.set(key, write);
     }
-    let missing = [...first.values()];
+    const wanted = [...first.values()];
+    if (!this.#fewChecks) {
+      try {
+        return await this.#addMissing(database, wanted);
+      } catch (error) {
+        // So said before anything is written.
+        if (!/TooManyChecks/.test((error as Error).message)) throw error;
+        this.#fewChecks = true;
+      }
+    }
+    const { addingFew, commitsOf } = await import("./kv_commits.ts");
+    const added: Write[] = [];
+    for (const some of commitsOf(wanted, addingFew)) {
+      added.push(...await this.#addMissing(database, some));
+    }
+    return added;
+  }
+
+  /** Adds those that do not exist of entries with different keys. */
+  async #addMissing(
+    database: KvDatabase,
+    writes: readonly Write[],
+  ): Promise<readonly Write[]> {
+    let missing = writes;
     // Another process may add some of them between the look and the commit.
     while (missing.length > 0 && !await this.#addAll(database, missing)) {
       const { readMany } = await import("./kv_reads.ts");
@@ -389,8 +419,9 @@ export class KvStore implements Store {
   }
 
   #failure(cause: unknown): TemporaryError {
-    const reason = cause instanceof Error ? cause.message : String(cause);
-    return new TemporaryError(`${this.#parts.name}: ${reason}`, { cause });
+    return new TemporaryError(`${this.#parts.name}: ${reasonOf(cause)}`, {
+      cause,
+    });
   }
 }
 

@@ -2,6 +2,7 @@ import { MailSystem } from "../config/mail_system.ts";
 import type { MemcacheParameters } from "../config/parameters.ts";
 import { ConfigError } from "../errors.ts";
 import { byteText, utf8Text } from "../key/text.ts";
+import { requireRuntime } from "../runtime.ts";
 import type {
   Deleted,
   Entry,
@@ -152,6 +153,7 @@ export class MemcacheTable implements Table {
   }
 
   async #openTable(): Promise<Table> {
+    requireRuntime();
     const { name } = this;
     const options = this.#options;
     const utf8 = options.utf8 ?? true;

@@ -1,3 +1,4 @@
+import { Installed } from "../runtimes/installed.ts";
 import { Folder } from "../support/folder.ts";
 import { Memcached } from "../support/memcached.ts";
 import { run } from "../support/processes.ts";
@@ -24,6 +25,7 @@ export class Ground implements AsyncDisposable {
   #stack = new AsyncDisposableStack();
   #servers = new Map<ServerName, Promise<Server>>();
   #packages: Promise<string> | undefined;
+  #installed: Promise<Installed> | undefined;
 
   private constructor(folder: Folder, signal: AbortSignal) {
     this.folder = this.#stack.use(folder);
@@ -64,6 +66,12 @@ export class Ground implements AsyncDisposable {
       await installPackages(folder, this.signal);
       return folder;
     })();
+  }
+
+  /** The npm package of this project, as a stranger has it, with Bun and esbuild. */
+  installed(): Promise<Installed> {
+    return this.#installed ??=
+      (async () => this.#stack.use(await Installed.make()))();
   }
 
   async #file(name: string, content: () => string): Promise<string> {

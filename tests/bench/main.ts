@@ -13,10 +13,11 @@ import { Ground } from "./ground.ts";
 import { interleave } from "./interleave.ts";
 import { thisMachine } from "./machine.ts";
 import { type Column, columns, type Row } from "./row.ts";
-import { cold } from "./rows/cold.ts";
+import { cold, coldBun, coldNode } from "./rows/cold.ts";
 import * as kv from "./rows/kv.ts";
 import * as library from "./rows/library.ts";
 import { memory } from "./rows/memory.ts";
+import * as size from "./rows/size.ts";
 import { wholeProcess, wholeProcessPinned } from "./rows/whole_process.ts";
 import { heading, line } from "./table.ts";
 import { judge, type Result } from "./verdict.ts";
@@ -30,11 +31,16 @@ const rows: Row[] = [
   library.sequential,
   library.sequentialPinned,
   cold,
+  coldNode,
+  coldBun,
   memory,
   kv.list,
   kv.load,
   kv.lookup,
   kv.backup,
+  size.lookup,
+  size.table,
+  size.open,
 ];
 
 async function measure(

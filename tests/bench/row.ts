@@ -19,7 +19,7 @@ export type Column = typeof columns[number];
 export const npmClients = ["memjs", "memcached", "memcache", "mc"] as const;
 
 /** What a row is measured in. More is better with `k/s` only. */
-export type Unit = "k/s" | "ms" | "µs" | "MB";
+export type Unit = "k/s" | "ms" | "µs" | "MB" | "KiB";
 
 /** What the project aims at. `ratio` is tcp's figure by the other's. */
 export interface Wanted {

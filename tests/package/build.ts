@@ -8,12 +8,12 @@ import configuration from "../../deno.json" with { type: "json" };
 
 const root = new URL("../..", import.meta.url).pathname;
 
-/** The least Node: its AbortSignal.any came with this one. */
-export const leastNode = "20.3.0";
+/** The least Node: its Symbol.asyncDispose came with this one. */
+export const leastNode = "20.4.0";
 
 // cli.ts is the program where a module can tell that it is one; Node 20 cannot.
 const { "./cli": _, ...exports } = configuration.exports;
-const program = ["lib/cli/main.ts", "lib/cli/terminal.ts"];
+const program = "tests/package/program.ts";
 
 function manifest(): unknown {
   const { name, version, license } = configuration;
@@ -33,6 +33,10 @@ function manifest(): unknown {
     engines: { node: `>=${leastNode}` },
     bin: { "memcache-table": "bin/memcache-table.js" },
     exports: Object.fromEntries(places),
+    // For kv: tables of the command line: whoever has them installs it.
+    peerDependencies: { "@deno/kv": ">=0.14.0" },
+    peerDependenciesMeta: { "@deno/kv": { optional: true } },
+    publishConfig: { access: "public" },
   };
 }
 
@@ -89,6 +93,13 @@ async function* typesIn(root: string, folder = ""): AsyncGenerator<string> {
   }
 }
 
+/** README without its pictures and links to what the package has not got. */
+async function readme(): Promise<string> {
+  return (await Deno.readTextFile(`${root}README.md`))
+    .replace(/^!\[[^\]]*\]\(tests\/[^)]*\)\n\n/gm, "")
+    .replace(/\[([^\]]*)\]\(tests\/[^)]*\)/g, "$1");
+}
+
 /** Writes the files of the package into a folder. */
 async function build(folder: string): Promise<void> {
   await run(Deno.execPath(), [
@@ -99,18 +110,25 @@ async function build(folder: string): Promise<void> {
     "--external=cloudflare:sockets",
     `--outdir=${folder}`,
     ...Object.values(exports),
-    ...program,
+  ]);
+  await Deno.mkdir(`${folder}/bin`);
+  // In one small file: a short command spends its time on loading modules.
+  await run(Deno.execPath(), [
+    "bundle",
+    "--quiet",
+    "--platform=deno",
+    "--minify",
+    `--output=${folder}/bin/program.js`,
+    program,
   ]);
   await writeTypes(folder);
-  await Deno.mkdir(`${folder}/bin`);
   await Deno.copyFile(
     `${root}tests/package/bin.js`,
     `${folder}/bin/memcache-table.js`,
   );
   await Deno.chmod(`${folder}/bin/memcache-table.js`, 0o755);
-  for (const name of ["LICENSE", "README.md"]) {
-    await Deno.copyFile(root + name, `${folder}/${name}`);
-  }
+  await Deno.copyFile(`${root}LICENSE`, `${folder}/LICENSE`);
+  await Deno.writeTextFile(`${folder}/README.md`, await readme());
   await Deno.writeTextFile(
     `${folder}/package.json`,
     JSON.stringify(manifest(), null, 2) + "\n",

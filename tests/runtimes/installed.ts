@@ -15,11 +15,17 @@ const tools = {
 // Milliseconds: what hangs shall fail, and not keep all others waiting.
 export const longest = 60_000;
 
+// Node as npm has it, in any version; each with nothing but a program.
+const machine = Deno.build.arch === "aarch64" ? "arm64" : "x64";
+const nodePackage = `node-${Deno.build.os}-${machine}`;
+const flags = ["--no-audit", "--no-fund", "--no-package-lock"];
+
 const sources = new URL(".", import.meta.url).pathname;
 
 /** A project of a stranger: an empty folder, into which the package was installed. */
 export class Installed implements AsyncDisposable {
   #folder: Folder;
+  #tarball = "";
 
   private constructor(folder: Folder) {
     this.#folder = folder;
@@ -30,17 +36,22 @@ export class Installed implements AsyncDisposable {
     return this.#folder.path;
   }
 
-  /** Makes the package, and installs it with what the tests need. */
-  static async make(): Promise<Installed> {
+  /**
+   * Makes the package, and installs it with what the tests need, and with other
+   * versions of Node.
+   */
+  static async make(nodes: readonly string[] = []): Promise<Installed> {
     const installed = new Installed(await Folder.make());
     try {
-      const tarball = await pack(installed.path);
+      const tarball = installed.#tarball = await pack(installed.path);
       await installed.write("package.json", '{"private":true,"type":"module"}');
       const names = Object.entries(tools).map(([name, version]) =>
         `${name}@${version}`
       );
-      const flags = ["--no-audit", "--no-fund", "--no-package-lock"];
-      await installed.must("npm", ["install", ...flags, tarball, ...names]);
+      await Promise.all([
+        installed.must("npm", ["install", ...flags, tarball, ...names]),
+        installed.#installNodes(nodes),
+      ]);
       for await (const { name } of Deno.readDir(sources)) {
         await Deno.copyFile(sources + name, `${installed.path}/${name}`);
       }
@@ -49,6 +60,36 @@ export class Installed implements AsyncDisposable {
       await installed[Symbol.asyncDispose]();
       throw error;
     }
+  }
+
+  // In a folder of their own: or npx would run what it runs with one of them.
+  async #installNodes(versions: readonly string[]): Promise<void> {
+    if (versions.length === 0) return;
+    const folder = `${this.path}/nodes`;
+    await Deno.mkdir(folder);
+    await this.write("nodes/package.json", '{"private":true}');
+    const names = versions.map((version) =>
+      `node-${version}@npm:${nodePackage}@${version}`
+    );
+    await this.must("npm", [
+      "install",
+      ...flags,
+      `--prefix=${folder}`,
+      ...names,
+    ]);
+  }
+
+  /** Installs the package alone into another folder; returns its program. */
+  async bare(folder: Folder): Promise<string> {
+    await folder.write("package.json", '{"private":true}');
+    const where = `--prefix=${folder.path}`;
+    await this.must("npm", ["install", ...flags, where, this.#tarball]);
+    return `${folder.path}/node_modules/.bin/memcache-table`;
+  }
+
+  /** A version of Node that was asked for. */
+  node(version: string): string {
+    return `${this.path}/nodes/node_modules/node-${version}/bin/node`;
   }
 
   /** How a program that npm installed is called. */
@@ -65,7 +106,8 @@ export class Installed implements AsyncDisposable {
     const child = new Deno.Command(program, {
       args,
       cwd: this.path,
-      env: { NO_COLOR: "1" },
+      // What a native library then adds to its messages is for nobody to see.
+      env: { NO_COLOR: "1", RUST_BACKTRACE: "1" },
       signal: AbortSignal.timeout(longest),
       stdin: "piped",
       stdout: "piped",

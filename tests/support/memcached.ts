@@ -148,6 +148,19 @@ export class Memcached implements AsyncDisposable {
   /** Stops and continues it: what it is sent in between it reads later. */
   async signal(signal: "SIGSTOP" | "SIGCONT"): Promise<void> {
     await run("kill", [`-${signal}`, `${this.#child.pid}`]);
+    // One thread may answer after another one has stopped.
+    while (signal === "SIGSTOP" && !await this.#isStopped()) {
+      await new Promise((resolve) => setTimeout(resolve, 1));
+    }
+  }
+
+  async #isStopped(): Promise<boolean> {
+    const tasks = `/proc/${this.#child.pid}/task`;
+    for await (const { name } of Deno.readDir(tasks)) {
+      const stat = await Deno.readTextFile(`${tasks}/${name}/stat`);
+      if (!/\) T /.test(stat)) return false;
+    }
+    return true;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -1,3 +1,4 @@
+import type { Installed } from "../../runtimes/installed.ts";
 import { key } from "../data.mjs";
 import { wholeProgram } from "../program.ts";
 import type { Row } from "../row.ts";
@@ -24,3 +25,43 @@ export const cold: Row = {
     };
   },
 };
+
+/** The same of the npm package's program, beside an empty script. */
+function installed(
+  name: string,
+  runtime: string,
+  command: (installed: Installed) => string,
+): Row {
+  return {
+    name,
+    title: `-q of one key, package on ${runtime}`,
+    unit: "ms",
+    note: `floor: empty ${runtime} script`,
+    wanted: [{ against: "floor", atMost: 1.5 }],
+    contestants: async (ground) => {
+      const { signal } = ground;
+      const installed = await ground.installed();
+      const program = command(installed);
+      const cli = [program, installed.tool("memcache-table")];
+      const empty = await installed.write("empty.js", "");
+      const tcp = await ground.server("tcp");
+      const unix = await ground.server("unix");
+      const time = (command: string[]) => () =>
+        wholeProgram({ command, signal });
+      return {
+        tcp: time([...cli, "-q", key(123), tcp.table]),
+        unix: time([...cli, "-q", key(123), unix.table]),
+        floor: time([program, empty]),
+      };
+    },
+  };
+}
+
+/** On Node. */
+export const coldNode: Row = installed("cold-node", "Node", () => "node");
+/** On Bun. */
+export const coldBun: Row = installed(
+  "cold-bun",
+  "Bun",
+  (installed) => installed.tool("bun"),
+);

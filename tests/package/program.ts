@@ -1,0 +1,5 @@
+// What the package's command runs, when the runtime is new enough.
+import { main } from "../../lib/cli/main.ts";
+import { terminal } from "../../lib/cli/terminal.ts";
+
+terminal.exit(await main(terminal.args));
