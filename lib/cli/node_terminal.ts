@@ -3,6 +3,8 @@ import process from "node:process";
 import { connectNode } from "../socket/node.ts";
 import type { Terminal } from "./terminal.ts";
 
+const interrupts = ["SIGINT", "SIGTERM"] as const;
+
 type Failure = Error & { code?: string };
 
 let input: AsyncIterator<Uint8Array> | undefined;
@@ -52,6 +54,13 @@ export const nodeTerminal: Terminal = {
     for (let at = 0; at < bytes.length;) {
       at += writeSync(2, bytes.subarray(at));
     }
+  },
+  isTerminal: () => process.stdout.isTTY === true,
+  onInterrupt: (callback) => {
+    for (const signal of interrupts) process.on(signal, callback);
+    return () => {
+      for (const signal of interrupts) process.off(signal, callback);
+    };
   },
   exit: (status) => process.exit(status),
 };

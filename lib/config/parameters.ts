@@ -68,6 +68,11 @@ export interface ParameterSource {
   readonly setting: SettingLookup;
   /** The name that a person gave it: `ttl`, or `aliases_ttl` in main.cf. */
   readonly written: (name: keyof MemcacheParameters) => string;
+  /**
+   * All that was set there, what is no parameter too, by the names without that
+   * of the table.
+   */
+  readonly all: () => Promise<ReadonlyMap<string, Setting>>;
 }
 
 function wholeNumber(
