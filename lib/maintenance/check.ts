@@ -229,18 +229,19 @@ async function tryTable(
 ): Promise<Abilities> {
   const { name } = table;
   try {
-    const missing = await missingDatabase(name, findings);
+    const missing = await missingDatabase(name, options, findings);
     if (missing !== undefined) return missing;
     const found = await findings.attempt(async () => {
       await table.lookup(probeKey(name));
       return true;
     });
-    return {
-      lookup: found ? { possible: true } : failed,
-      sequence: await tryFirst(table),
-      // To write to what is not there may create it.
-      write: found ? await tryWrite(name, options) : failed,
-    };
+    // At once, for postmap waits a second before it says that it cannot. To
+    // write to what is not there may create it.
+    const [sequence, write] = await Promise.all([
+      tryFirst(table),
+      found ? tryWrite(name, options) : failed,
+    ]);
+    return { lookup: found ? { possible: true } : failed, write, sequence };
   } finally {
     await table.close();
   }
@@ -254,13 +255,22 @@ function probeKey(name: string): string {
   return name.includes("memcache:") ? "" : probe;
 }
 
-/** What is to be said of a `kv:` table that does not exist yet. */
+/** What is to be said of a `kv:` table that asking would create. */
 async function missingDatabase(
   name: string,
+  { openKv }: TableOptions,
   findings: Findings,
 ): Promise<Abilities | undefined> {
-  const path = /^kv:([^#]+)/.exec(name)?.[1];
+  const path = /^kv:([^#]*)/.exec(name)?.[1];
   if (path === undefined || /^:|:\/\//.test(path)) return undefined;
+  if (path === "") {
+    // Where it is, only its runtime knows.
+    const remark = "not tried: asking for the default database may create it";
+    const untried: Ability = { possible: true, remark };
+    return openKv === undefined
+      ? { lookup: untried, write: untried, sequence: untried }
+      : undefined;
+  }
   if (await pathExists(path)) return undefined;
   const remark = "not there yet: it is created when it is first written";
   const folder = /^(.*)\/[^/]*$/.exec(path)?.[1];

@@ -2,14 +2,14 @@ import { MailSystem } from "../config/mail_system.ts";
 import { bracedLength } from "../config/name_value.ts";
 import type { ParameterSource } from "../config/parameters.ts";
 import { ConfigError } from "../errors.ts";
+import { mayRead } from "../files.ts";
 import { byteText, utf8Text } from "../key/text.ts";
+import { formatEndpoint } from "../socket/endpoint.ts";
 import type { Endpoint } from "../socket/socket.ts";
 import type { TableOptions } from "../table.ts";
 import { findEndpoint } from "../tables/memcache.ts";
 import { findParameters, type Sourced } from "../tables/memcache_parameters.ts";
-import { readEach } from "./parameter_checks.ts";
-import { formatEndpoint } from "../socket/endpoint.ts";
-import { isShared, type Space, spaceOf } from "./parameter_checks.ts";
+import { isShared, readEach, type Space, spaceOf } from "./parameter_checks.ts";
 
 /** A memcache table's configuration, read as the table reads it. */
 export interface MemcacheSource {
@@ -103,7 +103,9 @@ export async function sharingTables(
   options: TableOptions,
 ): Promise<string[]> {
   const mail = quietMail(options);
-  const inMainCf = await orUndefined(tablesOfMainCf(mail)) ?? [];
+  // Where nobody may read main.cf, nobody is to be asked whether one may.
+  const mayLook = options.readFile !== undefined || mayRead(mail.mainCf);
+  const inMainCf = mayLook ? await orUndefined(tablesOfMainCf(mail)) ?? [] : [];
   const quiet = { ...options, onWarning: () => {} };
   const sharing: string[] = [];
   for (const name of new Set([...others, ...inMainCf])) {
