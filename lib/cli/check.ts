@@ -20,17 +20,18 @@ they are set, names that are none, values that cannot work, the server, lookups,
 updates, listing, and the same of the backup. Nothing is written or created.
 
 An error is what keeps a table from working as it was surely meant; a warning is
-what to look at. Tables here, and those that main.cf names or defines, are looked
-at together: entries can be mixed up where two are on one server, their memcache
-keys begin and end with the same fixed text, and no backup is common to both.
+what to look at. The tables given, and those that main.cf names or defines, are
+looked at together: entries can be mixed up where two are on one server, their
+memcache keys begin and end with the same fixed text, and no backup fills both.
 
   -j        JSON, an object a line for each table:
-            { table, type, good,
-              problems: [{ severity: "error" | "warning", message, file, line }],
-              parameters: [{ name, written, value, default, file, line }],
-              server: { endpoint, answers, version, roundTrip, itemSizeMax },
-              lookup, write, sequence: { possible, remark },
-              backup: { the same, for the backup } }
+            { table, type, good, problems, parameters, server, lookup, write,
+              sequence, backup }
+            problems    [{ severity: "error" | "warning", message, file, line }]
+            parameters  [{ name, written, value, default, file, line }]
+            server      { endpoint, answers, version, roundTrip, itemSizeMax }
+            lookup, write, sequence  { possible, remark }
+            backup      the same as of the table
   -c DIR    where main.cf is
   -u, -U    UTF-8 off, on
   -v        say what is done

@@ -10,9 +10,9 @@ import { terminal } from "./terminal.ts";
 const help = `\
 Usage: memcache-table stats [-j] [--watch [--interval SECONDS]] memcache:name
 
-Prints what the memcached of a table says of itself: hits, misses, items, memory,
-evictions, connections. The figures are of the whole server since its start: it
-does not know which entry is of which table.
+Prints what the memcached of a table says of itself: hits, misses, updates,
+items, memory, evictions, connections. The figures are of the whole server
+since it was started: it does not know which entry is of which table.
 
   --watch             again and again, with changes a second; on a terminal in
                       place, else a block or JSON line each time. A server that
