@@ -268,7 +268,7 @@ async function missingDatabase(
     const remark = "not tried: asking for the default database may create it";
     const untried: Ability = { possible: true, remark };
     return openKv === undefined
-      ? { lookup: untried, write: untried, sequence: untried }
+      ? { lookup: untried, write: { possible: true }, sequence: untried }
       : undefined;
   }
   if (await pathExists(path)) return undefined;
@@ -280,11 +280,13 @@ async function missingDatabase(
       new ConfigError(`${name}: there is no folder ${folder} to create it in`),
     );
   }
-  const yet: Ability = { possible: true, remark };
-  const write = there
-    ? yet
-    : { possible: false, remark: "its folder is missing" };
-  return { lookup: yet, write, sequence: yet };
+  return {
+    lookup: { possible: true, remark },
+    write: there
+      ? { possible: true }
+      : { possible: false, remark: "its folder is missing" },
+    sequence: { possible: true, remark: "it has no entries" },
+  };
 }
 
 async function tryFirst(table: Table): Promise<Ability> {
@@ -305,9 +307,13 @@ async function tryWrite(name: string, options: TableOptions): Promise<Ability> {
     return { possible: false, remark: `${name} is read-only` };
   }
   try {
-    await using table = await openTable(name, { ...options, write: true });
-    // Only when it is asked does Postfix say whether that is allowed.
-    if (name.startsWith("proxy:")) await table.lookup(probeKey(name));
+    const table = await openTable(name, { ...options, write: true });
+    try {
+      // Only when it is asked does Postfix say whether that is allowed.
+      if (name.startsWith("proxy:")) await table.lookup(probeKey(name));
+    } finally {
+      await table.close();
+    }
     return { possible: true };
   } catch (error) {
     return { possible: false, remark: describe(error).message };
@@ -322,7 +328,8 @@ async function checkMemcache(
   outer: readonly string[],
 ): Promise<TableCheck> {
   const opened = await findings.attempt(async () => {
-    await using _table = await openTable(name, quiet);
+    const table = await openTable(name, quiet);
+    await table.close();
     return true;
   });
   const mail = new MailSystem({ ...quiet, onWarning: findings.warn });

@@ -301,7 +301,8 @@ Deno.test("stats --watch draws over what is there on a terminal", async () => {
   assert(watch.printed.startsWith("\x1b[2J\x1b[H"));
   assertEquals(watch.printed.split("\x1b[2J").length, 2);
   for (const block of watch.printed.split("\x1b[H").slice(1, -1)) {
-    assertMatch(block, /^\d\d:\d\d:\d\d {2}memcache[^]*\x1b\[K\r\n\x1b\[J$/);
+    assertMatch(block, /^\d\d:\d\d:\d\d {2}memcache/);
+    assert(block.endsWith("\x1b[K\r\n\x1b[J"));
     assert(block.split("\r\n").slice(0, -1).every((l) => l.endsWith("\x1b[K")));
   }
 });

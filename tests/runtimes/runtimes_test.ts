@@ -153,7 +153,7 @@ works("check and stats run on Node and Bun", async (installed) => {
   await using memcached = await Memcached.tcp();
   const path = await installed.write(
     "c.cf",
-    `memcache=${memcached.server}\nkey_fromat=a\nbackup=regexp:/nonexistent\n`,
+    `memcache=${memcached.server}\nkey_fromat=a\nbackup=texthash:/nonexistent\n`,
   );
   const steady = (text: string) => text.replace(/"roundTrip":[\d.]+/, "");
   const table = `memcache:${path}`;
