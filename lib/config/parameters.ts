@@ -104,7 +104,9 @@ function wholeNumber(
  * Reads all parameters. Throws {@linkcode ConfigError}, with file and line,
  * on a number that is none or too small.
  */
-export function readParameters(source: ParameterSource): MemcacheParameters {
+export function readParameters(
+  source: Pick<ParameterSource, "setting" | "written">,
+): MemcacheParameters {
   const read: Record<string, string | number> = {};
   for (const name of parameterNames) {
     const setting = source.setting(name);

@@ -121,8 +121,9 @@ const probe = "memcache-table-check@example.invalid";
  * memcached for its version, and checks the backup in the same way; entries of
  * two tables can be mixed up when both are on one server, their memcache keys
  * begin and end with the same fixed text, and they are not filled by the same
- * backup. Of any table it looks a key up, and reads the first entry. A `proxy:`
- * table that is being listed by others begins anew for them.
+ * backup. Of any table it looks a key up, and reads the first entry: not of a
+ * `proxy:` table that may have none, for Postfix's proxymap would end then. One
+ * that others are listing begins anew for them.
  *
  * Implements memcache_table(5), as far as a configuration can be judged.
  *
@@ -229,8 +230,9 @@ async function tryTable(
 ): Promise<Abilities> {
   const { name } = table;
   try {
-    const missing = await missingDatabase(name, options, findings);
-    if (missing !== undefined) return missing;
+    const untried = await missingDatabase(name, options, findings) ??
+      unaskable(name);
+    if (untried !== undefined) return untried;
     const found = await findings.attempt(async () => {
       await table.lookup(probeKey(name));
       return true;
@@ -238,7 +240,7 @@ async function tryTable(
     // At once, for postmap waits a second before it says that it cannot. To
     // write to what is not there may create it.
     const [sequence, write] = await Promise.all([
-      tryFirst(table),
+      mayList(name) ? tryFirst(table) : notTried,
       found ? tryWrite(name, options) : failed,
     ]);
     return { lookup: found ? { possible: true } : failed, write, sequence };
@@ -248,6 +250,26 @@ async function tryTable(
 }
 
 const failed: Ability = { possible: false, remark: "its lookups fail" };
+
+const notTried: Ability = {
+  possible: false,
+  remark: "not tried: where a type cannot be listed, Postfix's proxymap ends " +
+    "when it is asked to, and that would hold up mail",
+};
+
+/** Whether to ask for the first entry does no harm. */
+function mayList(name: string): boolean {
+  return !name.startsWith("proxy:") ||
+    /^proxy:(?:hash|btree|lmdb|dbm|sdbm|texthash|inline):/.test(name);
+}
+
+/** What is to be said of a table for which there is no harmless key. */
+function unaskable(name: string): Abilities | undefined {
+  if (!/^proxy:(?!memcache:).*memcache:/.test(name)) return undefined;
+  const remark = "not tried: a lookup there might store what it finds";
+  const untried: Ability = { possible: false, remark };
+  return { lookup: untried, write: untried, sequence: untried };
+}
 
 // A memcache table behind another one stores what its backup finds, and that can
 // be anything; an empty key is no key to it.

@@ -62,7 +62,8 @@ export function readEach(source: ParameterSource): CheckedParameters {
     let value: string | number | undefined;
     try {
       const alone = (other: string) => other === name ? setting : undefined;
-      value = readParameters({ ...source, setting: alone })[name];
+      const { written } = source;
+      value = readParameters({ setting: alone, written })[name];
     } catch (error) {
       if (!(error instanceof ConfigError)) throw error;
       errors.push(error);

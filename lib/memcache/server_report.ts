@@ -77,10 +77,8 @@ async function askOver(
 ): Promise<string[]> {
   const asking = exchange(socket, question);
   try {
-    return await inTime(server, asking, () => {
-      asking.catch(() => {});
-      socket.close();
-    });
+    // Who gives up closes the socket; how the reading ends then is of no interest.
+    return await inTime(server, asking, () => asking.catch(() => {}));
   } catch (cause) {
     if (server.signal?.aborted) throw cause;
     const Kind = cause instanceof Late ? NoAnswerError : TemporaryError;

@@ -461,7 +461,30 @@ Deno.test("checkTable() asks proxy: of a real Postfix, and tells who may not", a
     /^error: .*list proxy:btree:\S+ in proxy_read_maps/,
   );
   const cached = await checkTable(`proxy:memcache:${data}/m.cf`, options);
-  assertEquals([said(cached), cached.lookup], [[], { possible: true }]);
+  assertEquals([said(cached), abilities(cached)], [[], "yyn"]);
+  assertMatch(cached.sequence.remark!, /not tried/);
+  const within = `proxy:unionmap:{static:a,memcache:${data}/m.cf}`;
+  assertEquals(abilities(await checkTable(within, options)), "nnn");
+  // A service that ended holds up mail for a minute.
+  const log = `${postfix.configDirectory}/../log`;
+  assert(!(await Deno.readTextFile(log)).includes("fatal"));
+
+  // Whoever may read need not be one who may write.
+  await run("postconf", [
+    "-c",
+    postfix.configDirectory,
+    "proxy_write_maps=none",
+  ]);
+  await postfix.command("reload");
+  let { lookup, write, sequence } = good.backup!;
+  for (let attempt = 0; write.possible && attempt < 100; attempt++) {
+    ({ lookup, write, sequence } = await checkTable(
+      `proxy:btree:${data}/t`,
+      options,
+    ));
+  }
+  assertEquals([lookup, sequence], [{ possible: true }, { possible: true }]);
+  assertMatch(write.remark!, /list proxy:btree:\S+ in proxy_write_maps/);
   assertEquals(await contentOf(data), before);
   const stats = await memcached.talk("stats\r\n", "END\r\n");
   assertStringIncludes(stats, "STAT cmd_set 0\r\n");
