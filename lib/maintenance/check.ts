@@ -387,6 +387,9 @@ async function checkMemcache(
       ));
     }
   }
+  const found = opened && server?.answers
+    ? await findings.attempt(() => lookUpAlone(memcache))
+    : true;
   // One that names a table in which it stands was told of when it was opened.
   const within = [...outer, name];
   const backup = usable.backup === "" || within.includes(usable.backup)
@@ -401,8 +404,20 @@ async function checkMemcache(
     parameters: list,
     ...(server && { server }),
     ...(opened ? abilities(server, backup) : notOpen),
+    ...(!found && { lookup: failed }),
     ...(backup && { backup }),
   };
+}
+
+/** A lookup with all that comes before the backup: the domain list, the client. */
+async function lookUpAlone(memcache: MemcacheSource): Promise<true> {
+  const table = await memcache.openAlone();
+  try {
+    await table.lookup(probe);
+  } finally {
+    await table.close();
+  }
+  return true;
 }
 
 /** One that no other table is likely to have. */

@@ -6,9 +6,11 @@ import { mayRead } from "../files.ts";
 import { byteText, utf8Text } from "../key/text.ts";
 import { formatEndpoint } from "../socket/endpoint.ts";
 import type { Endpoint } from "../socket/socket.ts";
-import type { TableOptions } from "../table.ts";
-import { findEndpoint } from "../tables/memcache.ts";
+import { openTable } from "../open.ts";
+import type { Table, TableOptions } from "../table.ts";
+import { findEndpoint, openMemcacheTable } from "../tables/memcache.ts";
 import { findParameters, type Sourced } from "../tables/memcache_parameters.ts";
+import type { Opening } from "../tables/opening.ts";
 import { isShared, readEach, type Space, spaceOf } from "./parameter_checks.ts";
 
 /** A memcache table's configuration, read as the table reads it. */
@@ -17,6 +19,8 @@ export interface MemcacheSource {
   readonly source: ParameterSource;
   /** Finds its server. */
   readonly endpoint: () => Promise<Endpoint>;
+  /** Opens the table without its backup: what is looked up there stores nothing. */
+  readonly openAlone: () => Promise<Table>;
 }
 
 /** What comes before the colon of `type:name`. */
@@ -45,6 +49,7 @@ export async function readMemcacheSource(
       fold: options.fold ?? true,
       write: false,
       onWarning: options.onWarning!,
+      signal: options.signal,
     },
     mail,
   };
@@ -52,6 +57,26 @@ export async function readMemcacheSource(
   return {
     source,
     endpoint: () => findEndpoint(sourced, source, readEach(source).usable),
+    openAlone: () =>
+      openMemcacheTable({ ...sourced, open: openHarmless(mail) }, {
+        ...source,
+        setting: (parameter) =>
+          parameter === "backup" ? undefined : source.setting(parameter),
+      }),
+  };
+}
+
+/**
+ * Opens tables of a domain list: memcache tables without their backup as well,
+ * and in place of one that another program opens a table that has nothing.
+ */
+function openHarmless(mail: MailSystem): Opening["open"] {
+  return async (name, options) => {
+    if (typeOf(name) === "memcache") {
+      return await (await readMemcacheSource(name, options, mail)).openAlone();
+    }
+    const hidden = name.includes("memcache:");
+    return await openTable(hidden ? "inline:{none=}" : name, options);
   };
 }
 

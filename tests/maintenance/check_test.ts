@@ -102,7 +102,7 @@ Deno.test("checkTable() says how a good table is understood, and writes nothing"
       });
       const stats = await memcached.talk("stats\r\n", "END\r\n");
       assertStringIncludes(stats, "STAT cmd_set 0\r\n");
-      assertStringIncludes(stats, "STAT cmd_get 0\r\n");
+      assertStringIncludes(stats, "STAT get_misses 1\r\n");
     }
   }
 });
@@ -365,6 +365,30 @@ Deno.test("checkTable() tells of a server that is down, hangs or is none", async
     said(none)[0],
     /^error: .*"HTTP\/1.1 400 Bad": is it memcached\?/,
   );
+});
+
+Deno.test("checkTable() asks the domain list, and memcached through it", async () => {
+  await using world = await scene();
+  const { alone } = world;
+  await using memcached = await Memcached.tcp();
+  const name = (more: string) =>
+    `memcache:{memcache=${memcached.server} backup=static:x ${more}}`;
+  const failing = await checkTable(
+    name("{domain=a.example, fail:down}"),
+    alone,
+  );
+  assertEquals([failing.good, abilities(failing)], [false, "nnn"]);
+  assertEquals(said(failing), ["error: fail:down fails whatever it is asked"]);
+  assertEquals((await checkTable(name("domain=a.example"), alone)).good, true);
+  const all = await checkTable(name("domain=static:all"), alone);
+  assertEquals([all.good, all.lookup], [true, { possible: true }]);
+  for (const list of [name(""), "unionmap:{static:a,memcache:{}}"]) {
+    const nested = await checkTable(name(`{domain=${list}}`), alone);
+    assertEquals(nested.lookup, { possible: true }, list);
+  }
+  const stats = await memcached.talk("stats\r\n", "END\r\n");
+  assertStringIncludes(stats, "STAT cmd_set 0\r\n");
+  assertStringIncludes(stats, "STAT get_misses 2\r\n");
 });
 
 Deno.test("checkTable() takes a proxy that answers lookups alone for what it is", async () => {
