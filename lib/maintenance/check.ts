@@ -381,8 +381,8 @@ async function checkMemcache(
       findings.add(problem(
         "warning",
         `entries can be mixed up with those of ${sharing.join(", ")}: ` +
-          "the same server, and memcache keys that look the same; set " +
-          `${source.written("key_format")} = ${exampleFormat(name)}`,
+          "the same server, and memcache keys that look the same; " +
+          adviceFor(name, source.written("key_format"), usable.key_format),
         source.setting("key_format"),
       ));
     }
@@ -420,10 +420,12 @@ async function lookUpAlone(memcache: MemcacheSource): Promise<true> {
   return true;
 }
 
-/** One that no other table is likely to have. */
-function exampleFormat(name: string): string {
-  const word = /([a-z0-9_-]+)(?:\.[a-z0-9]*)?$/i.exec(name)?.[1];
-  return `${word ?? "aliases"}:%s`;
+/** A key_format that no other table is likely to have, if this is not it. */
+function adviceFor(name: string, written: string, format: string): string {
+  const word = /([a-z0-9_-]+)(?:\.[a-z0-9]*)?$/i.exec(name)?.[1] ?? "aliases";
+  return format.startsWith(`${word}:`)
+    ? "give the others another key_format"
+    : `set ${written} = ${word}:${format}`;
 }
 
 function abilities(

@@ -307,6 +307,10 @@ Deno.test("checkTable() reads main.cf, and finds the tables that share a server 
     line: 3,
   });
   assertEquals(said(await checkTable("memcache:b", options)), []);
+  assertMatch(
+    said(await checkTable("memcache:c", options))[0],
+    /set c_key_format = c:%u$/,
+  );
   assertEquals(said(await checkTable(`memcache:${apart}`, options)), []);
   const other = `memcache:{memcache=${memcached.server} key_format=b:%u}`;
   const asked = await checkTable("memcache:b", {
@@ -315,7 +319,7 @@ Deno.test("checkTable() reads main.cf, and finds the tables that share a server 
   });
   assertEquals(said(asked), [
     `warning: ${mainCf}, line 7: entries can be mixed up with those of ${other}: ` +
-    "the same server, and memcache keys that look the same; set b_key_format = b:%s",
+    "the same server, and memcache keys that look the same; give the others another key_format",
   ]);
   assertEquals(asked.good, true);
 });
