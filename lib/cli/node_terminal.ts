@@ -5,6 +5,8 @@ import { nodeModule } from "../runtime.ts";
 import { connectNode } from "../socket/node.ts";
 import type { Terminal } from "./terminal.ts";
 
+const interrupts = ["SIGINT", "SIGTERM"] as const;
+
 type Failure = Error & { code?: string };
 type Files = typeof import("node:fs");
 type Modules = typeof import("node:module");
@@ -122,6 +124,13 @@ export const nodeTerminal: Terminal = {
     for (let at = 0; at < bytes.length;) {
       at += writeSync(2, bytes.subarray(at));
     }
+  },
+  isTerminal: () => process.stdout.isTTY === true,
+  onInterrupt: (callback) => {
+    for (const signal of interrupts) process.on(signal, callback);
+    return () => {
+      for (const signal of interrupts) process.off(signal, callback);
+    };
   },
   exit: (status) => process.exit(status),
 };

@@ -8,6 +8,11 @@ const encoder = new TextEncoder();
 // deno-lint-ignore no-control-regex -- control characters are what must go
 const control = /[\u0000-\u001f\u007f-\u009f]/g;
 
+/** A text as it may be written on a terminal, on one line. */
+export function printable(text: string): string {
+  return text.replace(control, "?");
+}
+
 /** Messages for the person at the terminal, on standard error. */
 export class Report {
   #verbose: boolean;
@@ -36,7 +41,7 @@ export class Report {
 }
 
 function write(message: string): void {
-  const bytes = encoder.encode(message.replace(control, "?") + "\n");
+  const bytes = encoder.encode(printable(message) + "\n");
   try {
     terminal.complain(bytes);
   } catch {

@@ -19,9 +19,18 @@ export interface Terminal {
   isBrokenPipe(error: unknown): boolean;
   /** Writes to standard error, before it returns. */
   complain(bytes: Uint8Array): void;
+  /** Whether standard output is a terminal. */
+  isTerminal(): boolean;
+  /**
+   * Calls back on SIGINT and SIGTERM, which do not end the program then. Returns
+   * what takes that back.
+   */
+  onInterrupt(callback: () => void): () => void;
   /** Ends the program. */
   exit(status: number): never;
 }
+
+const interrupts = ["SIGINT", "SIGTERM"] as const;
 
 const denoTerminal: Terminal = {
   get args() {
@@ -32,6 +41,15 @@ const denoTerminal: Terminal = {
   write: (bytes) => Deno.stdout.write(bytes),
   isBrokenPipe: (error) => error instanceof Deno.errors.BrokenPipe,
   complain: (bytes) => Deno.stderr.writeSync(bytes),
+  isTerminal: () => Deno.stdout.isTerminal(),
+  onInterrupt: (callback) => {
+    for (const signal of interrupts) Deno.addSignalListener(signal, callback);
+    return () => {
+      for (const signal of interrupts) {
+        Deno.removeSignalListener(signal, callback);
+      }
+    };
+  },
   exit: (status) => Deno.exit(status),
 };
 

@@ -70,6 +70,11 @@ export class MailSystem {
     }
   }
 
+  /** All that main.cf sets, `$` as it stands there; nothing when it is missing. */
+  async settings(): Promise<ReadonlyMap<string, Setting>> {
+    return await (this.#settings ??= this.#read());
+  }
+
   /** Where Postfix has its queue and the sockets of its services. */
   async queueDirectory(): Promise<string> {
     return (await this.setting("queue_directory"))?.value ??

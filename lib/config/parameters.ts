@@ -68,6 +68,11 @@ export interface ParameterSource {
   readonly setting: SettingLookup;
   /** The name that a person gave it: `ttl`, or `aliases_ttl` in main.cf. */
   readonly written: (name: keyof MemcacheParameters) => string;
+  /**
+   * All that was set there, what is no parameter too, by the names without that
+   * of the table.
+   */
+  readonly all: () => Promise<ReadonlyMap<string, Setting>>;
 }
 
 function wholeNumber(
@@ -99,7 +104,9 @@ function wholeNumber(
  * Reads all parameters. Throws {@linkcode ConfigError}, with file and line,
  * on a number that is none or too small.
  */
-export function readParameters(source: ParameterSource): MemcacheParameters {
+export function readParameters(
+  source: Pick<ParameterSource, "setting" | "written">,
+): MemcacheParameters {
   const read: Record<string, string | number> = {};
   for (const name of parameterNames) {
     const setting = source.setting(name);

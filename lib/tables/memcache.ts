@@ -124,8 +124,9 @@ function findFormat(
   );
 }
 
-async function findEndpoint(
-  { name, options }: Opening,
+/** The server, its port a number. Throws {@linkcode ConfigError}. */
+export async function findEndpoint(
+  { name, options }: Pick<Opening, "name" | "options">,
   source: ParameterSource,
   parameters: MemcacheParameters,
 ): Promise<Endpoint> {

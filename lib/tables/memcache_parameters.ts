@@ -10,12 +10,18 @@ import { type Opening, orConfigError, readText } from "./opening.ts";
 
 type ParameterName = keyof MemcacheParameters;
 
+/** What of an opening says where the parameters are. */
+export type Sourced = Pick<
+  Opening,
+  "name" | "path" | "options" | "rules" | "mail"
+>;
+
 /**
  * Where a memcache table has its parameters: a file of its own for a name with
  * `/` or `.` first, the braces themselves, or main.cf.
  */
 export async function findParameters(
-  opening: Opening,
+  opening: Sourced,
 ): Promise<ParameterSource> {
   const { path } = opening;
   if (path.startsWith("/") || path.startsWith(".")) {
@@ -41,17 +47,25 @@ export function namedParameters(
     }
     settings.set(name, { value: String(value) });
   }
-  return { setting: (name) => settings.get(name), written: (name) => name };
+  return source(settings);
 }
 
-async function ownFile(opening: Opening): Promise<ParameterSource> {
+function source(settings: ReadonlyMap<string, Setting>): ParameterSource {
+  return {
+    setting: (name) => settings.get(name),
+    written: (name) => name,
+    all: () => Promise.resolve(settings),
+  };
+}
+
+async function ownFile(opening: Sourced): Promise<ParameterSource> {
   const { path, options, rules } = opening;
   const text = await readText(options, path);
   const settings = parseMainCf(text, path, rules.onWarning);
-  return { setting: (name) => settings.get(name), written: (name) => name };
+  return source(settings);
 }
 
-function inBraces({ name, path }: Opening): ParameterSource {
+function inBraces({ name, path }: Sourced): ParameterSource {
   const pairs = orConfigError("memcache:{…}", {}, () => {
     try {
       return bracedPairs(path, splitNameValue);
@@ -66,7 +80,7 @@ function inBraces({ name, path }: Opening): ParameterSource {
   return namedParameters(name, pairs);
 }
 
-async function inMainCf(opening: Opening): Promise<ParameterSource> {
+async function inMainCf(opening: Sourced): Promise<ParameterSource> {
   const { path, mail, rules } = opening;
   const settings = new Map<ParameterName, Setting>();
   for (const name of parameterNames) {
@@ -82,5 +96,14 @@ async function inMainCf(opening: Opening): Promise<ParameterSource> {
   return {
     setting: (name) => settings.get(name),
     written: (name) => `${path}_${name}`,
+    all: async () => {
+      const all = new Map<string, Setting>();
+      for (const [name, setting] of await mail.settings()) {
+        if (name.startsWith(`${path}_`)) {
+          all.set(name.slice(path.length + 1), setting);
+        }
+      }
+      return all;
+    },
   };
 }

@@ -130,6 +130,44 @@ works("the command line ends when its reader does", async (installed) => {
   }
 });
 
+works("check and stats run on Node and Bun", async (installed) => {
+  await using memcached = await Memcached.tcp();
+  const path = await installed.write(
+    "c.cf",
+    `memcache=${memcached.server}\nkey_fromat=a\nbackup=texthash:/nonexistent\n`,
+  );
+  const steady = (text: string) => text.replace(/"roundTrip":[\d.]+/, "");
+  const table = `memcache:${path}`;
+  const expected = await runCli(["check", "-j", table]);
+  assertEquals(expected.code, 1);
+  const bin = installed.tool("memcache-table");
+  for (const program of ["node", installed.tool("bun")]) {
+    const checked = await installed.run(program, [bin, "check", "-j", table]);
+    assertEquals(
+      [checked.code, steady(checked.stdout), checked.stderr],
+      [1, steady(expected.stdout), ""],
+    );
+    const given = ["stats", "-j", "--watch", "--interval", "0.1", table];
+    const watching = new Deno.Command(program, {
+      args: [bin, ...given],
+      stdin: "null",
+      stdout: "piped",
+      signal: AbortSignal.timeout(longest),
+    }).spawn();
+    let printed = "";
+    for await (
+      const text of watching.stdout.pipeThrough(new TextDecoderStream())
+    ) {
+      if (printed.includes('"rates":{')) continue;
+      printed += text;
+      if (printed.includes('"rates":{')) watching.kill("SIGINT");
+    }
+    assertEquals((await watching.status).code, 0, program);
+    const { hits, rates } = JSON.parse(printed.split("\n")[0]);
+    assertEquals([hits, rates], [0, null]);
+  }
+});
+
 works("an old Node is told so", async (installed) => {
   const message = `this is Node ${oldNode}: ` +
     "use Node 20.4 or later, Bun or Deno";

@@ -1,0 +1,398 @@
+import {
+  defaultParameters,
+  type MemcacheParameters,
+  parameterNames,
+  type ParameterSource,
+  readParameters,
+} from "../config/parameters.ts";
+import type { Setting } from "../config/main_cf.ts";
+import { ConfigError } from "../errors.ts";
+import { loadDigest } from "../key/key_digest.ts";
+import { type KeyFormat, parseKeyFormat } from "../key/key_format.ts";
+import { longestKey } from "../key/memcache_key.ts";
+
+/** Something that a person should look at. */
+export interface Problem {
+  /**
+   * `error`: the table does not work, or surely not as it was meant. `warning`:
+   * it works, but look at it.
+   */
+  readonly severity: "error" | "warning";
+  /** What, where and the cure; it begins with the file and line, if any. */
+  readonly message: string;
+  /** The file to change, where there is one. */
+  readonly file?: string;
+  /** The line in that file, counted from 1, where there is one. */
+  readonly line?: number;
+}
+
+/** A parameter as the table understood it. */
+export interface CheckedParameter {
+  /** Its name in memcache_table(5). */
+  readonly name: keyof MemcacheParameters;
+  /** The name that a person gives it: in main.cf it begins with that of the table. */
+  readonly written: string;
+  /** Its value: a number where the parameter is one, and this is. */
+  readonly value: string | number;
+  /** Whether nobody set it. */
+  readonly default: boolean;
+  /** The file that sets it, where there is one. */
+  readonly file?: string;
+  /** The line in that file, counted from 1. */
+  readonly line?: number;
+}
+
+/** Parameters, as far as they can be read. */
+export interface CheckedParameters {
+  /** All of them, in the order of the manual page. */
+  readonly list: CheckedParameter[];
+  /** The same to work with; defaults where what is set cannot be used. */
+  readonly usable: MemcacheParameters;
+  /** What is wrong with those that cannot be used. */
+  readonly errors: ConfigError[];
+}
+
+/** Reads each parameter by itself: one that cannot be used hides no other. */
+export function readEach(source: ParameterSource): CheckedParameters {
+  const list: CheckedParameter[] = [];
+  const usable: Record<string, string | number> = {};
+  const errors: ConfigError[] = [];
+  for (const name of parameterNames) {
+    const setting = source.setting(name);
+    let value: string | number | undefined;
+    try {
+      const alone = (other: string) => other === name ? setting : undefined;
+      const { written } = source;
+      value = readParameters({ setting: alone, written })[name];
+    } catch (error) {
+      if (!(error instanceof ConfigError)) throw error;
+      errors.push(error);
+    }
+    usable[name] = value ?? defaultParameters[name];
+    list.push({
+      name,
+      written: source.written(name),
+      value: value ?? setting!.value,
+      default: setting === undefined,
+      ...placeOf(setting),
+    });
+  }
+  return { list, usable: usable as unknown as MemcacheParameters, errors };
+}
+
+function placeOf(setting?: Setting): { file?: string; line?: number } {
+  const { file, line } = setting ?? {};
+  return {
+    ...(file !== undefined && { file }),
+    ...(line !== undefined && { line }),
+  };
+}
+
+/** A problem whose message begins with the place, as that of an error does. */
+export function problem(
+  severity: Problem["severity"],
+  message: string,
+  where?: Setting,
+): Problem {
+  const place = placeOf(where);
+  return {
+    severity,
+    message: new ConfigError(message, place).message,
+    ...place,
+  };
+}
+
+// The first words of names in main.cf that are Postfix's own: a table of such a
+// name has neighbours that are no parameters of it.
+const postfixWords =
+  ("address alias allow authorized body bounce bsmtp canonical cleanup command " +
+    "config connection daemon debug default defer delay disable dnsblog empty " +
+    "enable error fallback fast forward hash header home ifmail import inet " +
+    "initial internal ipc lmtp local mail mailbox maildrop maillog mailman " +
+    "maps masquerade maximal message milter mime multi my notify parent " +
+    "pickup plaintext postdrop postlog postmulti postscreen process proxy qmgr " +
+    "qmqpd queue receive recipient reject relay relocated resolve retry " +
+    "scalemail send sender sendmail service smtp smtpd smtputf8 stress strict " +
+    "syslog tls tlsproxy tlsmgr trace transport trigger unknown unverified " +
+    "uucp verify virtual").split(" ");
+
+/** Names that are no parameters: likely misspelt, and surely without effect. */
+export async function unknownNames(
+  source: ParameterSource,
+): Promise<Problem[]> {
+  const problems: Problem[] = [];
+  const prefix = source.written("ttl").slice(0, -"ttl".length);
+  for (const [name, setting] of await source.all()) {
+    if ((parameterNames as string[]).includes(name)) continue;
+    const nearest = nearestName(name, parameterNames);
+    if (nearest !== undefined) {
+      problems.push(problem(
+        "error",
+        `there is no parameter ${prefix}${name}: did you mean ${prefix}${nearest}?`,
+        setting,
+      ));
+      continue;
+    }
+    // aliases_local_ttl is of aliases_local, not of aliases.
+    const ofOther = prefix !== "" &&
+      (parameterNames.some((known) => name.endsWith(`_${known}`)) ||
+        postfixWords.includes(prefix.split("_")[0]));
+    if (ofOther) continue;
+    problems.push(problem(
+      "warning",
+      `there is no parameter ${prefix}${name}: it has no effect`,
+      setting,
+    ));
+  }
+  return problems;
+}
+
+/**
+ * The name that somebody may have meant, `undefined` when none is near: a third
+ * of the letters may be wrong, missing, too many or in the wrong order.
+ */
+export function nearestName<Name extends string>(
+  written: string,
+  known: readonly Name[],
+): Name | undefined {
+  const plain = written.toLowerCase().replaceAll("-", "_");
+  let nearest: Name | undefined;
+  let least = Math.max(1, Math.floor(plain.length / 3)) + 1;
+  for (const name of known) {
+    const distance = editDistance(plain, name);
+    if (distance >= least) continue;
+    nearest = name;
+    least = distance;
+  }
+  return nearest ??
+    known.find((name) => plain.length > 3 && name.startsWith(plain));
+}
+
+/** How many letters differ; two that changed places count once. */
+function editDistance(left: string, right: string): number {
+  let before: number[] = [];
+  let above = Array.from({ length: right.length + 1 }, (_, at) => at);
+  for (let row = 1; row <= left.length; row++) {
+    const current = [row];
+    for (let column = 1; column <= right.length; column++) {
+      const same = left[row - 1] === right[column - 1];
+      let distance = Math.min(
+        above[column] + 1,
+        current[column - 1] + 1,
+        above[column - 1] + (same ? 0 : 1),
+      );
+      if (
+        left[row - 1] === right[column - 2] &&
+        left[row - 2] === right[column - 1]
+      ) distance = Math.min(distance, before[column - 2] + 1);
+      current.push(distance);
+    }
+    before = above;
+    above = current;
+  }
+  return above[right.length];
+}
+
+const longestRelativeTtl = 2592000;
+
+/** Values that cannot work, or are surely not meant. `now` is a Unix time. */
+export async function valueProblems(
+  source: ParameterSource,
+  parameters: MemcacheParameters,
+  now: number,
+): Promise<Problem[]> {
+  const problems: Problem[] = [];
+  const say = (
+    severity: Problem["severity"],
+    name: keyof MemcacheParameters,
+    message: string,
+  ) =>
+    problems.push(problem(
+      severity,
+      `${source.written(name)} = ${parameters[name]}: ${message}`,
+      source.setting(name),
+    ));
+  const { ttl, flags, timeout } = parameters;
+  if (ttl < 0) {
+    say(
+      "error",
+      "ttl",
+      "memcached drops at once what is stored so: use seconds, or 0 for no limit",
+    );
+  } else if (ttl > longestRelativeTtl) {
+    const date = new Date(ttl * 1000).toISOString().slice(0, 10);
+    const absolute =
+      `above ${longestRelativeTtl} (30 days) it is a Unix time, here ${date}`;
+    if (ttl <= now) {
+      say(
+        "error",
+        "ttl",
+        `${absolute}: memcached drops at once what is stored so; ` +
+          `use at most ${longestRelativeTtl}`,
+      );
+    } else {
+      say(
+        "warning",
+        "ttl",
+        `${absolute}: what is stored after that is dropped at once`,
+      );
+    }
+  }
+  if (flags < 0) {
+    say("error", "flags", "memcached refuses to store with less than 0");
+  }
+  if (timeout <= 0) {
+    say(
+      "warning",
+      "timeout",
+      "there is no limit: a server that hangs holds lookups up for ever",
+    );
+  }
+  const digest = await digestLength(parameters.key_digest);
+  if (digest !== undefined && digest <= 40) {
+    say(
+      "warning",
+      "key_digest",
+      `with ${digest * 4} bits two keys can be made that share an entry: ` +
+        "where strangers choose keys, use sha256",
+    );
+  }
+  const format = parsedFormat(parameters.key_format);
+  if (format !== undefined) {
+    for (const { severity, message } of formatProblems(format, digest)) {
+      say(severity, "key_format", message);
+    }
+  }
+  const line = "VALUE ".length + (digest ?? longestKey) + 1 +
+    `${flags}`.length + 1 + `${parameters.data_size_limit}`.length;
+  if (parameters.line_size_limit < line) {
+    say(
+      "warning",
+      "line_size_limit",
+      `memcached begins a value with a line of up to ${line} bytes: ` +
+        "lookups whose line is longer fail",
+    );
+  }
+  return problems;
+}
+
+/** Letters of a digest; `undefined` for none, or one that there is not. */
+async function digestLength(name: string): Promise<number | undefined> {
+  if (name === "") return undefined;
+  try {
+    return (await (await loadDigest(name))(new Uint8Array(0))).length;
+  } catch (error) {
+    if (error instanceof RangeError) return undefined;
+    throw error;
+  }
+}
+
+/** A key_format taken apart, if it can be. */
+function parsedFormat(format: string): KeyFormat | undefined {
+  try {
+    return parseKeyFormat(format);
+  } catch (error) {
+    if (error instanceof RangeError) return undefined;
+    throw error;
+  }
+}
+
+// deno-lint-ignore no-control-regex -- control characters are what it is after
+const spaceOrControl = /[\u0000-\u0020\u007f]/;
+
+function* formatProblems(
+  { parts }: KeyFormat,
+  digest: number | undefined,
+): Generator<{ severity: Problem["severity"]; message: string }> {
+  let fixed = "";
+  const letters: string[] = [];
+  for (const part of parts) {
+    if ("literal" in part) fixed += part.literal;
+    else letters.push(part.expand);
+  }
+  if (parts.length === 0) {
+    yield { severity: "error", message: "it is empty: no key is looked up" };
+  } else if (letters.length === 0) {
+    yield {
+      severity: "error",
+      message: "all keys share one entry: use %s where the key shall stand",
+    };
+  } else if (!letters.some((letter) => letter === "s" || letter === "u")) {
+    yield {
+      severity: "warning",
+      message: "all users of a domain share one entry: " +
+        "use %s or %u unless that is meant",
+    };
+  }
+  if (digest !== undefined) return;
+  const length = new TextEncoder().encode(fixed).length;
+  if (spaceOrControl.test(fixed)) {
+    yield {
+      severity: "error",
+      message: "memcache keys have no white space: no key is looked up",
+    };
+  } else if (length >= longestKey) {
+    yield {
+      severity: "error",
+      message: `memcache keys have at most ${longestKey} bytes: ` +
+        "shorten it, or set key_digest = sha256",
+    };
+  }
+}
+
+/** What tells whether the entries of two tables can be mixed up. */
+export interface Space {
+  /** The table. */
+  readonly table: string;
+  /** The server, however it was written. */
+  readonly server: string;
+  /** What all its memcache keys begin and end with, and their digest. */
+  readonly keys: string;
+  /** Where the entries come from; empty for no backup. */
+  readonly backup: string;
+}
+
+/** The space of a table; `undefined` when its key_format says none. */
+export function spaceOf(
+  table: string,
+  server: string,
+  { key_format, key_digest, backup }: MemcacheParameters,
+): Space | undefined {
+  const format = parsedFormat(key_format);
+  if (format === undefined) return undefined;
+  const [first, last] = [format.parts[0], format.parts.at(-1)];
+  const begin = first !== undefined && "literal" in first ? first.literal : "";
+  const end = last !== undefined && "literal" in last ? last.literal : "";
+  return {
+    table,
+    server: server.replace(
+      /^inet:(?:127\.0\.0\.1|\[::1\]):/,
+      "inet:localhost:",
+    ),
+    keys: JSON.stringify([begin, end, key_digest.toLowerCase()]),
+    backup,
+  };
+}
+
+/**
+ * Whether an entry of one table can answer for the other: on one server, with
+ * memcache keys that begin and end with the same text, and neither filled by the
+ * same backup nor one by the other.
+ */
+export function isShared(one: Space, other: Space): boolean {
+  return one.server === other.server && one.keys === other.keys &&
+    (one.backup === "" || one.backup !== other.backup) &&
+    one.backup !== other.table && other.backup !== one.table &&
+    !isSameFile(one.table, other.table);
+}
+
+// memcache:./a.cf may be memcache:/etc/a.cf.
+function isSameFile(one: string, other: string): boolean {
+  const [left, right] = [one, other].map((name) =>
+    name.slice(name.indexOf(":") + 1)
+  );
+  if (left === right) return true;
+  const tail = (path: string) => path.replace(/^(?:\.\.?\/)+/, "/");
+  return (left.startsWith(".") && right.endsWith(tail(left))) ||
+    (right.startsWith(".") && left.endsWith(tail(right)));
+}

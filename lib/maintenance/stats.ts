@@ -1,0 +1,158 @@
+import { MailSystem } from "../config/mail_system.ts";
+import { ConfigError, TemporaryError } from "../errors.ts";
+import { askServer, figuresOf } from "../memcache/server_report.ts";
+import { formatEndpoint } from "../socket/endpoint.ts";
+import type { TableOptions } from "../table.ts";
+import { connectLazily } from "../tables/opening.ts";
+import { readMemcacheSource, typeOf } from "./memcache_source.ts";
+import { readEach } from "./parameter_checks.ts";
+
+/**
+ * Figures of a memcached, since it was started unless it says otherwise, and
+ * what `memcache-table stats -j` prints as a line of JSON. They are of the whole
+ * server: a memcached does not know which entry is of which table. A figure that
+ * the server does not tell is `null`.
+ */
+export interface ServerStats {
+  /** The table, as it was named. */
+  readonly table: string;
+  /** Its memcached: `inet:HOST:PORT` or `unix:PATH`. */
+  readonly server: string;
+  /** The version of memcached. */
+  readonly version: string | null;
+  /** Seconds since it was started. */
+  readonly uptime: number | null;
+  /** Lookups that found something. */
+  readonly hits: number | null;
+  /** Lookups that found nothing. */
+  readonly misses: number | null;
+  /** Hits of all lookups, 0 to 1; `null` before the first. */
+  readonly hitRatio: number | null;
+  /** Updates. */
+  readonly sets: number | null;
+  /** Entries that it has now. */
+  readonly items: number | null;
+  /** Bytes that they take now. */
+  readonly bytes: number | null;
+  /** Bytes that they may take. */
+  readonly limitBytes: number | null;
+  /** Entries that had to make room before their time was over. */
+  readonly evictions: number | null;
+  /** Connections now, that of this question included. */
+  readonly connections: number | null;
+  /** Connections that it allows. */
+  readonly maxConnections: number | null;
+}
+
+/** Options of {@linkcode readStats}. */
+export type StatsOptions = Pick<
+  TableOptions,
+  | "clock"
+  | "configDirectory"
+  | "connect"
+  | "onWarning"
+  | "readFile"
+  | "signal"
+  | "utf8"
+>;
+
+/**
+ * The figures of a `memcache:` table's memcached, over a connection of its own.
+ * Throws {@linkcode ConfigError} for other types and what is wrong with the
+ * configuration, {@linkcode TemporaryError} when the server fails.
+ *
+ * @example
+ * ```ts ignore
+ * import { readStats } from "@postmaps/memcache-table/maintenance";
+ *
+ * const { hits, misses } = await readStats("memcache:/etc/postfix/aliases.cf");
+ * console.log(`${hits} hits, ${misses} misses`);
+ * ```
+ *
+ * @example Other tables have none
+ * ```ts
+ * import { readStats } from "@postmaps/memcache-table/maintenance";
+ * import { assertRejects } from "@std/assert";
+ *
+ * await assertRejects(() => readStats("inline:{a=b}"));
+ * ```
+ */
+export async function readStats(
+  name: string,
+  options: StatsOptions = {},
+): Promise<ServerStats> {
+  return await (await statsReader(name, options))();
+}
+
+/** Reads the configuration; what it returns asks the server, again and again. */
+export async function statsReader(
+  name: string,
+  options: StatsOptions,
+): Promise<() => Promise<ServerStats>> {
+  if (typeof name !== "string") {
+    throw new TypeError(`A table name must be a string: ${typeof name}`);
+  }
+  options.signal?.throwIfAborted();
+  if (typeOf(name) !== "memcache") {
+    const inner = /memcache:.+$/.exec(name)?.[0];
+    throw new ConfigError(
+      `${name} has no statistics: only a memcached keeps them, ` +
+        (inner === undefined
+          ? "so name a memcache: table, such as memcache:/path/file"
+          : `so name ${inner} itself`),
+    );
+  }
+  const onWarning = options.onWarning ?? ((line) => console.warn(line));
+  const heard = { ...options, onWarning };
+  const mail = new MailSystem(heard);
+  const { source, endpoint } = await readMemcacheSource(name, heard, mail);
+  const { usable, errors } = readEach(source);
+  if (errors.length > 0) throw errors[0];
+  const { connect = connectLazily, clock, signal } = options;
+  const server = {
+    table: name,
+    endpoint: await endpoint(),
+    connect,
+    timeout: usable.timeout * 1000,
+    clock,
+    signal,
+  };
+  return async () => {
+    const lines = await askServer(server, (ask) => ask("stats"));
+    const place = formatEndpoint(server.endpoint);
+    if (lines.length === 0) {
+      throw new TemporaryError(
+        `${name}: memcached at ${place} has no statistics: is it a proxy?`,
+      );
+    }
+    return { table: name, server: place, ...select(figuresOf(lines)) };
+  };
+}
+
+function select(
+  figures: ReadonlyMap<string, string>,
+): Omit<ServerStats, "table" | "server"> {
+  const number = (name: string) => {
+    const figure = figures.get(name) ?? "";
+    return /^\d+$/.test(figure) ? Number(figure) : null;
+  };
+  const hits = number("get_hits");
+  const misses = number("get_misses");
+  const lookups = (hits ?? 0) + (misses ?? 0);
+  return {
+    version: figures.get("version") ?? null,
+    uptime: number("uptime"),
+    hits,
+    misses,
+    hitRatio: hits === null || misses === null || lookups === 0
+      ? null
+      : hits / lookups,
+    sets: number("cmd_set"),
+    items: number("curr_items"),
+    bytes: number("bytes"),
+    limitBytes: number("limit_maxbytes"),
+    evictions: number("evictions"),
+    connections: number("curr_connections"),
+    maxConnections: number("max_connections"),
+  };
+}
