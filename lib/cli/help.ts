@@ -7,6 +7,7 @@ export const version = "0.1.0";
 /** What `--help` prints; it fits one screen. */
 export const help = `\
 Usage: memcache-table [options] type:name ...  |  --help  |  --version
+       memcache-table check|cleanup|serve|stats|warm ...  (each has --help)
 
 Looks up, stores and deletes in Postfix memcache tables, as postmap would.
 
@@ -21,6 +22,10 @@ Looks up, stores and deletes in Postfix memcache tables, as postmap would.
   -c DIR    where main.cf is     -v        say what is done; repeatable
   -F        values are files, kept as base64  (-N -n -o -p have no effect)
   -b -h -m  with -q -: keys are the body, header, MIME header lines of a mail
+
+  check    say whether a table works      stats  what its memcached says
+  cleanup  remove expired cache entries   warm   fill memcached from the backup
+  serve    answer Postfix, as a socketmap
 
 Tables: memcache:/path/file  memcache:name (of main.cf)  memcache:{ttl=60, ...}
         kv:/path  inline:{k=v, ...}  static:value  texthash:/path  fail:reason

@@ -83,6 +83,7 @@ export async function runSubcommand(
       utf8,
       configDirectory,
       connect: terminal.connect,
+      openKv: terminal.openKv,
       onWarning: report.warning,
       onDetail: report.detail,
     },
