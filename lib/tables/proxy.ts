@@ -13,6 +13,11 @@ const DUP_REPLACE = 1 << 7;
 const UTF8_REQUEST = 1 << 19;
 const FILE_VALUES = 1 << 21;
 
+// Types whose tables Postfix cannot list: asked to all the same, proxymap ends,
+// and is started again only after a minute in which mail waits.
+const unlistable =
+  /^(?:cdb|cidr|environ|ldap|mongodb|mysql|netinfo|nis|nisplus|pcre|pgsql|pipemap|randmap|regexp|socketmap|sqlite|static|tcp|unionmap|unix):/;
+
 const status = { ok: 0, noKey: 1, retry: 2, bad: 3, deny: 4, config: 5 };
 
 interface ProxyParts {
@@ -92,7 +97,12 @@ class ProxyStore implements Store {
 
   /** The service keeps one cursor for a table: two listings share it. */
   async *sequence(): AsyncGenerator<Entry> {
-    const { name, text } = this.#parts;
+    const { name, table, text } = this.#parts;
+    if (unlistable.test(table)) {
+      throw new ConfigError(
+        `${name} cannot be listed: its type cannot do that`,
+      );
+    }
     for (let next = 0;; next = 1) {
       const reply = await this.#ask("sequence", ["function", `${next}`]);
       if (reply.status === status.noKey) return;

@@ -74,6 +74,11 @@ Deno.test("proxy: asks a real Postfix, and writes through it", async () => {
     ]);
     await using plain = await openTable(name, { ...options, fold: false });
     assertEquals(await plain.lookup("ALICE"), undefined);
+    // To be asked what it cannot do would end the service.
+    const patterns = `proxy:regexp:${postfix.dataDirectory}/patterns`;
+    await using pattern = await openTable(patterns, options);
+    await assertRejects(() => pattern.first(), ConfigError, "cannot be listed");
+    assertEquals(await table.lookup("bob"), "two");
     // The service starts anew: the connection is replaced unseen.
     await postfix.command("reload");
     assertEquals(await table.lookup("bob"), "two");
