@@ -53,5 +53,11 @@ export const nodeTerminal: Terminal = {
       at += writeSync(2, bytes.subarray(at));
     }
   },
+  isTerminal: (stream) => {
+    const { stdin, stdout, stderr } = process;
+    return { input: stdin, output: stdout, error: stderr }[stream].isTTY ===
+      true;
+  },
+  columns: () => process.stderr.columns,
   exit: (status) => process.exit(status),
 };

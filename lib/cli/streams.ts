@@ -8,6 +8,21 @@ const encoder = new TextEncoder();
 // deno-lint-ignore no-control-regex -- control characters are what must go
 const control = /[\u0000-\u001f\u007f-\u009f]/g;
 
+/** The line of progress that stands on the terminal, which has one only. */
+let progressLine = "";
+
+/**
+ * Draws a line over the one that was drawn before, on standard error; an empty
+ * one leaves nothing there.
+ */
+export function drawProgress(line: string): void {
+  if (line === progressLine) return;
+  const blank = " ".repeat(progressLine.length);
+  const over = line.padEnd(progressLine.length);
+  progressLine = line;
+  complain(line === "" ? `\r${blank}\r` : `\r${over}`);
+}
+
 /** Messages for the person at the terminal, on standard error. */
 export class Report {
   #verbose: boolean;
@@ -29,6 +44,11 @@ export class Report {
       : undefined;
   }
 
+  /** What was done. */
+  note(message: string): void {
+    write(`${program}: ${message}`);
+  }
+
   /** What ends the program. */
   fatal(message: string): void {
     write(`${program}: fatal: ${message}`);
@@ -36,9 +56,13 @@ export class Report {
 }
 
 function write(message: string): void {
-  const bytes = encoder.encode(message.replace(control, "?") + "\n");
+  drawProgress("");
+  complain(message.replace(control, "?") + "\n");
+}
+
+function complain(text: string): void {
   try {
-    terminal.complain(bytes);
+    terminal.complain(encoder.encode(text));
   } catch {
     // Nobody reads standard error: there is nobody left to tell.
   }

@@ -16,6 +16,10 @@ export interface Terminal {
   isBrokenPipe(error: unknown): boolean;
   /** Writes to standard error, before it returns. */
   complain(bytes: Uint8Array): void;
+  /** Whether a standard stream is a terminal that a person looks at. */
+  isTerminal(stream: "input" | "output" | "error"): boolean;
+  /** How many characters fit in its line, where that is known. */
+  columns(): number | undefined;
   /** Ends the program. */
   exit(status: number): never;
 }
@@ -29,6 +33,16 @@ const denoTerminal: Terminal = {
   write: (bytes) => Deno.stdout.write(bytes),
   isBrokenPipe: (error) => error instanceof Deno.errors.BrokenPipe,
   complain: (bytes) => Deno.stderr.writeSync(bytes),
+  isTerminal: (stream) =>
+    ({ input: Deno.stdin, output: Deno.stdout, error: Deno.stderr })[stream]
+      .isTerminal(),
+  columns: () => {
+    try {
+      return Deno.consoleSize().columns;
+    } catch {
+      return undefined;
+    }
+  },
   exit: (status) => Deno.exit(status),
 };
 
