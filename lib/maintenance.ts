@@ -20,4 +20,8 @@ export {
   type Expired,
 } from "./maintenance/cleanup.ts";
 export type { MaintenanceOptions, Progress } from "./maintenance/options.ts";
-export { warmCache, type Warmed } from "./maintenance/warm.ts";
+export {
+  warmCache,
+  type Warmed,
+  type WarmOptions,
+} from "./maintenance/warm.ts";

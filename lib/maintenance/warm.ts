@@ -2,6 +2,16 @@ import { ConfigError } from "../errors.ts";
 import { openApart } from "../open.ts";
 import type { MaintenanceOptions } from "./options.ts";
 
+/** Options of {@linkcode warmCache}. */
+export interface WarmOptions extends MaintenanceOptions {
+  /**
+   * As for `openTable`. When off, values that are not UTF-8 are copied too.
+   *
+   * By default `smtputf8_enable` of main.cf decides.
+   */
+  utf8?: boolean;
+}
+
 /** What {@linkcode warmCache} did. */
 export interface Warmed {
   /** Entries that are in memcached now. */
@@ -33,14 +43,13 @@ const progressEvery = 1024;
  */
 export async function warmCache(
   name: string,
-  options: MaintenanceOptions = {},
+  options: WarmOptions = {},
 ): Promise<Warmed> {
   const { onProgress, signal } = options;
+  // Folded as its type does it: a source file has keys as they were typed.
   const { cache, backup } = await openApart(name, {
     ...options,
     write: false,
-    fold: false,
-    utf8: false,
   });
   try {
     if (cache === undefined) {

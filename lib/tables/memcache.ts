@@ -49,8 +49,9 @@ export interface MemcacheApart {
   /** As they are set. */
   readonly parameters: MemcacheParameters;
   /**
-   * What is in memcached, and that alone; may be written. What it does not take is
-   * a refusal, and told of as a detail.
+   * What is in memcached, and that alone; may be written. It takes keys as the
+   * backup has them, folded or not. What it does not take is a refusal, and told
+   * of as a detail.
    */
   readonly cache: Table;
   /** What is behind it, if anything; may be written where `write` says so. */
@@ -74,7 +75,7 @@ export async function openMemcacheApart(
   });
   const cache = await closingAtFailure(
     () => backup === undefined ? domainTables : [backup, ...domainTables],
-    () => new StoreTable(name, store, { ...rules, write: true }),
+    () => new StoreTable(name, store, { ...rules, write: true, fold: false }),
   );
   return { parameters, cache, backup };
 }

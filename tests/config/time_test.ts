@@ -1,10 +1,9 @@
 import { parseTime } from "../../lib/config/time.ts";
 import { assertEquals } from "../support/assert.ts";
 import { Folder } from "../support/folder.ts";
-import { runPostmap } from "../support/processes.ts";
+import { atOnce, runPostmap } from "../support/processes.ts";
 
 Deno.test("parseTime() reads times as Postfix does", async () => {
-  await using folder = await Folder.make();
   const table: [string, number | undefined][] = [
     ["1", 86400],
     ["+2", 172800],
@@ -27,14 +26,14 @@ Deno.test("parseTime() reads times as Postfix does", async () => {
     ["30000d", undefined],
     ["99999999999999999999", undefined],
   ];
-  for (const [text, expected] of table) {
+  // Postmap does not start with what is no time, after a second.
+  await atOnce(table.length, table, async ([text, expected]) => {
     assertEquals(parseTime(text, "d"), expected, text);
-    // postmap does not start with what is no time.
-    await folder.mailConfiguration(`ipc_timeout = ${text}\n`);
-    const config = ["-c", folder.path];
-    const { code } = await runPostmap([...config, "-q", "k", "static:v"]);
+    await using folder = await Folder.make();
+    const config = await folder.mailConfiguration(`ipc_timeout = ${text}\n`);
+    const { code } = await runPostmap(["-c", config, "-q", "k", "static:v"]);
     assertEquals(code === 0, parseTime(text, "s") !== undefined, text);
-  }
+  });
   assertEquals(parseTime("7"), undefined);
   assertEquals(parseTime("7s"), 7);
 });
