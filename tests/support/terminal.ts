@@ -43,7 +43,8 @@ export function screensOf(text: string, columns: number): string[][] {
   const look = () => {
     const seen = rows.map((row) => row.join("").trimEnd());
     while (seen.at(-1) === "") seen.pop();
-    if (seen.join("\n") !== screens.at(-1)?.join("\n")) screens.push(seen);
+    const before = screens.at(-1) ?? [];
+    if (seen.join("\n") !== before.join("\n")) screens.push(seen);
   };
   for (const character of text) {
     if (character === "\r") {
