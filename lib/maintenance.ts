@@ -4,11 +4,14 @@
  * verify(8).
  *
  * @example
- * ```ts no-eval
- * import { cleanUp, warmCache } from "@postmaps/memcache-table/maintenance";
+ * ```ts
+ * import { cleanUp } from "@postmaps/memcache-table/maintenance";
  *
- * await warmCache("memcache:/etc/postfix/aliases.cf");
- * await cleanUp("memcache:/etc/postfix/postscreen.cf", { daemon: "postscreen" });
+ * await cleanUp("inline:{192.0.2.1=1700000000;1;1;1;1}", {
+ *   daemon: "postscreen",
+ *   dryRun: true,
+ *   onExpired: ({ key, reason }) => console.log(`${key}: ${reason}`),
+ * });
  * ```
  *
  * @module

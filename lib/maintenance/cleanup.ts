@@ -87,13 +87,15 @@ const progressEvery = 1024;
  * Implements the cache cleanup of postscreen(8) and verify(8).
  *
  * @example
- * ```ts no-eval
+ * ```ts
+ * import { assertEquals } from "@std/assert";
  * import { cleanUp } from "@postmaps/memcache-table/maintenance";
  *
- * const { entries, removed } = await cleanUp("memcache:/etc/postfix/postscreen.cf", {
- *   daemon: "postscreen",
- * });
- * console.log(`${removed} of ${entries} entries removed`);
+ * const { entries, removed } = await cleanUp(
+ *   "inline:{192.0.2.1=1700000000;1;1;1;1, 192.0.2.2=9999999999;1;1;1;1}",
+ *   { daemon: "postscreen", dryRun: true },
+ * );
+ * assertEquals([entries, removed], [2, 1]);
  * ```
  */
 export async function cleanUp(

@@ -1,5 +1,6 @@
 import { ConfigError } from "../errors.ts";
 import { openApart } from "../open.ts";
+import type { Entry, Table } from "../table.ts";
 import type { MaintenanceOptions } from "./options.ts";
 
 /** Options of {@linkcode warmCache}. */
@@ -20,7 +21,7 @@ export interface Warmed {
   readonly leftOut: number;
 }
 
-const progressEvery = 1024;
+const batchSize = 1024;
 
 /**
  * Copies the backup of a memcache table into memcached, many entries at a time,
@@ -34,18 +35,25 @@ const progressEvery = 1024;
  * was copied by then stays.
  *
  * @example
- * ```ts no-eval
+ * ```ts
+ * import { TemporaryError } from "@postmaps/memcache-table";
  * import { warmCache } from "@postmaps/memcache-table/maintenance";
  *
- * const { copied, leftOut } = await warmCache("memcache:/etc/postfix/aliases.cf");
- * console.log(`${copied} entries copied, ${leftOut} left out`);
+ * try {
+ *   const { copied, leftOut } = await warmCache(
+ *     "memcache:{ key_format=aliases:%s, backup=inline:{alice=wonderland} }",
+ *   );
+ *   console.log(`${copied} entries copied, ${leftOut} left out`);
+ * } catch (error) {
+ *   if (!(error instanceof TemporaryError)) throw error;
+ *   console.log("try again later:", error.message);
+ * }
  * ```
  */
 export async function warmCache(
   name: string,
   options: WarmOptions = {},
 ): Promise<Warmed> {
-  const { onProgress, signal } = options;
   // Folded as its type does it: a source file has keys as they were typed.
   const { cache, backup } = await openApart(name, {
     ...options,
@@ -62,17 +70,43 @@ export async function warmCache(
         `${name} has nothing to fill memcached from: add a "backup" that can be listed`,
       );
     }
-    let copied = 0;
-    let leftOut = 0;
-    for await (const { stored } of cache.updateMany(backup, { signal })) {
-      if (stored) copied++;
-      else leftOut++;
-      const entries = copied + leftOut;
-      if (entries % progressEvery === 0) onProgress?.({ entries });
-    }
-    return { copied, leftOut };
+    return await copy(cache, backup, options);
   } finally {
     await cache?.close();
     await backup?.close();
   }
+}
+
+/** Writes some entries while it reads the next ones. */
+async function copy(
+  cache: Table,
+  backup: Table,
+  { onProgress, signal }: WarmOptions,
+): Promise<Warmed> {
+  let copied = 0;
+  let entries = 0;
+  const write = async (some: readonly Entry[]) => {
+    for await (const { stored } of cache.updateMany(some, { signal })) {
+      if (stored) copied++;
+    }
+    entries += some.length;
+    onProgress?.({ entries });
+  };
+  let batch: Entry[] = [];
+  let writing: Promise<void> | undefined;
+  try {
+    for await (const entry of backup) {
+      batch.push(entry);
+      if (batch.length < batchSize) continue;
+      await writing;
+      writing = write(batch);
+      // It is waited for in its turn, which may come late.
+      writing.catch(() => undefined);
+      batch = [];
+    }
+  } finally {
+    await writing;
+  }
+  await write(batch);
+  return { copied, leftOut: entries - copied };
 }

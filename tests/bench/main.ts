@@ -35,6 +35,7 @@ const rows: Row[] = [
   kv.load,
   kv.lookup,
   kv.backup,
+  kv.warm,
 ];
 
 async function measure(

@@ -174,7 +174,7 @@ Deno.test("-i shows how far it is on a terminal, and leaves nothing there", asyn
   await using folder = await Folder.make();
   const load = `{ seq 5000 | sed "s/$/ value/"; sleep 2; seq 5001 6000 | ` +
     `sed "s/$/ value/"; sleep 0.2; echo wrong; echo x y; } | cli -i kv:${folder.path}`;
-  for (const columns of [80, 20]) {
+  await Promise.all([80, 20].map(async (columns) => {
     const { code, screens } = await runInTerminal(
       `${load}/${columns}.kv`,
       columns,
@@ -191,7 +191,7 @@ Deno.test("-i shows how far it is on a terminal, and leaves nothing there", asyn
       last,
       /^memcache-table: warning: standard input, line 6001: .*: not stored$/,
     );
-  }
+  }));
   // Nobody looks at a file, and a short run says nothing.
   const args = `set -e; cli -s kv:${folder.path}/80.kv`;
   assertEquals(
