@@ -14,10 +14,11 @@ const LF = 10;
  * The lines of standard input, as many at a time as have come; the last line
  * end of each chunk is left out. Memory is bounded: a line of more than 1 MiB
  * throws a {@linkcode UsageError}. `onWait` is called when the next input lets
- * itself be waited for.
+ * itself be waited for, `onRead` with the number of bytes that have come.
  */
 export async function* readChunks(
   onWait?: () => Promise<void>,
+  onRead?: (bytes: number) => void,
 ): AsyncGenerator<Uint8Array> {
   let rest = new Uint8Array(0);
   for (let isFirst = true;; isFirst = false) {
@@ -32,6 +33,7 @@ export async function* readChunks(
       throw new StreamError("standard input", error);
     });
     if (length === null) break;
+    onRead?.(length);
     const bytes = buffer.subarray(0, rest.length + length);
     const end = bytes.lastIndexOf(LF);
     if (bytes.length - end > longestLine) {
@@ -49,8 +51,11 @@ export async function* readChunks(
 export async function* readLines(
   text: Text,
   onWait?: () => Promise<void>,
+  onRead?: (bytes: number) => void,
 ): AsyncGenerator<Line[]> {
-  for await (const chunk of readChunks(onWait)) yield splitLines(text, chunk);
+  for await (const chunk of readChunks(onWait, onRead)) {
+    yield splitLines(text, chunk);
+  }
 }
 
 async function isSoon(reading: Promise<unknown>): Promise<boolean> {

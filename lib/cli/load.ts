@@ -23,6 +23,11 @@ export async function loadStandardInput(session: Session): Promise<number> {
     : { withContents: undefined };
   // Who types the lines sees how far they are.
   const progress = Progress.where(!terminal.isTerminal("input"));
+  const size = progress && terminal.inputSize();
+  let read = 0;
+  const onRead = (bytes: number) => {
+    read += bytes;
+  };
   let status = 0;
   const leaveOut = (line: number, reason: string) => {
     report.warning(`standard input, line ${line}: ${reason}: not stored`);
@@ -55,7 +60,7 @@ export async function loadStandardInput(session: Session): Promise<number> {
     ) {
       if (!stored) refused++;
     }
-    progress?.add(entries.length);
+    progress?.add(entries.length, size && read / size);
     // As with postmap, keeping what is there is no failure.
     if (refused > session.kept - before) status = 1;
   };
@@ -63,7 +68,7 @@ export async function loadStandardInput(session: Session): Promise<number> {
   const logical = new LogicalLines(({ line }) =>
     leaveOut(line, "a line that continues nothing")
   );
-  for await (const lines of readLines(text)) {
+  for await (const lines of readLines(text, undefined, onRead)) {
     await store(lines.map((line) => logical.push(physicalLine(line))));
   }
   await store([logical.end()]);

@@ -1,4 +1,4 @@
-import { write, writeSync } from "node:fs";
+import { fstatSync, write, writeSync } from "node:fs";
 import process from "node:process";
 import { connectNode } from "../socket/node.ts";
 import type { Terminal } from "./terminal.ts";
@@ -57,6 +57,14 @@ export const nodeTerminal: Terminal = {
     const { stdin, stdout, stderr } = process;
     return { input: stdin, output: stdout, error: stderr }[stream].isTTY ===
       true;
+  },
+  inputSize: () => {
+    try {
+      const stat = fstatSync(0);
+      return stat.isFile() ? stat.size : undefined;
+    } catch {
+      return undefined;
+    }
   },
   columns: () => process.stderr.columns,
   exit: (status) => process.exit(status),

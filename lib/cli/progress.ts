@@ -25,20 +25,20 @@ export class Progress {
     return wanted && terminal.isTerminal("error") ? new Progress() : undefined;
   }
 
-  /** So many entries more. */
-  add(entries: number): void {
-    this.to(this.#entries + entries);
+  /** So many entries more; `part` is how much of the whole is done, if known. */
+  add(entries: number, part?: number): void {
+    this.to(this.#entries + entries, part);
   }
 
   /** So many entries in all. */
-  to(entries: number): void {
+  to(entries: number, part?: number): void {
     this.#entries = entries;
     const now = systemClock.now();
     if (now < this.#next) return;
     this.#next = now + drawnEvery;
     const columns = terminal.columns() || usualColumns;
     const seconds = (now - this.#start) / 1000;
-    drawProgress(progressLine(entries, seconds, columns));
+    drawProgress(progressLine(entries, seconds, columns, part));
   }
 
   /** Leaves nothing on the terminal. */
@@ -52,11 +52,15 @@ export function progressLine(
   entries: number,
   seconds: number,
   columns: number,
+  part?: number,
 ): string {
   const rate = Math.round(entries / seconds);
+  const left = part !== undefined && part > 0
+    ? `, ${Math.max(0, Math.ceil(seconds / part - seconds))} s left`
+    : "";
   const line = `${grouped(entries)} entries, ${grouped(rate)} a second, ${
     Math.floor(seconds)
-  } s`;
+  } s${left}`;
   return line.slice(0, Math.max(columns - 1, 0));
 }
 

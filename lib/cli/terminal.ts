@@ -18,6 +18,8 @@ export interface Terminal {
   complain(bytes: Uint8Array): void;
   /** Whether a standard stream is a terminal that a person looks at. */
   isTerminal(stream: "input" | "output" | "error"): boolean;
+  /** How many bytes standard input has, where it is a file. */
+  inputSize(): number | undefined;
   /** How many characters fit in its line, where that is known. */
   columns(): number | undefined;
   /** Ends the program. */
@@ -36,6 +38,17 @@ const denoTerminal: Terminal = {
   isTerminal: (stream) =>
     ({ input: Deno.stdin, output: Deno.stdout, error: Deno.stderr })[stream]
       .isTerminal(),
+  inputSize: () => {
+    const path = "/dev/stdin";
+    const { state } = Deno.permissions.querySync({ name: "read", path });
+    if (state !== "granted") return undefined;
+    try {
+      const { isFile, size } = Deno.statSync(path);
+      return isFile ? size : undefined;
+    } catch {
+      return undefined;
+    }
+  },
   columns: () => {
     try {
       return Deno.consoleSize().columns;

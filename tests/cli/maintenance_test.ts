@@ -159,6 +159,8 @@ Deno.test("cleanup that is killed has lost nothing, and can be done again", asyn
 Deno.test("progressLine() never fills the terminal's line", () => {
   const whole = "1,234,567 entries, 246,913 a second, 5 s";
   assertEquals(progressLine(1234567, 5, 80), whole);
+  assertEquals(progressLine(1234567, 5, 80, 0.1), `${whole}, 45 s left`);
+  assertEquals(progressLine(1234567, 5, 80, 1.1), `${whole}, 0 s left`);
   for (const columns of [41, 40, 10, 2, 1]) {
     const line = progressLine(1234567, 5, columns);
     assertEquals(line, whole.slice(0, columns - 1));
