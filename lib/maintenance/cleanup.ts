@@ -1,5 +1,6 @@
 import { MailSystem } from "../config/mail_system.ts";
 import { ConfigError, TemporaryError } from "../errors.ts";
+import { byteText } from "../key/text.ts";
 import { openApart } from "../open.ts";
 import type { Entry, Table } from "../table.ts";
 import type { MaintenanceOptions } from "./options.ts";
@@ -36,7 +37,7 @@ export interface CleanUpOptions extends MaintenanceOptions {
   timeOfDay?: () => number;
 }
 
-/** An entry that goes. */
+/** An entry that goes; what is not UTF-8 in it is shown as U+FFFD. */
 export interface Expired extends Entry {
   /** Why, in a few words. */
   readonly reason: string;
@@ -223,16 +224,20 @@ class Cleanup {
   async #remove(candidates: readonly Candidate[]): Promise<void> {
     const { dryRun, onWarning = console.warn } = this.#options;
     const expired = dryRun ? candidates : await this.#lookAgain(candidates);
-    for (const { key, value, verdict } of expired) {
+    for (const candidate of expired) {
+      const { malformed } = candidate.verdict;
       this.#removed++;
-      if (verdict.malformed) {
-        this.#malformed++;
-        if (!dryRun) {
-          onWarning(`${this.#name}: removing key "${key}": ${verdict.reason}`);
-        }
+      if (malformed) this.#malformed++;
+      const shown = {
+        key: asText(candidate.key),
+        value: asText(candidate.value),
+        reason: asText(candidate.verdict.reason),
+      };
+      if (malformed && !dryRun) {
+        const { key, reason } = shown;
+        onWarning(`${this.#name}: removing key "${key}": ${reason}`);
       }
-      const { reason } = verdict;
-      const told = this.#options.onExpired?.({ key, value, reason });
+      const told = this.#options.onExpired?.(shown);
       if (told !== undefined) await told;
     }
     if (dryRun || expired.length === 0) return;
@@ -317,6 +322,13 @@ class Cleanup {
       );
     }
   }
+}
+
+/** What a person reads of bytes: they are whatever the daemon wrote. */
+function asText(bytes: string): string {
+  return /[\x80-\xff]/.test(bytes)
+    ? new TextDecoder().decode(byteText.encode(bytes))
+    : bytes;
 }
 
 async function drain(results: AsyncIterable<unknown>): Promise<void> {

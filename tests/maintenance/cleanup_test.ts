@@ -146,8 +146,9 @@ Deno.test("cleanUp() works on what is no memcache table", async () => {
     { key: "good@example.com", value: verify(0, now - 30 * day) },
     { key: "Old@example.com", value: verify(0, now - 32 * day) },
     { key: "bad@example.com", value: verify(2, now - 4 * day) },
-    { key: "odd@example.com", value: "odd" },
+    { key: "ödd@example.com", value: "ödd" },
   ];
+  const expired: Expired[] = [];
   const configDirectory = await folder.mailConfiguration();
   for (const name of [btree, `kv:${folder.path}/t.kv`]) {
     if (name === btree) {
@@ -160,13 +161,19 @@ Deno.test("cleanUp() works on what is no memcache table", async () => {
       configDirectory,
       daemon: "verify",
       onWarning: (line) => warnings.push(line),
+      onExpired: (entry) => void expired.push(entry),
     });
+    const reason = 'malformed: "ödd"';
+    assertEquals(
+      expired.splice(0).find(({ key }) => key === entries[3].key),
+      { ...entries[3], reason },
+    );
     assertEquals(
       done,
       { entries: 4, removed: 3, malformed: 1, refreshed: 0 },
     );
     assertEquals(warnings, [
-      `${name}: removing key "odd@example.com": malformed: "odd"`,
+      `${name}: removing key "ödd@example.com": malformed: "ödd"`,
     ]);
     assertEquals(Object.fromEntries(await stored(name, { configDirectory })), {
       "good@example.com": entries[0].value,
@@ -295,6 +302,14 @@ Deno.test("cleanUp() takes a table of something else for what it is", async () =
     }
   }
   assertEquals((await stored(aliases)).length, 3000);
+  const small = `kv:${folder.path}/small.kv`;
+  await store(small, [{ key: "a", value: "b" }, { key: record, value: "1" }]);
+  await assertRejects(
+    () => clean(small),
+    ConfigError,
+    "none of its first 1 entries is one of postscreen",
+  );
+  assertEquals(await stored(small), [[record, "1"], ["a", "b"]]);
   const rejected: [
     string,
     typeof ConfigError | typeof ReadOnlyError,
