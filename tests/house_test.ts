@@ -59,6 +59,7 @@ Deno.test("the library imports nothing from outside, and each room what it may",
     key: ["key", "config", "errors.ts"],
     maintenance: [
       "maintenance",
+      "clock.ts",
       "config",
       "errors.ts",
       "key",

@@ -1,3 +1,4 @@
+import { systemClock } from "../clock.ts";
 import { MailSystem } from "../config/mail_system.ts";
 import { ConfigError, TemporaryError } from "../errors.ts";
 import { byteText } from "../key/text.ts";
@@ -63,6 +64,8 @@ const batchSize = 256;
 // So many entries, and none that the daemon wrote: this is something else.
 const foreignLimit = 1000;
 const progressEvery = 1024;
+// Milliseconds that opening a table takes at most, unless something is wrong.
+const patience = 5000;
 
 /**
  * Removes the expired entries of the cache that postscreen(8) or verify(8) keeps
@@ -115,6 +118,15 @@ export async function cleanUp(
   const judge = daemon === "postscreen"
     ? judgePostscreen(await postscreenRules(mail, olderThan))
     : judgeVerify(await verifyRules(mail, olderThan));
+  // A type of the installed Postfix waits for the lock as long as it takes.
+  const timer = (options.clock ?? systemClock).setTimer(
+    patience,
+    () =>
+      onWarning(
+        `${name} is locked: a daemon that has it open without proxy: keeps it so ` +
+          `as long as it runs; waiting`,
+      ),
+  );
   const { cache, backup } = await openApart(name, {
     daemonCache: true,
     ...options,
@@ -122,7 +134,7 @@ export async function cleanUp(
     write: !dryRun,
     fold: false,
     utf8: false,
-  });
+  }).finally(() => timer.cancel());
   try {
     if (backup === undefined) {
       throw new ConfigError(

@@ -13,6 +13,7 @@ import {
   type Expired,
 } from "../../lib/maintenance.ts";
 import { assert, assertEquals, assertRejects } from "../support/assert.ts";
+import { FakeClock } from "../support/fake_clock.ts";
 import { Folder } from "../support/folder.ts";
 import { freePort, Memcached } from "../support/memcached.ts";
 import { runPostmap } from "../support/processes.ts";
@@ -338,4 +339,28 @@ Deno.test("cleanUp() takes a table of something else for what it is", async () =
     RangeError,
     "olderThan must be a number above 0: 0",
   );
+});
+
+Deno.test("cleanUp() says what it waits for when a daemon has the table locked", async () => {
+  await using folder = await Folder.make();
+  const configDirectory = await folder.mailConfiguration();
+  const name = `btree:${folder.path}/cache`;
+  await Deno.writeTextFile(`${folder.path}/cache`, `192.0.2.1 ${old}\n`);
+  await runPostmap(["-c", configDirectory, name]);
+  using file = await Deno.open(`${folder.path}/cache.db`);
+  await file.lock(true);
+  const clock = new FakeClock();
+  const warnings: string[] = [];
+  const cleaning = clean(name, {
+    configDirectory,
+    clock,
+    onWarning: (line) => warnings.push(line),
+  });
+  await clock.untilSet(5000);
+  clock.pass(5000);
+  assertEquals(warnings.length, 1);
+  assert(warnings[0].startsWith(`${name} is locked: a daemon`), warnings[0]);
+  await file.unlock();
+  assertEquals((await cleaning).removed, 1);
+  assertEquals([warnings.length, clock.waiting], [1, 0]);
 });
