@@ -32,9 +32,10 @@ function writeOut(bytes: Uint8Array): Promise<number> {
         // knows how to.
         process.stdout.once("error", reject);
         process.stdout.write(bytes, (failure) => {
+          // An event tells of it too, after this, and must find a listener.
+          if (failure) return reject(failure);
           process.stdout.off("error", reject);
-          if (failure) reject(failure);
-          else resolve(bytes.length);
+          resolve(bytes.length);
         });
       }
     });
