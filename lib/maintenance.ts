@@ -1,6 +1,7 @@
 /**
- * For those who look after tables: whether one works, and what its memcached
- * says of itself.
+ * For those who look after tables: whether one works, what its memcached says of
+ * itself, filling the cache from the backup, and removing what has expired from
+ * the caches of postscreen(8) and verify(8).
  *
  * @example Is the table all right?
  * ```ts
@@ -21,6 +22,17 @@
  * console.log(`${bytes} of ${limitBytes} bytes`);
  * ```
  *
+ * @example What of a cache has expired?
+ * ```ts
+ * import { cleanUp } from "@postmaps/memcache-table/maintenance";
+ *
+ * await cleanUp("inline:{192.0.2.1=1700000000;1;1;1;1}", {
+ *   daemon: "postscreen",
+ *   dryRun: true,
+ *   onExpired: ({ key, reason }) => console.log(`${key}: ${reason}`),
+ * });
+ * ```
+ *
  * @module
  */
 export {
@@ -39,3 +51,15 @@ export {
   type ServerStats,
   type StatsOptions,
 } from "./maintenance/stats.ts";
+export {
+  type CleanedUp,
+  cleanUp,
+  type CleanUpOptions,
+  type Expired,
+} from "./maintenance/cleanup.ts";
+export type { MaintenanceOptions, Progress } from "./maintenance/options.ts";
+export {
+  warmCache,
+  type Warmed,
+  type WarmOptions,
+} from "./maintenance/warm.ts";

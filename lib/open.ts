@@ -3,7 +3,7 @@ import { ConfigError } from "./errors.ts";
 import { byteText, utf8Text } from "./key/text.ts";
 import { requireRuntime } from "./runtime.ts";
 import type { Table, TableOptions } from "./table.ts";
-import { openMemcache } from "./tables/memcache.ts";
+import { openMemcache, openMemcacheApart } from "./tables/memcache.ts";
 import type { Opener, Opening } from "./tables/opening.ts";
 
 // The other types are loaded when one of their tables is opened: a command that
@@ -55,20 +55,45 @@ export async function openTable(
     throw new TypeError(`A table name must be a string: ${typeof name}`);
   }
   requireRuntime();
+  const { mail, given } = await prepare(options);
+  const table = await openNamed(name, given, mail, []);
+  if (!options.fileValues) return table;
+  const { FileValuesTable } = await import("./tables/file_values_table.ts");
+  const text = given.utf8 ? utf8Text : byteText;
+  return new FileValuesTable(table, { text, onWarning: given.onWarning! });
+}
+
+/** A table whose cache, if it has one, is opened by itself. */
+export interface Apart {
+  /** What is in memcached alone; missing where the table is no memcache table. */
+  readonly cache?: Table;
+  /** What is behind it, or the table itself; missing where nothing is behind. */
+  readonly backup?: Table;
+}
+
+/**
+ * Opens a memcache table as two, and any other as it is. Of the two the cache may
+ * be written, the backup where `write` says so. Each is closed by itself.
+ */
+export async function openApart(
+  name: string,
+  options: TableOptions,
+): Promise<Apart> {
+  const { mail, given } = await prepare(options);
+  if (name.startsWith("memcache:")) {
+    return await openMemcacheApart(openingOf(name, given, mail, []));
+  }
+  return { backup: await openNamed(name, given, mail, []) };
+}
+
+async function prepare(
+  options: TableOptions,
+): Promise<{ mail: MailSystem; given: TableOptions }> {
   options.signal?.throwIfAborted();
   const onWarning = options.onWarning ?? ((line) => console.warn(line));
   const mail = new MailSystem({ ...options, onWarning });
   const utf8 = options.utf8 ?? await mail.smtputf8();
-  const table = await openNamed(
-    name,
-    { ...options, utf8, onWarning },
-    mail,
-    [],
-  );
-  if (!options.fileValues) return table;
-  const { FileValuesTable } = await import("./tables/file_values_table.ts");
-  const text = utf8 ? utf8Text : byteText;
-  return new FileValuesTable(table, { text, onWarning });
+  return { mail, given: { ...options, utf8, onWarning } };
 }
 
 async function openNamed(
@@ -77,6 +102,22 @@ async function openNamed(
   mail: MailSystem,
   outer: readonly string[],
 ): Promise<Table> {
+  const opening = openingOf(name, options, mail, outer);
+  const type = name.slice(0, name.indexOf(":"));
+  if (Object.hasOwn(openers, type)) {
+    const open = await openers[type]();
+    return await open(opening);
+  }
+  const { openInstalled } = await import("./tables/postmap.ts");
+  return await openInstalled(opening, type, tableTypes);
+}
+
+function openingOf(
+  name: string,
+  options: TableOptions,
+  mail: MailSystem,
+  outer: readonly string[],
+): Opening {
   const colon = name.indexOf(":");
   const type = name.slice(0, Math.max(colon, 0));
   const path = name.slice(colon + 1);
@@ -91,7 +132,7 @@ async function openNamed(
       `${name} uses itself: ${[...outer, name].join(" → ")}`,
     );
   }
-  const opening: Opening = {
+  return {
     name,
     path,
     options,
@@ -103,13 +144,8 @@ async function openNamed(
       signal: options.signal,
     },
     mail,
+    outer,
     open: (inner, innerOptions) =>
       openNamed(inner, innerOptions, mail, [...outer, name]),
   };
-  if (Object.hasOwn(openers, type)) {
-    const open = await openers[type]();
-    return await open(opening);
-  }
-  const { openInstalled } = await import("./tables/postmap.ts");
-  return await openInstalled(opening, type, tableTypes);
 }

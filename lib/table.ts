@@ -158,6 +158,15 @@ export interface TableOptions {
    */
   securitySensitive?: boolean;
   /**
+   * The table is the cache of a Postfix daemon, postscreen(8) or verify(8), which
+   * keeps it locked for itself. `proxy:` then shares the daemon's own handle of
+   * it, where another one would wait for that lock forever, and Postfix with it.
+   *
+   * By default it is one when `postscreen_cache_map` or `address_verify_map` of
+   * main.cf names the table, or the memcache table that it is the backup of.
+   */
+  daemonCache?: boolean;
+  /**
    * Called with the key of each update that kept what was there; by default
    * `duplicates` decides whether it is a warning.
    */

@@ -24,6 +24,7 @@ const needs: Need[] = [
   },
   { program: "openssl", package: "openssl", why: "digests to compare with" },
   { program: "/usr/bin/time", package: "time", why: "peak memory" },
+  { program: "script", package: "bsdutils", why: "a terminal" },
   { program: "node", package: "nodejs", why: "a runtime" },
   { program: "npm", package: "npm", why: "installs the package" },
   { program: "git", package: "git", why: "which files are ours" },

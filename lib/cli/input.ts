@@ -13,15 +13,23 @@ const longestLine = 1048576;
 const soonMilliseconds = 10;
 const LF = 10;
 
+/** How standard input is read. */
+export interface Reading {
+  /** Called when the next input lets itself be waited for. */
+  readonly onWait?: () => Promise<void>;
+  /** Told how many bytes have come. */
+  readonly onRead?: (bytes: number) => void;
+  /** Chunks that are done with: their memory is used again. */
+  readonly spare?: Uint8Array[];
+}
+
 /**
  * The lines of standard input, as many at a time as have come; the last line
  * end of each chunk is left out. Memory is bounded: a line of more than 1 MiB
- * throws a {@linkcode UsageError}. `onWait` is called when the next input lets
- * itself be waited for. A chunk that is done with can be put into `spare`.
+ * throws a {@linkcode UsageError}.
  */
 export async function* readChunks(
-  onWait?: () => Promise<void>,
-  spare: Uint8Array[] = [],
+  { onWait, onRead, spare = [] }: Reading = {},
 ): AsyncGenerator<Uint8Array> {
   let rest: Uint8Array = new Uint8Array(0);
   for (let isFirst = true;; isFirst = false) {
@@ -40,6 +48,7 @@ export async function* readChunks(
       throw new StreamError("standard input", error);
     });
     if (length === null) break;
+    onRead?.(length);
     const bytes = buffer.subarray(0, rest.length + length);
     const end = bytes.lastIndexOf(LF);
     if (bytes.length - end > longestLine) {
@@ -65,9 +74,11 @@ function roomFor(size: number, spare: Uint8Array[]): Uint8Array<ArrayBuffer> {
 /** As `readChunks`, cut into lines. */
 export async function* readLines(
   text: Text,
-  onWait?: () => Promise<void>,
+  reading: Reading = {},
 ): AsyncGenerator<Line[]> {
-  for await (const chunk of readChunks(onWait)) yield splitLines(text, chunk);
+  for await (const chunk of readChunks(reading)) {
+    yield splitLines(text, chunk);
+  }
 }
 
 async function isSoon(reading: Promise<unknown>): Promise<boolean> {

@@ -6,7 +6,9 @@ import {
 } from "../config/logical_lines.ts";
 import type { NumberedEntry } from "./file_values.ts";
 import { readLines } from "./input.ts";
+import { Progress } from "./progress.ts";
 import type { Session } from "./session.ts";
+import { terminal } from "./terminal.ts";
 
 /**
  * `-i`: stores the entries of standard input. A line that cannot be used is
@@ -19,6 +21,13 @@ export async function loadStandardInput(session: Session): Promise<number> {
   const { withContents } = session.command.fileValues
     ? await import("./file_values.ts")
     : { withContents: undefined };
+  // Who types the lines sees how far they are.
+  const progress = Progress.where(!terminal.isTerminal("input"));
+  const size = progress && terminal.inputSize();
+  let read = 0;
+  const onRead = (bytes: number) => {
+    read += bytes;
+  };
   let status = 0;
   const leaveOut = (line: number, reason: string) => {
     report.warning(`standard input, line ${line}: ${reason}: not stored`);
@@ -51,6 +60,7 @@ export async function loadStandardInput(session: Session): Promise<number> {
     ) {
       if (!stored) refused++;
     }
+    progress?.add(entries.length, size && read / size);
     // As with postmap, keeping what is there is no failure.
     if (refused > session.kept - before) status = 1;
   };
@@ -58,9 +68,10 @@ export async function loadStandardInput(session: Session): Promise<number> {
   const logical = new LogicalLines(({ line }) =>
     leaveOut(line, "a line that continues nothing")
   );
-  for await (const lines of readLines(text)) {
+  for await (const lines of readLines(text, { onRead })) {
     await store(lines.map((line) => logical.push(physicalLine(line))));
   }
   await store([logical.end()]);
+  progress?.end();
   return status;
 }

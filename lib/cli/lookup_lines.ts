@@ -66,8 +66,9 @@ export async function lookupStandardInput(session: Session): Promise<number> {
     while (underWay.length > 0) await printNext();
     await output.flush();
   };
+  const reading = { onWait: printAll, spare: spare.input };
   try {
-    for await (const chunk of readChunks(printAll, spare.input)) {
+    for await (const chunk of readChunks(reading)) {
       underWay.push(lookup(session, keysOf(chunk), abort.signal));
       if (underWay.length === chunksAtOnce) await printNext();
     }

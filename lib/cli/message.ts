@@ -42,7 +42,8 @@ export async function lookupMessage(
     }
   };
   const message = new MessageKeys(query, await readLimits(session));
-  for await (const lines of readLines(byteText, () => output.flush())) {
+  const reading = { onWait: () => output.flush() };
+  for await (const lines of readLines(byteText, reading)) {
     for (const line of lines) {
       if (!message.done) await lookup(message.push(line as string));
     }

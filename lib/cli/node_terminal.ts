@@ -14,8 +14,9 @@ type Modules = typeof import("node:module");
 const { process } = globalThis as unknown as {
   process: typeof import("node:process");
 };
-const { write, writeSync } = nodeModule("node:fs") as Files | undefined ??
-  await import("node:fs");
+const { fstatSync, write, writeSync } =
+  nodeModule("node:fs") as Files | undefined ??
+    await import("node:fs");
 
 /** What is used of `@deno/kv`. */
 interface DenoKv {
@@ -103,9 +104,10 @@ function writeOut(bytes: Uint8Array): Promise<number> {
         // knows how to.
         process.stdout.once("error", reject);
         process.stdout.write(bytes, (failure) => {
+          // An event tells of it too, after this, and must find a listener.
+          if (failure) return reject(failure);
           process.stdout.off("error", reject);
-          if (failure) reject(failure);
-          else resolve(bytes.length);
+          resolve(bytes.length);
         });
       }
     });
@@ -125,12 +127,25 @@ export const nodeTerminal: Terminal = {
       at += writeSync(2, bytes.subarray(at));
     }
   },
-  isTerminal: () => process.stdout.isTTY === true,
+  isTerminal: (stream) => {
+    const { stdin, stdout, stderr } = process;
+    return { input: stdin, output: stdout, error: stderr }[stream].isTTY ===
+      true;
+  },
   onInterrupt: (callback) => {
     for (const signal of interrupts) process.on(signal, callback);
     return () => {
       for (const signal of interrupts) process.off(signal, callback);
     };
   },
+  inputSize: () => {
+    try {
+      const stat = fstatSync(0);
+      return stat.isFile() ? stat.size : undefined;
+    } catch {
+      return undefined;
+    }
+  },
+  columns: () => process.stderr.columns,
   exit: (status) => process.exit(status),
 };

@@ -61,7 +61,11 @@ export const stats: Subcommand = {
     const release = terminal.onInterrupt(() => ending.abort());
     try {
       const read = await statsReader(name, { ...tableOptions, signal });
-      const display = json ? "json" : terminal.isTerminal() ? "place" : "log";
+      const display = json
+        ? "json"
+        : terminal.isTerminal("output")
+        ? "place"
+        : "log";
       await watch({ name, read, interval, display, output, signal });
     } catch (error) {
       if (!signal.aborted) throw error;

@@ -13,6 +13,21 @@ export function printable(text: string): string {
   return text.replace(control, "?");
 }
 
+/** The line of progress that stands on the terminal, which has one only. */
+let progressLine = "";
+
+/**
+ * Draws a line over the one that was drawn before, on standard error; an empty
+ * one leaves nothing there.
+ */
+export function drawProgress(line: string): void {
+  if (line === progressLine) return;
+  const blank = " ".repeat(progressLine.length);
+  const over = line.padEnd(progressLine.length);
+  progressLine = line;
+  complain(line === "" ? `\r${blank}\r` : `\r${over}`);
+}
+
 /** Messages for the person at the terminal, on standard error. */
 export class Report {
   #verbose: boolean;
@@ -34,6 +49,11 @@ export class Report {
       : undefined;
   }
 
+  /** What was done. */
+  note(message: string): void {
+    write(`${program}: ${message}`);
+  }
+
   /** What ends the program. */
   fatal(message: string): void {
     write(`${program}: fatal: ${message}`);
@@ -41,9 +61,13 @@ export class Report {
 }
 
 function write(message: string): void {
-  const bytes = encoder.encode(printable(message) + "\n");
+  drawProgress("");
+  complain(printable(message) + "\n");
+}
+
+function complain(text: string): void {
   try {
-    terminal.complain(bytes);
+    terminal.complain(encoder.encode(text));
   } catch {
     // Nobody reads standard error: there is nobody left to tell.
   }

@@ -19,13 +19,17 @@ export interface Terminal {
   isBrokenPipe(error: unknown): boolean;
   /** Writes to standard error, before it returns. */
   complain(bytes: Uint8Array): void;
-  /** Whether standard output is a terminal. */
-  isTerminal(): boolean;
+  /** Whether a standard stream is a terminal that a person looks at. */
+  isTerminal(stream: "input" | "output" | "error"): boolean;
   /**
    * Calls back on SIGINT and SIGTERM, which do not end the program then. Returns
    * what takes that back.
    */
   onInterrupt(callback: () => void): () => void;
+  /** How many bytes standard input has, where it is a file. */
+  inputSize(): number | undefined;
+  /** How many characters fit in its line, where that is known. */
+  columns(): number | undefined;
   /** Ends the program. */
   exit(status: number): never;
 }
@@ -41,7 +45,9 @@ const denoTerminal: Terminal = {
   write: (bytes) => Deno.stdout.write(bytes),
   isBrokenPipe: (error) => error instanceof Deno.errors.BrokenPipe,
   complain: (bytes) => Deno.stderr.writeSync(bytes),
-  isTerminal: () => Deno.stdout.isTerminal(),
+  isTerminal: (stream) =>
+    ({ input: Deno.stdin, output: Deno.stdout, error: Deno.stderr })[stream]
+      .isTerminal(),
   onInterrupt: (callback) => {
     for (const signal of interrupts) Deno.addSignalListener(signal, callback);
     return () => {
@@ -49,6 +55,24 @@ const denoTerminal: Terminal = {
         Deno.removeSignalListener(signal, callback);
       }
     };
+  },
+  inputSize: () => {
+    const path = "/dev/stdin";
+    const { state } = Deno.permissions.querySync({ name: "read", path });
+    if (state !== "granted") return undefined;
+    try {
+      const { isFile, size } = Deno.statSync(path);
+      return isFile ? size : undefined;
+    } catch {
+      return undefined;
+    }
+  },
+  columns: () => {
+    try {
+      return Deno.consoleSize().columns;
+    } catch {
+      return undefined;
+    }
   },
   exit: (status) => Deno.exit(status),
 };

@@ -12,7 +12,8 @@ export interface MailSystemOptions {
   readonly onWarning: (message: string) => void;
 }
 
-// What main.cf may refer to without setting it, as far as it names places.
+// What main.cf may refer to without setting it, as far as it names places, or
+// what is set decides over something here.
 const builtIn: Record<string, string> = {
   command_directory: "/usr/sbin",
   compatibility_level: "0",
@@ -21,6 +22,7 @@ const builtIn: Record<string, string> = {
   default_database_type: "hash",
   mail_owner: "postfix",
   queue_directory: "/var/spool/postfix",
+  smtpd_banner: "$myhostname ESMTP $mail_name",
 };
 
 /** The Postfix on this machine, as its main.cf describes it. Reads it when asked. */

@@ -58,7 +58,7 @@ export async function readMemcacheSource(
     source,
     endpoint: () => findEndpoint(sourced, source, readEach(source).usable),
     openAlone: () =>
-      openMemcacheTable({ ...sourced, open: openHarmless(mail) }, {
+      openMemcacheTable({ ...sourced, outer: [], open: openHarmless(mail) }, {
         ...source,
         setting: (parameter) =>
           parameter === "backup" ? undefined : source.setting(parameter),

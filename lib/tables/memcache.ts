@@ -15,7 +15,7 @@ import { parseEndpoint, resolveService } from "../socket/endpoint.ts";
 import type { Endpoint } from "../socket/socket.ts";
 import type { Table } from "../table.ts";
 import { findParameters } from "./memcache_parameters.ts";
-import { MemcacheStore } from "./memcache_store.ts";
+import { MemcacheStore, type MemcacheStoreParts } from "./memcache_store.ts";
 import {
   configuredText,
   connectLazily,
@@ -36,6 +36,78 @@ export async function openMemcacheTable(
   source: ParameterSource,
 ): Promise<Table> {
   const { name, options, rules } = opening;
+  const { parts, domainTables, onEvent } = await openParts(opening, source);
+  const { backup } = parts;
+  const owned = backup === undefined ? domainTables : [backup, ...domainTables];
+  const store = new MemcacheStore({ ...parts, owned });
+  return await closingAtFailure(() => owned, async () => {
+    if (onEvent === undefined) return new StoreTable(name, store, rules);
+    const { ObservedStore } = await import("./observed_store.ts");
+    const clock = options.clock ?? systemClock;
+    const observed = new ObservedStore(store, { table: name, onEvent, clock });
+    return new StoreTable(name, observed, rules);
+  });
+}
+
+/** A memcache table taken apart: each of the two is closed by itself. */
+export interface MemcacheApart {
+  /** As they are set. */
+  readonly parameters: MemcacheParameters;
+  /**
+   * What is in memcached, and that alone; may be written. It takes keys as the
+   * backup has them, folded or not. What it does not take is a refusal, and told
+   * of as a detail.
+   */
+  readonly cache: Table;
+  /** What is behind it, if anything; may be written where `write` says so. */
+  readonly backup: Table | undefined;
+}
+
+/** Opens a memcache table as two: its cache, and its backup. */
+export async function openMemcacheApart(
+  opening: Opening,
+): Promise<MemcacheApart> {
+  const { name, options, rules } = opening;
+  const source = await findParameters(opening);
+  const { parts, domainTables } = await openParts(opening, source);
+  const { parameters, backup } = parts;
+  const store = new MemcacheStore({
+    ...parts,
+    backup: undefined,
+    owned: domainTables,
+    refusesLongKeys: true,
+    onWarning: (message) => options.onDetail?.(message),
+  });
+  const cache = await closingAtFailure(
+    () => backup === undefined ? domainTables : [backup, ...domainTables],
+    () => new StoreTable(name, store, { ...rules, write: true, fold: false }),
+  );
+  return { parameters, cache, backup };
+}
+
+/** What is open when a later step fails must not stay open. */
+async function closingAtFailure<T>(
+  opened: () => readonly Table[],
+  step: () => T | Promise<T>,
+): Promise<T> {
+  try {
+    return await step();
+  } catch (error) {
+    for (const table of opened()) await table.close();
+    throw error;
+  }
+}
+
+/** What a memcache table is made of, and what its domain list has open. */
+async function openParts(
+  opening: Opening,
+  source: ParameterSource,
+): Promise<{
+  parts: Omit<MemcacheStoreParts, "owned">;
+  domainTables: readonly Table[];
+  onEvent: EventListener | undefined;
+}> {
+  const { name, options, rules } = opening;
   if (options.securitySensitive) {
     throw new ConfigError(
       `${name} cannot hold what decides over commands, files or users: ` +
@@ -49,50 +121,43 @@ export async function openMemcacheTable(
   const endpoint = await findEndpoint(opening, source, parameters);
   const format = findFormat(opening, source, parameters);
   const digest = await findDigest(opening, source, parameters);
-  // What is open when a later step fails must not stay open.
-  const opened: Table[] = [];
-  try {
-    const backup = parameters.backup === ""
-      ? undefined
-      : await opening.open(parameters.backup, options);
-    if (backup !== undefined) opened.push(backup);
-    const keys = await keyRules(opening, parameters, format, digest, opened);
-    const onEvent = guarded(opening);
-    const client = new MemcacheClient({
-      table: name,
-      endpoint,
-      connect: options.connect ?? connectLazily,
-      timeout: parameters.timeout * 1000,
-      maxTry: parameters.max_try,
-      retryPause: parameters.retry_pause * 1000,
-      lineSizeLimit: parameters.line_size_limit,
-      dataSizeLimit: parameters.data_size_limit,
-      clock: options.clock,
-      loadMergeGets: async () =>
-        (await import("../memcache/merged_gets.ts")).mergeGets,
-      onWarning: rules.onWarning,
-      onDetail: options.onDetail,
-      onEvent,
-    });
-    const store = new MemcacheStore({
-      name,
-      parameters,
-      keys,
-      client,
-      backup,
-      owned: opened,
-      onWarning: rules.onWarning,
-      onDetail: options.onDetail,
-    });
-    if (onEvent === undefined) return new StoreTable(name, store, rules);
-    const { ObservedStore } = await import("./observed_store.ts");
-    const clock = options.clock ?? systemClock;
-    const observed = new ObservedStore(store, { table: name, onEvent, clock });
-    return new StoreTable(name, observed, rules);
-  } catch (error) {
-    for (const table of opened) await table.close();
-    throw error;
-  }
+  const backup = parameters.backup === ""
+    ? undefined
+    : await opening.open(parameters.backup, options);
+  const domainTables: Table[] = [];
+  const opened = () =>
+    backup === undefined ? domainTables : [backup, ...domainTables];
+  const keys = await closingAtFailure(
+    opened,
+    () => keyRules(opening, parameters, format, digest, domainTables),
+  );
+  const onEvent = guarded(opening);
+  const client = new MemcacheClient({
+    table: name,
+    endpoint,
+    connect: options.connect ?? connectLazily,
+    timeout: parameters.timeout * 1000,
+    maxTry: parameters.max_try,
+    retryPause: parameters.retry_pause * 1000,
+    lineSizeLimit: parameters.line_size_limit,
+    dataSizeLimit: parameters.data_size_limit,
+    clock: options.clock,
+    loadMergeGets: async () =>
+      (await import("../memcache/merged_gets.ts")).mergeGets,
+    onWarning: rules.onWarning,
+    onDetail: options.onDetail,
+    onEvent,
+  });
+  const parts = {
+    name,
+    parameters,
+    keys,
+    client,
+    backup,
+    onWarning: rules.onWarning,
+    onDetail: options.onDetail,
+  };
+  return { parts, domainTables, onEvent };
 }
 
 /**
@@ -187,6 +252,7 @@ async function keyRules(
         write: false,
         fold: false,
         fileValues: false,
+        daemonCache: false,
       });
       opened.push(table);
       return table;

@@ -177,6 +177,7 @@ export class MemcacheTable implements Table {
         onWarning,
         readFile: () => Promise.reject(new ConfigError("no main.cf")),
       }),
+      outer: [],
       open: async (inner, innerOptions) => {
         if (options.openTable === undefined) {
           throw new ConfigError(

@@ -127,7 +127,9 @@ export async function updateEntries(
     const size = byteLength(keys.text, value);
     if (!fits(parts, key, size)) continue;
     if ("tooLong" in prepared) {
-      errors.set(at, tooLongKey(name, key, prepared.tooLong));
+      const error = tooLongKey(name, key, prepared.tooLong);
+      if (parts.refusesLongKeys) onWarning(error.message);
+      else errors.set(at, error);
       continue;
     }
     stored[at] = true;
@@ -177,6 +179,7 @@ export async function deleteKeys(
     if ("skipped" in prepared) continue;
     accepted.push(at);
     if ("tooLong" in prepared) {
+      if (parts.refusesLongKeys) continue;
       errors.set(at, tooLongKey(name, key, prepared.tooLong));
       continue;
     }

@@ -19,6 +19,8 @@ export interface Opening {
   readonly rules: TableRules;
   /** The Postfix on this machine. */
   readonly mail: MailSystem;
+  /** The tables that name this one, the outermost first. */
+  readonly outer: readonly string[];
   /** Opens a table that this one names. */
   readonly open: (name: string, options: TableOptions) => Promise<Table>;
 }

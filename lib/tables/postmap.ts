@@ -53,12 +53,14 @@ interface PostmapParts {
  */
 class PostmapStore implements Store {
   readonly lookupBatch?: Store["lookupBatch"];
+  readonly deleteBatch?: Store["deleteBatch"];
   #parts: PostmapParts;
 
   constructor(parts: PostmapParts) {
     this.#parts = parts;
     if (parts.oneLineValues) {
       this.lookupBatch = (keys, signal) => this.#lookupBatch(keys, signal);
+      this.deleteBatch = (keys, signal) => this.#deleteBatch(keys, signal);
     }
   }
 
@@ -195,6 +197,30 @@ class PostmapStore implements Store {
     if (/[\0\n]/.test(key) || !this.#mayAsk(key)) return false;
     const { code } = await this.#run(["-d", "-"], `${key}\n`);
     return code === 0;
+  }
+
+  /** Postmap only tells whether any of the keys was there: they are asked for first. */
+  async #deleteBatch(
+    keys: readonly string[],
+    signal?: AbortSignal,
+  ): Promise<boolean[]> {
+    const { encodeStrings, stringAt } = await import("../key/byte_strings.ts");
+    const { text } = this.#parts;
+    const { values, failed } = await this.#lookupBatch(
+      encodeStrings(keys, text),
+      signal,
+    );
+    if (failed !== undefined) throw failed.error;
+    const gone = new Set<string>();
+    const deleted = keys.map((key, at) => {
+      const there = stringAt(values, at) !== undefined &&
+        !gone.has(this.#folded(key)) && !/[\0\n]/.test(key);
+      if (there) gone.add(this.#folded(key));
+      return there;
+    });
+    const lines = keys.filter((_, at) => deleted[at]).map((key) => `${key}\n`);
+    if (lines.length > 0) await this.#run(["-d", "-"], lines.join(""));
+    return deleted;
   }
 
   async *sequence(): AsyncGenerator<Entry> {

@@ -2,6 +2,7 @@ import { ConfigError, NotUtf8Error, TemporaryError } from "../errors.ts";
 import type { Text } from "../key/text.ts";
 import { ProxymapClient } from "../proxymap/client.ts";
 import type { Entry, Table } from "../table.ts";
+import { findParameters } from "./memcache_parameters.ts";
 import { connectLazily, duplicateWarning, type Opening } from "./opening.ts";
 import type { Store } from "./store.ts";
 import { StoreTable } from "./store_table.ts";
@@ -10,6 +11,8 @@ import { StoreTable } from "./store_table.ts";
 const FIXED = 1 << 4;
 const LOCK = 1 << 6;
 const DUP_REPLACE = 1 << 7;
+const SYNC_UPDATE = 1 << 8;
+const OPEN_LOCK = 1 << 16;
 const UTF8_REQUEST = 1 << 19;
 const FILE_VALUES = 1 << 21;
 
@@ -31,6 +34,8 @@ interface ProxyParts {
   readonly fold: boolean;
   /** How the service shall treat keys and values. */
   readonly flags: number;
+  /** And updates alone. */
+  readonly updateFlags: number;
   /** How it shall open the table. */
   readonly openFlags: number;
   /** Whether an update replaces what is there. */
@@ -155,7 +160,9 @@ class ProxyStore implements Store {
 
   async #send(request: string, more: [string, string][]): Promise<Reply> {
     const { table, client, text } = this.#parts;
-    const { flags: requestFlags, openFlags } = this.#parts;
+    const { openFlags, updateFlags } = this.#parts;
+    const requestFlags = this.#parts.flags |
+      (request === "update" ? updateFlags : 0);
     const flags: [string, string][] = this.#twoFlags
       ? [["instance_flags", `${openFlags}`], ["flags", `${requestFlags}`]]
       : [[
@@ -220,7 +227,9 @@ export async function openProxy(opening: Opening): Promise<Table> {
     throw new ConfigError(`${name}: need proxy:type:name`);
   }
   const queue = await mail.queueDirectory();
-  const service = rules.write ? "proxywrite" : "proxymap";
+  const isCache = options.daemonCache ?? await isDaemonCache(opening);
+  const writes = rules.write || isCache;
+  const service = writes ? "proxywrite" : "proxymap";
   const store = new ProxyStore({
     name,
     table: path,
@@ -232,13 +241,52 @@ export async function openProxy(opening: Opening): Promise<Table> {
     }),
     text: rules.text,
     fold: rules.fold,
-    flags: LOCK | DUP_REPLACE | (rules.text.utf8 ? UTF8_REQUEST : 0),
-    openFlags: options.fileValues ? FILE_VALUES : 0,
+    flags: (isCache ? 0 : LOCK) | DUP_REPLACE |
+      (rules.text.utf8 ? UTF8_REQUEST : 0),
+    // One that waits for the disk has all before it wait, too.
+    updateFlags: isCache ? SYNC_UPDATE : 0,
+    openFlags: (isCache ? OPEN_LOCK : 0) |
+      (options.fileValues ? FILE_VALUES : 0),
     replace: (options.duplicates ?? "replace") === "replace",
     onDuplicate: duplicateWarning(opening),
     onWarning: rules.onWarning,
-    approval: rules.write ? "proxy_write_maps" : "proxy_read_maps",
+    approval: writes ? "proxy_write_maps" : "proxy_read_maps",
   });
   // Whether keys are folded is known when the service has opened the table.
   return new StoreTable(name, store, { ...rules, fold: false });
+}
+
+/**
+ * Whether a daemon has the table open for itself alone. The service has a handle
+ * for each set of flags, and locks that a handle holds shut out all others.
+ */
+async function isDaemonCache(opening: Opening): Promise<boolean> {
+  const { name, outer, mail } = opening;
+  for (const parameter of ["postscreen_cache_map", "address_verify_map"]) {
+    const cache = (await mail.setting(parameter))?.value;
+    if (cache === undefined) continue;
+    if ([...outer, name].includes(cache)) return true;
+    if (await backupOf(cache, opening) === name) return true;
+  }
+  return false;
+}
+
+/** The backup of a memcache table that somebody else uses. */
+async function backupOf(
+  name: string,
+  { options, rules, mail }: Opening,
+): Promise<string | undefined> {
+  const [, path] = /^memcache:(.+)$/.exec(name) ?? [];
+  if (path === undefined) return undefined;
+  const quiet = { ...rules, onWarning: () => {} };
+  try {
+    const source = await findParameters(
+      { name, path, options, rules: quiet, mail },
+    );
+    return source.setting("backup")?.value;
+  } catch (error) {
+    // What is wrong with it is not for this table to say.
+    if (error instanceof ConfigError) return undefined;
+    throw error;
+  }
 }

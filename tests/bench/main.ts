@@ -38,6 +38,7 @@ const rows: Row[] = [
   kv.load,
   kv.lookup,
   kv.backup,
+  kv.warm,
   size.lookup,
   size.table,
   size.open,

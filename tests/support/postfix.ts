@@ -1,7 +1,13 @@
 import { Folder } from "./folder.ts";
 import { run } from "./processes.ts";
 
-/** A real Postfix of one's own, with its proxymap services alone. */
+/** Lines of configuration, beside those that a Postfix needs anyway. */
+export interface MoreLines {
+  main: string[];
+  master: string[];
+}
+
+/** A real Postfix of one's own, with its proxymap services and what is wanted. */
 export class Postfix implements AsyncDisposable {
   /** Where main.cf is. */
   readonly configDirectory: string;
@@ -18,6 +24,7 @@ export class Postfix implements AsyncDisposable {
   /** Starts one that approves tables in its data directory, by these names. */
   static async start(
     tables: (dataDirectory: string) => string[],
+    more: MoreLines = { main: [], master: [] },
   ): Promise<Postfix> {
     const folder = await Folder.make();
     const postfix = new Postfix(folder);
@@ -38,6 +45,7 @@ export class Postfix implements AsyncDisposable {
         "mydestination =",
         `proxy_read_maps = ${approved}`,
         `proxy_write_maps = ${approved}`,
+        ...more.main,
         "",
       ].join("\n"),
     );
@@ -47,6 +55,7 @@ export class Postfix implements AsyncDisposable {
         "proxymap unix - - n - - proxymap",
         "proxywrite unix - - n - 1 proxymap",
         "postlog unix-dgram n - n - 1 postlogd",
+        ...more.master,
         "",
       ].join("\n"),
     );
@@ -68,6 +77,21 @@ export class Postfix implements AsyncDisposable {
   /** `start`, `reload`, `stop`. */
   command(what: string): Promise<{ code: number; stderr: string }> {
     return run("postfix", ["-c", this.configDirectory, what]);
+  }
+
+  /** What its daemons have logged. */
+  async log(): Promise<string> {
+    return await Deno.readTextFile(`${this.#folder.path}/log`);
+  }
+
+  /** Waits until a daemon logs what matches, so many times in all. */
+  async logged(pattern: RegExp, times = 1): Promise<void> {
+    const all = new RegExp(pattern, "g");
+    for (let attempt = 0; attempt < 500; attempt++) {
+      if ((await this.log()).match(all)?.length === times) return;
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+    throw new Error(`not ${times} times ${pattern} in:\n${await this.log()}`);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

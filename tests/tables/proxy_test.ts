@@ -217,3 +217,47 @@ Deno.test("proxy: speaks as Postfix 3.11 wants it, and bears a service that brea
   third.send("protocol\0other\0\0");
   await assertRejects(() => odd, TemporaryError, "it speaks other");
 });
+
+Deno.test("proxy: shares the handle of a daemon that has its cache locked", async () => {
+  const mainCf = "postscreen_cache_map = memcache:{backup=proxy:btree:/x}\n";
+  const openLock = 1 << 16;
+  const table: [string, TableOptions, string, number][] = [
+    ["proxy:btree:/x", { daemonCache: true }, "proxywrite", openLock],
+    ["proxy:btree:/x", {}, "proxywrite", openLock],
+    ["proxy:btree:/y", {}, "proxymap", 0],
+    ["memcache:{backup=proxy:btree:/x}", {}, "proxywrite", openLock],
+    [
+      "memcache:{backup=proxy:btree:/x}",
+      { daemonCache: false },
+      "proxymap",
+      0,
+    ],
+    ["memcache:{{backup = proxy:btree:/x}}", {}, "proxywrite", openLock],
+    ["memcache:{backup=proxy:btree:/y}", {}, "proxymap", 0],
+  ];
+  for (const [name, options, service, flags] of table) {
+    const server = new FakeServer();
+    let path = "";
+    await using opened = await openTable(name, {
+      ...quiet,
+      ...options,
+      readFile: () => Promise.resolve(utf8Text.encode(mainCf)),
+      connect: (endpoint, options) => {
+        if (endpoint.transport === "unix") path = endpoint.path;
+        return server.connect(endpoint, options);
+      },
+    });
+    const answer = opened.first();
+    const connection = await server.connection(0);
+    connection.send("protocol\0proxymap_protocol\0\0");
+    assertEquals(
+      await connection.take(),
+      `request\0open\0table\0${/btree:\/./.exec(name)}\0flags\0${flags}\0\0`,
+    );
+    connection.send("status\x000\0flags\x0016\0\0");
+    await connection.take();
+    connection.send("status\x001\0key\0\0value\0\0\0");
+    assertEquals(await answer, undefined);
+    assertEquals(path, `/var/spool/postfix/private/${service}`, name);
+  }
+});

@@ -133,3 +133,30 @@ export const backup: Row = {
     };
   },
 };
+
+/** `warm`: memcached filled from the kv backup. */
+export const warm: Row = {
+  name: "warm",
+  title: "warm of 100,000, kv into memcached",
+  unit: "k/s",
+  note: "floor: -s of the backup, into -i",
+  wanted: [{ atLeast: 80 }],
+  async contestants(ground) {
+    const { signal } = ground;
+    const { memcached, table } = await ground.server("empty");
+    const { server } = memcached;
+    const path = await filledDatabase(ground, "backup.kv");
+    const cache = `memcache:{memcache=${server}}`;
+    const copy = `${cli.join(" ")} -s kv:${path} | ${
+      cli.join(" ")
+    } -i ${cache}`;
+    const time = (command: string[]): Turn => async () => {
+      await memcached.flush();
+      return count / await wholeProgram({ command, signal });
+    };
+    return {
+      tcp: time([...cli, "warm", table]),
+      floor: time(["sh", "-c", copy]),
+    };
+  },
+};

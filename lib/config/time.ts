@@ -1,0 +1,26 @@
+const units: Record<string, number> = {
+  s: 1,
+  m: 60,
+  h: 3600,
+  d: 86400,
+  w: 604800,
+};
+const longest = 2147483647;
+
+/**
+ * A time as main.cf has it, in seconds: a whole number and `s`, `m`, `h`, `d` or
+ * `w`; without a letter it is in `unit`. As in Postfix only the first letter
+ * counts: `7days`. `undefined` when it is no time, none at all or too long.
+ *
+ * Implements "time units" of postconf(5).
+ */
+export function parseTime(
+  text: string,
+  unit?: "s" | "m" | "h" | "d" | "w",
+): number | undefined {
+  const parts = /^\s*\+?(\d+)(?:([smhdw])[^]*)?$/.exec(text);
+  const seconds = parts === null
+    ? NaN
+    : Number(parts[1]) * (units[parts[2] ?? unit ?? ""] ?? NaN);
+  return seconds >= 1 && seconds <= longest ? seconds : undefined;
+}

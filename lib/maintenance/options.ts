@@ -1,0 +1,26 @@
+import type { TableOptions } from "../table.ts";
+
+/** How far something is that goes through a table. */
+export interface Progress {
+  /** Entries that were looked at so far. */
+  readonly entries: number;
+}
+
+/**
+ * Options of what goes through a whole table. Keys are taken as they are stored,
+ * and values too, whatever their bytes.
+ */
+export interface MaintenanceOptions extends
+  Omit<
+    TableOptions,
+    | "write"
+    | "fold"
+    | "utf8"
+    | "duplicates"
+    | "onDuplicate"
+    | "fileValues"
+    | "securitySensitive"
+  > {
+  /** Called every thousand entries or so. */
+  onProgress?: (progress: Progress) => void;
+}

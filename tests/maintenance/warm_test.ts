@@ -1,0 +1,123 @@
+import { ConfigError, openTable, TemporaryError } from "../../mod.ts";
+import { warmCache } from "../../lib/maintenance.ts";
+import { assert, assertEquals, assertRejects } from "../support/assert.ts";
+import { Folder } from "../support/folder.ts";
+import { freePort, Memcached } from "../support/memcached.ts";
+
+const options = {
+  configDirectory: "/nonexistent",
+  onWarning: (line: string) => {
+    throw new Error(line);
+  },
+};
+
+Deno.test("warmCache() copies what memcached takes, as lookups would", async () => {
+  await using memcached = await Memcached.tcp();
+  await using folder = await Folder.make();
+  const backup = `texthash:${await folder.write(
+    "source",
+    [
+      "alice@example.com one",
+      "KÄSE@Example.COM zwei",
+      "bob@other.example three",
+      "nobody four",
+      `${"x".repeat(300)}@example.com five`,
+      `carol@example.com ${"6".repeat(200)}`,
+      '"d e"@example.com seven',
+      "",
+    ].join("\n"),
+  )}`;
+  const parameters = [
+    `memcache = ${memcached.server}`,
+    `backup = ${backup}`,
+    "key_format = w:%u",
+    "domain = example.com",
+    "data_size_limit = 100",
+    "ttl = 600",
+    "flags = 7",
+    "",
+  ];
+  const name = `memcache:${await folder.write("t.cf", parameters.join("\n"))}`;
+  const details: string[] = [];
+  const done = await warmCache(name, {
+    ...options,
+    onDetail: (line) => details.push(line),
+  });
+  assertEquals(done, { copied: 2, leftOut: 5 });
+  assertEquals(await memcached.get("w:alice"), "one");
+  const reply = await memcached.talk("get w:käse\r\n", "END\r\n");
+  assert(reply.startsWith("VALUE w:kÃ¤se 7 4\r\nzwei"), reply);
+  const reasons = details.filter((line) =>
+    /not storing|set key_digest/.test(line)
+  );
+  assertEquals(reasons.length, 5, reasons.join("\n"));
+
+  // What it copied is what a lookup finds without the backup.
+  await using table = await openTable(
+    `memcache:{memcache=${memcached.server}, key_format=w:%u}`,
+    options,
+  );
+  assertEquals(await table.lookup("KÄSE@example.com"), "zwei");
+});
+
+Deno.test("warmCache() copies bytes as they are, and keys as they are stored", async () => {
+  await using memcached = await Memcached.tcp();
+  await using folder = await Folder.make();
+  const backup = `kv:${folder.path}/t.kv`;
+  {
+    await using table = await openTable(backup, {
+      ...options,
+      write: true,
+      fold: false,
+      utf8: false,
+    });
+    for (let at = 0; at < 21; at++) {
+      await table.update(`Key${at}\xff`, `value \xfe ${at}`);
+    }
+    const many = Array.from({ length: 5000 }, (_, at) => ({
+      key: `many${at}`,
+      value: `${at}`,
+    }));
+    for await (const { stored } of table.updateMany(many)) assert(stored);
+  }
+  const seen: number[] = [];
+  const done = await warmCache(
+    `memcache:{memcache=${memcached.server}, {backup = ${backup}}, key_digest=sha256}`,
+    {
+      ...options,
+      utf8: false,
+      onProgress: ({ entries }) => void seen.push(entries),
+    },
+  );
+  assertEquals(done, { copied: 5021, leftOut: 0 });
+  assertEquals(seen, [1024, 2048, 3072, 4096, 5021]);
+  await using cached = await openTable(
+    `memcache:{memcache=${memcached.server}, key_digest=sha256}`,
+    { ...options, fold: false, utf8: false },
+  );
+  assertEquals(await cached.lookup("Key7\xff"), "value \xfe 7");
+  assertEquals(await cached.lookup("many4999"), "4999");
+});
+
+Deno.test("warmCache() says what keeps it from it", async () => {
+  const down = `inet:127.0.0.1:${freePort()}`;
+  const table: [string, typeof ConfigError | typeof TemporaryError, string][] =
+    [
+      ["kv:/nonexistent/x", ConfigError, "no cache to fill"],
+      ["memcache:{}", ConfigError, 'add a "backup" that can be listed'],
+      ["memcache:{backup=static:x}", ConfigError, "static:x cannot be listed"],
+      ["memcache:{backup=fail:x}", TemporaryError, "fail:x fails"],
+      [
+        `memcache:{memcache=${down}, {backup=inline:{a=1}}}`,
+        TemporaryError,
+        "Connection refused",
+      ],
+    ];
+  for (const [name, kind, message] of table) {
+    await assertRejects(
+      () => warmCache(name, options),
+      kind as typeof ConfigError,
+      message,
+    );
+  }
+});

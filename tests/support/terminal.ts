@@ -1,0 +1,68 @@
+import { root } from "./processes.ts";
+
+/** What a person saw of a program in a terminal. */
+export interface Seen {
+  code: number;
+  /** Each state of the screen that differed from the one before, its rows. */
+  screens: string[][];
+}
+
+/**
+ * Runs a shell script in a terminal of so many columns, `"$0"` being the command
+ * line. Standard input, output and error are the terminal's unless the script
+ * has it otherwise.
+ */
+export async function runInTerminal(
+  script: string,
+  columns = 80,
+): Promise<Seen> {
+  const file = await Deno.makeTempFile({ suffix: ".sh" });
+  try {
+    const cli = `${Deno.execPath()} run --no-prompt -A ${root}cli.ts`;
+    await Deno.writeTextFile(
+      file,
+      `stty cols ${columns}\ncli() { ${cli} "$@"; }\n${script}\n`,
+    );
+    const { code, stdout } = await new Deno.Command("script", {
+      args: ["-qec", `sh ${file}`, "/dev/null"],
+      cwd: root,
+      stdin: "null",
+    }).output();
+    const text = new TextDecoder().decode(stdout);
+    return { code, screens: screensOf(text, columns) };
+  } finally {
+    await Deno.remove(file);
+  }
+}
+
+/** The screen after each character that moves to another place, and at the end. */
+export function screensOf(text: string, columns: number): string[][] {
+  const screens: string[][] = [];
+  const rows: string[][] = [[]];
+  let column = 0;
+  const look = () => {
+    const seen = rows.map((row) => row.join("").trimEnd());
+    while (seen.at(-1) === "") seen.pop();
+    const before = screens.at(-1) ?? [];
+    if (seen.join("\n") !== before.join("\n")) screens.push(seen);
+  };
+  for (const character of text) {
+    if (character === "\r") {
+      look();
+      column = 0;
+    } else if (character === "\n") {
+      look();
+      rows.push([]);
+    } else {
+      if (column === columns) {
+        rows.push([]);
+        column = 0;
+      }
+      const row = rows.at(-1)!;
+      while (row.length < column) row.push(" ");
+      row[column++] = character;
+    }
+  }
+  look();
+  return screens;
+}
