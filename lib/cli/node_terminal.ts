@@ -41,6 +41,8 @@ function writeOut(bytes: Uint8Array): Promise<number> {
   });
 }
 
+const stopSignals = ["SIGTERM", "SIGINT"] as const;
+
 /** The outside on Node and Bun. */
 export const nodeTerminal: Terminal = {
   args: process.argv.slice(2),
@@ -52,6 +54,12 @@ export const nodeTerminal: Terminal = {
     for (let at = 0; at < bytes.length;) {
       at += writeSync(2, bytes.subarray(at));
     }
+  },
+  onStop: (stop) => {
+    for (const signal of stopSignals) process.on(signal, stop);
+    return () => {
+      for (const signal of stopSignals) process.off(signal, stop);
+    };
   },
   exit: (status) => process.exit(status),
 };

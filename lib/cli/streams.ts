@@ -17,6 +17,11 @@ export class Report {
     this.#verbose = verbose;
   }
 
+  /** Something that whoever started the program wants to know. */
+  note(message: string): void {
+    write(`${program}: ${message}`);
+  }
+
   /** Something that was passed over. */
   warning = (message: string): void => {
     write(`${program}: warning: ${message}`);

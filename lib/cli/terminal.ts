@@ -16,9 +16,16 @@ export interface Terminal {
   isBrokenPipe(error: unknown): boolean;
   /** Writes to standard error, before it returns. */
   complain(bytes: Uint8Array): void;
+  /**
+   * Calls `stop` when the program is asked to end, by SIGTERM or SIGINT, which
+   * do not end it then. Returns what takes that back.
+   */
+  onStop(stop: () => void): () => void;
   /** Ends the program. */
   exit(status: number): never;
 }
+
+const stopSignals = ["SIGTERM", "SIGINT"] as const;
 
 const denoTerminal: Terminal = {
   get args() {
@@ -29,6 +36,12 @@ const denoTerminal: Terminal = {
   write: (bytes) => Deno.stdout.write(bytes),
   isBrokenPipe: (error) => error instanceof Deno.errors.BrokenPipe,
   complain: (bytes) => Deno.stderr.writeSync(bytes),
+  onStop: (stop) => {
+    for (const signal of stopSignals) Deno.addSignalListener(signal, stop);
+    return () => {
+      for (const signal of stopSignals) Deno.removeSignalListener(signal, stop);
+    };
+  },
   exit: (status) => Deno.exit(status),
 };
 
