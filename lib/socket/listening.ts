@@ -44,12 +44,11 @@ export async function makeWay(path: string, file: SocketFile): Promise<void> {
 export function cannotListen(endpoint: Endpoint, cause: unknown): Error {
   if (cause instanceof ConfigError) return cause;
   const place = formatEndpoint(endpoint);
-  return new ConfigError(`cannot listen on ${place}: ${explain(cause)}`, {
-    cause,
-  });
+  const reason = explain(endpoint, cause);
+  return new ConfigError(`cannot listen on ${place}: ${reason}`, { cause });
 }
 
-function explain(cause: unknown): string {
+function explain({ transport }: Endpoint, cause: unknown): string {
   switch (codeOf(cause)) {
     case "EADDRINUSE":
       return "another program listens there: stop it, or listen elsewhere";
@@ -60,7 +59,10 @@ function explain(cause: unknown): string {
       return "there is no such directory: make it first";
     case "EACCES":
     case "EPERM":
-      return "you may not: a directory must let you write, and a port below 1024 is root's";
+      // To Node a directory that is not there is one that may not be written.
+      return transport === "unix"
+        ? "there is no such directory, or it does not let you write"
+        : "you may not: ports below 1024 are root's";
     default:
       return reasonOf(cause);
   }

@@ -91,6 +91,7 @@ export class Conversation {
 
   /** Looks whether something takes too long; called about once a second. */
   checkTime(): void {
+    if (this.#closed) return;
     const { now, idle, requestTimeout, onWarning } = this.#around;
     this.#endLateLookups();
     if (isOver(this.#lingeringSince, lingerMilliseconds, now)) this.close();

@@ -40,6 +40,7 @@ export class NetstringParser {
 
   /** Takes the next bytes; they must stay as they are until `next` has no more. */
   push(bytes: Uint8Array): void {
+    if (this.broken !== undefined) return;
     const held = this.#bytes.length - this.#at;
     if (held === 0) this.#bytes = bytes as Uint8Array<ArrayBuffer>;
     else {

@@ -129,6 +129,7 @@ export class SocketmapServer implements AsyncDisposable {
   #work = new Set<Promise<void>>();
   #timer: Timer | undefined;
   #endPause: (() => void) | undefined;
+  #isFull = false;
   #closing = false;
 
   /** Takes over the listener; {@linkcode serveSocketmap} makes one. */
@@ -208,23 +209,28 @@ export class SocketmapServer implements AsyncDisposable {
   }
 
   #take(socket: Socket): void {
-    if (this.#clients.size >= this.#mostClients) {
-      socket.close();
-      this.#complaints.warn(
-        "clients",
-        `there are ${this.#mostClients} clients: no more are taken`,
-      );
-      return;
-    }
+    if (this.#clients.size >= this.#mostClients) return this.#sendAway(socket);
     this.#around.now = this.#clock.now();
     const client = new Conversation(socket, this.#around);
     this.#clients.add(client);
     const work = client.run().then(() => {
       this.#clients.delete(client);
       this.#work.delete(work);
+      this.#isFull = false;
     });
     this.#work.add(work);
     this.#timer ??= this.#checkSoon();
+  }
+
+  #sendAway(socket: Socket): void {
+    socket.close();
+    // Once, until one of them leaves.
+    if (this.#isFull) return;
+    this.#isFull = true;
+    this.#complaints.warn(
+      "clients",
+      `there are ${this.#mostClients} clients: no more are taken`,
+    );
   }
 
   /** One timer for all clients: one for each request would cost more than it. */
