@@ -18,10 +18,9 @@ export const longestReply = 100_000;
 // A reason goes into a log line of Postfix.
 const longestReason = 500;
 
-// Lookups that may be under way for all clients together. Postfix asks for one
-// thing at a time on each connection: whoever has more than these is no Postfix,
-// or their table hangs.
-const mostUnderWay = 10_000;
+// Lookups that may be under way for all clients together, and for those that left
+// without waiting. Each client has its share of far fewer.
+const mostUnderWay = 50_000;
 
 // Lines of one kind within a minute. What a client can provoke may not fill a log.
 const linesAtOnce = 5;

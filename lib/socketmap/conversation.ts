@@ -5,9 +5,7 @@ import { NetstringParser } from "./netstring.ts";
 // Bytes of a request's data. Names and keys of Postfix are far shorter.
 const longestRequest = 10_000;
 
-// Requests of one client that may be without a reply that it took; then no more
-// are read. What goes out in one write, and then one reply more.
-const mostUnanswered = 256;
+// What goes out in one write, and then one reply more.
 const writeSize = 65536;
 
 // What a client that broke the protocol may still send while it is told so.
@@ -20,6 +18,11 @@ export interface Surroundings {
   readonly answers: Answers;
   /** The time, as it was a second ago at the most. */
   readonly now: number;
+  /**
+   * Requests of one client that may be without a reply that it took; then no
+   * more are read.
+   */
+  readonly mostUnanswered: number;
   /** How long a client may be silent, or leave its replies unread. */
   readonly idle: number;
   /** How long it may take to send a request. */
@@ -133,8 +136,8 @@ export class Conversation {
         if (request === undefined) break;
         complete = true;
         this.#ask(request);
-        if (this.#asked.length < mostUnanswered) continue;
-        await this.#until(() => this.#asked.length < mostUnanswered);
+        if (this.#hasRoom()) continue;
+        await this.#until(() => this.#hasRoom());
         if (this.#closed) return;
       }
       if (parser.broken !== undefined) return this.#refuse(parser.broken);
@@ -142,6 +145,10 @@ export class Conversation {
       else if (complete) this.#partialSince = this.#around.now;
       else this.#partialSince ??= this.#around.now;
     }
+  }
+
+  #hasRoom(): boolean {
+    return this.#asked.length < this.#around.mostUnanswered;
   }
 
   #ask(request: Uint8Array): void {

@@ -109,6 +109,11 @@ export interface SocketmapOptions {
   clock?: Clock;
 }
 
+// Requests that may be unanswered, of one client and of all together.
+const mostOfOne = 256;
+const leastOfOne = 4;
+const mostOfAll = 10_000;
+
 const checkMilliseconds = 1000;
 const pauseMilliseconds = 1000;
 const drainSeconds = 10;
@@ -123,7 +128,7 @@ export class SocketmapServer implements AsyncDisposable {
   #clock: Clock;
   #answers: Answers;
   #complaints: Complaints;
-  #around: Surroundings & { now: number };
+  #around: Surroundings & { now: number; mostUnanswered: number };
   #mostClients: number;
   #clients = new Set<Conversation>();
   #work = new Set<Promise<void>>();
@@ -157,6 +162,7 @@ export class SocketmapServer implements AsyncDisposable {
     this.#around = {
       answers: this.#answers,
       now: clock.now(),
+      mostUnanswered: mostOfOne,
       idle: idle * 1000,
       requestTimeout: requestTimeout * 1000,
       lookupTimeout: lookupTimeout * 1000,
@@ -213,13 +219,24 @@ export class SocketmapServer implements AsyncDisposable {
     this.#around.now = this.#clock.now();
     const client = new Conversation(socket, this.#around);
     this.#clients.add(client);
+    this.#share();
     const work = client.run().then(() => {
       this.#clients.delete(client);
+      this.#share();
       this.#work.delete(work);
       this.#isFull = false;
     });
     this.#work.add(work);
     this.#timer ??= this.#checkSoon();
+  }
+
+  /** The more clients there are, the fewer requests of each are taken at once. */
+  #share(): void {
+    const each = Math.floor(mostOfAll / Math.max(this.#clients.size, 1));
+    this.#around.mostUnanswered = Math.min(
+      Math.max(each, leastOfOne),
+      mostOfOne,
+    );
   }
 
   #sendAway(socket: Socket): void {
@@ -260,7 +277,7 @@ export class SocketmapServer implements AsyncDisposable {
  *
  * Requests have at most 10,000 bytes, replies 100,000; a longer value is
  * answered with PERM. Of one client 256 requests may be without a reply that it
- * took: then no more are read.
+ * took, of all 10,000: then no more are read.
  *
  * Throws {@linkcode ConfigError} when it cannot listen there, or a name cannot
  * be one.
