@@ -1,7 +1,7 @@
 import { Folder } from "./folder.ts";
 import { run } from "./processes.ts";
 
-/** A real Postfix of one's own, with its proxymap services alone. */
+/** A real Postfix of one's own, with few of its services. */
 export class Postfix implements AsyncDisposable {
   /** Where main.cf is. */
   readonly configDirectory: string;
@@ -19,13 +19,53 @@ export class Postfix implements AsyncDisposable {
   static async start(
     tables: (dataDirectory: string) => string[],
   ): Promise<Postfix> {
+    return await Postfix.#start((data) => {
+      const approved = tables(data).join(", ");
+      return {
+        main: [
+          `proxy_read_maps = ${approved}`,
+          `proxy_write_maps = ${approved}`,
+        ],
+        master: [
+          "proxymap unix - - n - - proxymap",
+          "proxywrite unix - - n - 1 proxymap",
+        ],
+      };
+    });
+  }
+
+  /**
+   * Starts one that takes mail from `sendmail`, rewrites its addresses with
+   * `main`, lines of main.cf, and throws it away.
+   */
+  static async startMail(main: string[]): Promise<Postfix> {
+    const services = ["bounce", "trace", "defer"].map((name) =>
+      `${name} unix - - n - 0 bounce`
+    );
+    return await Postfix.#start(() => ({
+      main: ["default_transport = discard:", ...main],
+      master: [
+        "pickup unix n - n 60 1 pickup",
+        "cleanup unix n - n - 0 cleanup",
+        "qmgr unix n - n 300 1 qmgr",
+        "rewrite unix - - n - - trivial-rewrite",
+        "discard unix - - n - - discard",
+        "error unix - - n - - error",
+        ...services,
+      ],
+    }));
+  }
+
+  static async #start(
+    make: (dataDirectory: string) => { main: string[]; master: string[] },
+  ): Promise<Postfix> {
     const folder = await Folder.make();
     const postfix = new Postfix(folder);
     await Deno.chmod(folder.path, 0o755);
     for (const name of ["config", "queue", "data"]) {
       await Deno.mkdir(`${folder.path}/${name}`);
     }
-    const approved = tables(postfix.dataDirectory).join(", ");
+    const { main, master } = make(postfix.dataDirectory);
     await folder.write(
       "config/main.cf",
       [
@@ -36,25 +76,53 @@ export class Postfix implements AsyncDisposable {
         "maillog_file_prefixes = /tmp",
         "inet_interfaces = loopback-only",
         "mydestination =",
-        `proxy_read_maps = ${approved}`,
-        `proxy_write_maps = ${approved}`,
+        ...main,
         "",
       ].join("\n"),
     );
     await folder.write(
       "config/master.cf",
-      [
-        "proxymap unix - - n - - proxymap",
-        "proxywrite unix - - n - 1 proxymap",
-        "postlog unix-dgram n - n - 1 postlogd",
-        "",
-      ].join("\n"),
+      [...master, "postlog unix-dgram n - n - 1 postlogd", ""].join("\n"),
     );
     await folder.write("log", "");
     await run("chown", ["postfix", postfix.dataDirectory]);
     const { code, stderr } = await postfix.command("start");
     if (code !== 0) throw new Error(`postfix does not start: ${stderr}`);
     return postfix;
+  }
+
+  /** Sends a message with `sendmail`. */
+  async send(recipient: string): Promise<void> {
+    const { code, stderr } = await run("sendmail", [
+      ...["-C", this.configDirectory],
+      ...["-f", "sender@example.org", recipient],
+    ], { stdin: "Subject: test\n\ntest\n" });
+    if (code !== 0) throw new Error(`sendmail fails: ${stderr}`);
+  }
+
+  /** Waits for a line of the log, and returns it. */
+  async logged(what: string): Promise<string> {
+    const path = `${this.#folder.path}/log`;
+    const find = async () =>
+      (await Deno.readTextFile(path)).split("\n")
+        .find((line) => line.includes(what));
+    const watcher = Deno.watchFs(path);
+    const limit = AbortSignal.timeout(30_000);
+    const giveUp = () => watcher.close();
+    limit.addEventListener("abort", giveUp);
+    try {
+      const there = await find();
+      if (there !== undefined) return there;
+      for await (const _ of watcher) {
+        const line = await find();
+        if (line !== undefined) return line;
+      }
+      const log = await Deno.readTextFile(path);
+      throw new Error(`not in the log: ${what}; there is:\n${log}`);
+    } finally {
+      limit.removeEventListener("abort", giveUp);
+      if (!limit.aborted) watcher.close();
+    }
   }
 
   /** Makes a database of the data directory, owned as the services need it. */
