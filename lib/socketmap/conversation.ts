@@ -212,7 +212,8 @@ export class Conversation {
   /** Nothing is left to be said to a client that is waited for in vain. */
   #closeIfDone(): void {
     const quiet = this.#asked.length === 0 && !this.#flushing;
-    if (this.#ending && this.#reading && quiet) this.close();
+    const waits = this.#reading || this.#lingeringSince !== undefined;
+    if (this.#ending && waits && quiet) this.close();
   }
 
   /** Waits until something holds, or the conversation is closed. */
