@@ -17,6 +17,7 @@ import { cold } from "./rows/cold.ts";
 import * as kv from "./rows/kv.ts";
 import * as library from "./rows/library.ts";
 import { memory } from "./rows/memory.ts";
+import { served } from "./rows/served.ts";
 import { wholeProcess, wholeProcessPinned } from "./rows/whole_process.ts";
 import { heading, line } from "./table.ts";
 import { judge, type Result } from "./verdict.ts";
@@ -35,6 +36,7 @@ const rows: Row[] = [
   kv.load,
   kv.lookup,
   kv.backup,
+  ...served,
 ];
 
 async function measure(
