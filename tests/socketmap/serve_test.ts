@@ -1,7 +1,7 @@
 import { assert, assertEquals } from "../support/assert.ts";
 import { Folder } from "../support/folder.ts";
 import { freePort, Memcached } from "../support/memcached.ts";
-import { run, runCli, runPostmap } from "../support/processes.ts";
+import { root, run, runCli, runPostmap } from "../support/processes.ts";
 import { Random } from "../support/random.ts";
 import { netstring, RawClient, Serving } from "../support/socketmap.ts";
 
@@ -341,49 +341,75 @@ Deno.test("serve says what is wrong with its arguments", async () => {
   assert(stdout.split("\n").length <= 25);
 });
 
-Deno.test("serve needs the permissions that README names, and no more", async () => {
+Deno.test("serve needs the permissions of the unit in README, and no more", async () => {
+  const readme = await Deno.readTextFile(`${root}README.md`);
+  const command = /^ExecStart=\S+ run ((?:.*\\\n)*.*)$/m.exec(readme)![1];
+  const words = command.replaceAll("\\\n", " ").split(/\s+/);
   await using folder = await Folder.make();
-  await Deno.chmod(folder.path, 0o777);
+  const { path } = folder;
+  for (const name of ["etc", "state"]) await Deno.mkdir(`${path}/${name}`);
   await using memcached = await Memcached.tcp();
   await memcached.set("k", "v");
-  const { path } = folder;
-  const server = memcached.server.replace("inet:", "");
-  const file = await folder.write(
-    "t.cf",
-    `memcache = ${memcached.server}\nbackup = kv:${path}/t.kv\n`,
+  const port = memcached.server.split(":")[2];
+  const own = `127.0.0.1:${freePort()}`;
+  const [permissions, args] = [0, words.indexOf("serve")].map((start) =>
+    words.slice(start, start === 0 ? words.indexOf("serve") - 1 : undefined)
+      .map((word) =>
+        word.replace("localhost:11211", `localhost:${port}`)
+          .replace("127.0.0.1:10027", own)
+          .replaceAll("/etc/postfix", `${path}/etc`)
+          .replaceAll("/var/lib/memcache-table", `${path}/state`)
+      )
   );
-  const configuration = ["-c", await folder.mailConfiguration()];
-  const port = freePort();
-  const kinds: [string, string[]][] = [
-    [`unix:${path}/s`, [
-      `--allow-net=${server},unix:${path}/s`,
-      `--allow-read=${path}`,
-      `--allow-write=${path}`,
-    ]],
-    [`inet:127.0.0.1:${port}`, [
-      `--allow-net=${server},127.0.0.1:${port}`,
-      `--allow-read=${path}`,
-      `--allow-write=${path}`,
-    ]],
-  ];
-  for (const [endpoint, permissions] of kinds) {
-    const args = [
-      ...configuration,
-      ...["--socketmap", endpoint, `t=memcache:${file}`],
-    ];
-    await using serving = await Serving.start(args, { permissions });
-    using client = await RawClient.connect(endpoint);
-    assertEquals(await client.ask("t K"), "OK v");
-    assertEquals(await client.ask("t x"), "NOTFOUND ");
+  assertEquals(args.shift(), "serve");
+  await folder.write(
+    "etc/aliases.cf",
+    `memcache = inet:localhost:${port}\nbackup = kv:${path}/state/t.kv\n`,
+  );
+  await folder.write("etc/main.cf", "compatibility_level = 3.6\n");
+  const more = ["-c", `${path}/etc`];
+  {
+    await using serving = await Serving.start([...more, ...args], {
+      permissions,
+    });
+    assertEquals(serving.endpoint, `inet:${own}`);
+    using client = await RawClient.connect(serving.endpoint);
+    assertEquals(await client.ask("aliases K"), "OK v");
+    assertEquals(await client.ask("aliases x"), "NOTFOUND ");
     assertEquals(await serving.stop(), 0);
     assertEquals(serving.lines, []);
-    const less = permissions.map((flag) =>
-      flag.startsWith("--allow-net") ? `--allow-net=${server}` : flag
-    );
-    const { code, stderr } = await runCli(["serve", ...args], {
-      permissions: less,
-    });
-    assertEquals(code, 1);
-    assert(stderr.includes("run Deno with --allow-net="), stderr);
   }
+  const socket = `${path}/state/s`;
+  {
+    const arg = args.map((word) =>
+      word.replace(`inet:${own}`, `unix:${socket}`)
+    );
+    const flags = [
+      `--allow-net=localhost:${port},unix:${socket}`,
+      `--allow-read=${socket},${path}/etc`,
+      `--allow-write=${socket}`,
+    ];
+    await folder.write(
+      "etc/aliases.cf",
+      `memcache = inet:localhost:${port}\n`,
+    );
+    await using serving = await Serving.start([...more, ...arg], {
+      permissions: flags,
+    });
+    using client = await RawClient.connect(serving.endpoint);
+    assertEquals(await client.ask("aliases K"), "OK v");
+    assertEquals(await serving.stop(), 0);
+  }
+  // Each of them is needed.
+  const needless: string[] = [];
+  for (const flag of permissions) {
+    if (!flag.startsWith("--allow-net")) continue;
+    const without = flag.replace(`,${own}`, "");
+    const { code, stderr } = await runCli(["serve", ...more, ...args], {
+      permissions: permissions.map((one) => one === flag ? without : one),
+    });
+    if (code === 0) needless.push(flag);
+    assert(stderr.includes(`run Deno with --allow-net=${own}`), stderr);
+  }
+  assertEquals(needless, []);
 });
