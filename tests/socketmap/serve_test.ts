@@ -165,8 +165,8 @@ Deno.test("serve bears clients that mean no good", async () => {
   const noise = () => String.fromCharCode(random.integer(0, 255));
   const mischief: ((client: RawClient) => Promise<unknown>)[] = [
     (client) => client.send(random.list(1, 2000, noise).join("")),
-    (client) => client.send("1".repeat(1_000_000)),
-    (client) => client.send("9999:" + "x".repeat(1_000_000)),
+    (client) => client.send("1".repeat(100_000)),
+    (client) => client.send("9999:" + "x".repeat(100_000)),
     (client) => client.send("500:half a request"),
     (client) => client.send(netstring("big k").repeat(300)),
     (client) => client.ask("big k"),
