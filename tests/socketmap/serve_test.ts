@@ -220,6 +220,41 @@ Deno.test("serve says TEMP while memcached is down, or asks the backup", async (
   assertEquals(serving.lines.length, 2, serving.lines.join("\n"));
 });
 
+Deno.test("serve runs few postmaps at once, however many lookups there are", async () => {
+  await using folder = await Folder.make();
+  const { path } = folder;
+  const patterns = await folder.write("patterns", "/^k([0-9])/ found $1\n");
+  const real = (await run("sh", ["-c", "command -v postmap"])).stdout.trim();
+  // The real one, between two lines of a log.
+  await folder.write(
+    "postmap",
+    `#!/bin/sh\necho + >>${path}/log\n${real} "$@"\n` +
+      `status=$?\necho - >>${path}/log\nexit $status\n`,
+  );
+  await Deno.chmod(`${path}/postmap`, 0o755);
+  const command = [
+    ...["env", `PATH=${path}:${Deno.env.get("PATH")}`],
+    ...[Deno.execPath(), "run", "-A", `${root}cli.ts`],
+  ];
+  await using serving = await Serving.start(
+    [...anywhere, `t=regexp:${patterns}`],
+    { command },
+  );
+  using client = await RawClient.connect(serving.endpoint);
+  const numbers = Array.from({ length: 100 }, (_, at) => at % 10);
+  await client.send(numbers.map((at) => netstring(`t k${at}`)).join(""));
+  for (const at of numbers) {
+    assertEquals(await client.reply(), `OK found ${at}`);
+  }
+  let running = 0;
+  let most = 0;
+  for (const line of (await Deno.readTextFile(`${path}/log`)).split("\n")) {
+    running += line === "+" ? 1 : line === "-" ? -1 : 0;
+    most = Math.max(most, running);
+  }
+  assert(most > 1 && most <= 16, `${most} at once`);
+});
+
 Deno.test("serve answers what was asked when SIGTERM comes, and ends", async () => {
   await using folder = await Folder.make();
   await using memcached = await Memcached.tcp();
