@@ -131,7 +131,7 @@ export class Answers {
     if (length <= longestReply) return `${length}:OK ${value},`;
     const reason = `a value of ${length - 3} bytes, and a socketmap reply ` +
       `has at most ${longestReply - 3}`;
-    this.#warn(name, `${name}: ${reason}`);
+    this.#warn(`table ${name}`, `${name}: ${reason}`);
     return this.#reply("PERM", reason);
   }
 
@@ -145,18 +145,19 @@ export class Answers {
     { name, table }: { name: string; table: LookupTable },
     error: unknown,
   ): string {
+    const kind = `table ${name}`;
     const reason = reasonOf(error);
     if (error instanceof ConfigError) {
-      this.#warn(name, `${name}: ${reason}`);
+      this.#warn(kind, `${name}: ${reason}`);
       return this.#reply("PERM", reason);
     }
     if (error instanceof TemporaryError) {
       // Once an outage: it is over when a lookup succeeds.
-      if (!this.#failing.has(key)) this.#warn(name, `${name}: ${reason}`);
+      if (!this.#failing.has(key)) this.#warn(kind, `${name}: ${reason}`);
       this.#failing.add(key);
       return this.#reply("TEMP", reason);
     }
-    return this.#temporary(name, `${name}: ${table.name}: ${error}`);
+    return this.#temporary(kind, `${name}: ${table.name}: ${error}`);
   }
 
   #temporary(kind: string, reason: string): string {

@@ -168,8 +168,7 @@ export class Conversation {
   }
 
   #answered(asked: Asked, reply: string): void {
-    // It may have come too late, after another reply.
-    if (this.#closed || asked.reply !== undefined) return;
+    if (this.#closed) return;
     asked.reply = reply;
     if (this.#flushing || this.#asked[0] !== asked) return;
     this.#flushing = true;

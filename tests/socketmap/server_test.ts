@@ -250,6 +250,28 @@ Deno.test("serveSocketmap() starts so many lookups of one client, and no more", 
   }
 });
 
+Deno.test("serveSocketmap() takes fewer requests of each, the more clients there are", async () => {
+  const slow = new SlowTable();
+  const { server, clock } = await start({ slow, e: echo });
+  await using _ = server;
+  using stack = new DisposableStack();
+  const clients: RawClient[] = [];
+  for (let count = 0; count < 80; count++) {
+    const client = stack.use(await connect(server));
+    assertEquals(await client.ask("e k"), "OK k");
+    clients.push(client);
+  }
+  const requests = netstring("slow k").repeat(200);
+  await Promise.all(clients.map((client) => client.send(requests)));
+  await slow.until(10_000);
+  using other = await connect(server);
+  for (let turn = 0; turn < 50; turn++) await other.ask("e k");
+  assertEquals(slow.started, 10_000);
+  const closing = server.close({ drain: 5 });
+  clock.pass(5_000);
+  await closing;
+});
+
 Deno.test("serveSocketmap() says TIMEOUT of a lookup that takes too long", async () => {
   const slow = new SlowTable();
   const { server, clock, warnings } = await start({ slow, e: echo }, {
