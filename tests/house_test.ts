@@ -22,6 +22,7 @@ Deno.test("only the files that may name Deno do", async () => {
   const allowed = [
     "lib/cli/terminal.ts",
     "lib/socket/deno.ts",
+    "lib/socket/deno_listener.ts",
     "lib/files.ts",
     "lib/tables/kv.ts",
     "lib/programs.ts",
@@ -40,6 +41,7 @@ const ofNode: Record<string, string[]> = {
   "lib/key/key_digest.ts": ["node:crypto"],
   "lib/node_programs.ts": ["node:child_process"],
   "lib/socket/node.ts": ["node:net"],
+  "lib/socket/node_listener.ts": ["node:fs/promises", "node:fs", "node:net"],
   "lib/socket/cloudflare.ts": ["cloudflare:sockets"],
 };
 
@@ -81,6 +83,14 @@ Deno.test("the library imports nothing from outside, and each room what it may",
     message: ["message", "errors.ts"],
     proxymap: ["proxymap", "socket", "errors.ts", "clock.ts"],
     socket: ["socket", "errors.ts", "runtime.ts"],
+    socketmap: [
+      "socketmap",
+      "socket",
+      "key",
+      "errors.ts",
+      "clock.ts",
+      "runtime.ts",
+    ],
     tables: [
       "tables",
       "config",

@@ -5,8 +5,6 @@ import { nodeModule } from "../runtime.ts";
 import { connectNode } from "../socket/node.ts";
 import type { Terminal } from "./terminal.ts";
 
-const interrupts = ["SIGINT", "SIGTERM"] as const;
-
 type Failure = Error & { code?: string };
 type Files = typeof import("node:fs");
 type Modules = typeof import("node:module");
@@ -114,6 +112,8 @@ function writeOut(bytes: Uint8Array): Promise<number> {
   });
 }
 
+const stopSignals = ["SIGTERM", "SIGINT"] as const;
+
 /** The outside on Node and Bun. */
 export const nodeTerminal: Terminal = {
   args: process.argv.slice(2),
@@ -132,12 +132,6 @@ export const nodeTerminal: Terminal = {
     return { input: stdin, output: stdout, error: stderr }[stream].isTTY ===
       true;
   },
-  onInterrupt: (callback) => {
-    for (const signal of interrupts) process.on(signal, callback);
-    return () => {
-      for (const signal of interrupts) process.off(signal, callback);
-    };
-  },
   inputSize: () => {
     try {
       const stat = fstatSync(0);
@@ -147,5 +141,11 @@ export const nodeTerminal: Terminal = {
     }
   },
   columns: () => process.stderr.columns,
+  onStop: (stop) => {
+    for (const signal of stopSignals) process.on(signal, stop);
+    return () => {
+      for (const signal of stopSignals) process.off(signal, stop);
+    };
+  },
   exit: (status) => process.exit(status),
 };

@@ -58,7 +58,7 @@ export const stats: Subcommand = {
     }
     const ending = new AbortController();
     const { signal } = ending;
-    const release = terminal.onInterrupt(() => ending.abort());
+    const release = terminal.onStop(() => ending.abort());
     try {
       const read = await statsReader(name, { ...tableOptions, signal });
       const display = json

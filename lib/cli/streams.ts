@@ -37,6 +37,11 @@ export class Report {
     this.#verbose = verbose;
   }
 
+  /** Something that whoever started the program wants to know. */
+  note(message: string): void {
+    write(`${program}: ${message}`);
+  }
+
   /** Something that was passed over. */
   warning = (message: string): void => {
     write(`${program}: warning: ${message}`);
@@ -47,11 +52,6 @@ export class Report {
     return this.#verbose
       ? (message) => write(`${program}: info: ${message}`)
       : undefined;
-  }
-
-  /** What was done. */
-  note(message: string): void {
-    write(`${program}: ${message}`);
   }
 
   /** What ends the program. */

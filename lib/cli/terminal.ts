@@ -21,20 +21,20 @@ export interface Terminal {
   complain(bytes: Uint8Array): void;
   /** Whether a standard stream is a terminal that a person looks at. */
   isTerminal(stream: "input" | "output" | "error"): boolean;
-  /**
-   * Calls back on SIGINT and SIGTERM, which do not end the program then. Returns
-   * what takes that back.
-   */
-  onInterrupt(callback: () => void): () => void;
   /** How many bytes standard input has, where it is a file. */
   inputSize(): number | undefined;
   /** How many characters fit in its line, where that is known. */
   columns(): number | undefined;
+  /**
+   * Calls `stop` when the program is asked to end, by SIGTERM or SIGINT, which
+   * do not end it then. Returns what takes that back.
+   */
+  onStop(stop: () => void): () => void;
   /** Ends the program. */
   exit(status: number): never;
 }
 
-const interrupts = ["SIGINT", "SIGTERM"] as const;
+const stopSignals = ["SIGTERM", "SIGINT"] as const;
 
 const denoTerminal: Terminal = {
   get args() {
@@ -48,14 +48,6 @@ const denoTerminal: Terminal = {
   isTerminal: (stream) =>
     ({ input: Deno.stdin, output: Deno.stdout, error: Deno.stderr })[stream]
       .isTerminal(),
-  onInterrupt: (callback) => {
-    for (const signal of interrupts) Deno.addSignalListener(signal, callback);
-    return () => {
-      for (const signal of interrupts) {
-        Deno.removeSignalListener(signal, callback);
-      }
-    };
-  },
   inputSize: () => {
     const path = "/dev/stdin";
     const { state } = Deno.permissions.querySync({ name: "read", path });
@@ -73,6 +65,12 @@ const denoTerminal: Terminal = {
     } catch {
       return undefined;
     }
+  },
+  onStop: (stop) => {
+    for (const signal of stopSignals) Deno.addSignalListener(signal, stop);
+    return () => {
+      for (const signal of stopSignals) Deno.removeSignalListener(signal, stop);
+    };
   },
   exit: (status) => Deno.exit(status),
 };

@@ -23,20 +23,44 @@ const chunkSize = 65536;
 
 type Connection = Deno.TcpConn | Deno.UnixConn;
 
-class DenoSocket implements Socket {
-  #connection: Connection;
-  #buffer = new Uint8Array(chunkSize);
+/** What a {@linkcode DenoSocket} uses of a connection. */
+export interface DenoConnection {
+  /** As in `Deno.Conn`. */
+  read(buffer: Uint8Array): Promise<number | null>;
+  /** As in `Deno.Conn`. */
+  write(data: Uint8Array): Promise<number>;
+  /** As in `Deno.Conn`. */
+  closeWrite(): Promise<void>;
+  /** As in `Deno.Conn`. */
+  close(): void;
+  /** As in `Deno.Conn`. */
+  ref(): void;
+  /** As in `Deno.Conn`. */
+  unref(): void;
+  /** As in `Deno.TcpConn`. */
+  setNoDelay?(): void;
+}
+
+/** A socket over a connection of Deno, with TCP_NODELAY where there is that. */
+export class DenoSocket implements Socket {
+  #connection: DenoConnection;
+  #buffer: Uint8Array;
   #closed = false;
 
-  constructor(connection: Connection) {
+  /** Takes over a connection that is open; reads so many bytes at a time. */
+  constructor(connection: DenoConnection, bufferSize: number = chunkSize) {
     this.#connection = connection;
+    this.#buffer = new Uint8Array(bufferSize);
+    connection.setNoDelay?.();
   }
 
+  /** As in {@linkcode Socket}. */
   async read(): Promise<Uint8Array | null> {
     const length = await this.#connection.read(this.#buffer);
     return length === null ? null : this.#buffer.subarray(0, length);
   }
 
+  /** As in {@linkcode Socket}. */
   async write(data: Uint8Array): Promise<void> {
     let sent = await this.#connection.write(data);
     while (sent < data.length) {
@@ -44,12 +68,19 @@ class DenoSocket implements Socket {
     }
   }
 
+  /** As in {@linkcode Socket}. */
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
     this.#connection.close();
   }
 
+  /** As in {@linkcode Socket}. */
+  async endWrite(): Promise<void> {
+    await this.#connection.closeWrite();
+  }
+
+  /** As in {@linkcode Socket}. */
   setBusy(busy: boolean): void {
     if (busy) this.#connection.ref();
     else this.#connection.unref();
@@ -88,7 +119,6 @@ export async function connectDeno(
     connection.close();
     throw signal.reason;
   }
-  if ("setNoDelay" in connection) connection.setNoDelay();
   return new DenoSocket(connection);
 }
 

@@ -16,7 +16,8 @@ const longestPath = 107;
 /**
  * Takes a server specification apart: `inet:HOST:PORT`, `inet:[IPV6]:PORT`,
  * `unix:PATH`. As with Postfix an empty host, or none, is localhost. Throws a
- * `RangeError` that says what is missing.
+ * `RangeError` that says what is missing. Port 0, any that is free, is for those
+ * who listen.
  *
  * Implements "memcache" of memcache_table(5).
  *
@@ -34,6 +35,7 @@ const longestPath = 107;
  */
 export function parseEndpoint(
   specification: string,
+  { leastPort = 1 }: { leastPort?: 0 | 1 } = {},
 ): Endpoint | NamedServiceEndpoint {
   const colon = specification.indexOf(":");
   const transport = specification.slice(0, Math.max(colon, 0));
@@ -48,7 +50,7 @@ export function parseEndpoint(
   }
   switch (transport) {
     case "inet":
-      return parseInet(address);
+      return parseInet(address, leastPort);
     case "unix":
     case "local":
       return parseUnix(address);
@@ -68,7 +70,10 @@ function parseUnix(path: string): Endpoint {
   return { transport: "unix", path };
 }
 
-function parseInet(address: string): Endpoint | NamedServiceEndpoint {
+function parseInet(
+  address: string,
+  leastPort: number,
+): Endpoint | NamedServiceEndpoint {
   let hostname: string;
   let port: string;
   if (address.startsWith("[")) {
@@ -92,8 +97,8 @@ function parseInet(address: string): Endpoint | NamedServiceEndpoint {
   if (!/^[0-9]+$/.test(port)) {
     return { transport: "tcp", hostname, service: port };
   }
-  if (Number(port) < 1 || Number(port) > 65535) {
-    throw new RangeError(`port ${port} is not from 1 to 65535`);
+  if (Number(port) < leastPort || Number(port) > 65535) {
+    throw new RangeError(`port ${port} is not from ${leastPort} to 65535`);
   }
   return { transport: "tcp", hostname, port: Number(port) };
 }

@@ -22,23 +22,56 @@ import type { Endpoint, Socket, TcpEndpoint, UnixEndpoint } from "./socket.ts";
 export type { Endpoint, Socket, TcpEndpoint, UnixEndpoint };
 
 type Net = typeof import("node:net");
-type Connection = import("node:net").Socket;
+
+/** What a {@linkcode NodeSocket} uses of a connection. */
+export interface NodeConnection {
+  /** As in `net.Socket`. */
+  readonly destroyed: boolean;
+  /** As in `net.Socket`. */
+  on(event: "data", listener: (chunk: Uint8Array) => void): unknown;
+  /** As in `net.Socket`. */
+  on(event: "end" | "close", listener: () => void): unknown;
+  /** As in `net.Socket`. */
+  on(event: "error", listener: (error: Error) => void): unknown;
+  /** As in `net.Socket`. */
+  once(event: "close", listener: () => void): unknown;
+  /** As in `net.Socket`. */
+  off(event: "close", listener: () => void): unknown;
+  /** As in `net.Socket`. */
+  write(data: Uint8Array, done: (error?: Error | null) => void): unknown;
+  /** As in `net.Socket`. */
+  end(done: () => void): unknown;
+  /** As in `net.Socket`. */
+  destroy(): unknown;
+  /** As in `net.Socket`. */
+  pause(): unknown;
+  /** As in `net.Socket`. */
+  resume(): unknown;
+  /** As in `net.Socket`. */
+  isPaused(): boolean;
+  /** As in `net.Socket`. */
+  ref(): unknown;
+  /** As in `net.Socket`. */
+  unref(): unknown;
+}
 
 // Bytes that may lie here before the server has to wait.
 const enoughBytes = 65536;
 
-class NodeSocket implements Socket {
-  #connection: Connection;
+/** A socket over a connection of Node or Bun. */
+export class NodeSocket implements Socket {
+  #connection: NodeConnection;
   #chunks: Uint8Array[] = [];
   #size = 0;
   #ended = false;
   #error: Error | undefined;
   #wake: (() => void) | undefined;
 
-  constructor(connection: Connection) {
+  /** Takes over a connection that is open. */
+  constructor(connection: NodeConnection) {
     this.#connection = connection;
     connection.on("data", (chunk) => {
-      this.#chunks.push(chunk as Uint8Array);
+      this.#chunks.push(chunk);
       this.#size += chunk.length;
       if (this.#size > enoughBytes) connection.pause();
       this.#wake?.();
@@ -55,6 +88,7 @@ class NodeSocket implements Socket {
     });
   }
 
+  /** As in {@linkcode Socket}. */
   async read(): Promise<Uint8Array | null> {
     while (this.#chunks.length === 0) {
       if (this.#error !== undefined) throw this.#error;
@@ -70,6 +104,7 @@ class NodeSocket implements Socket {
     return chunk;
   }
 
+  /** As in {@linkcode Socket}. */
   write(data: Uint8Array): Promise<void> {
     return new Promise((resolve, reject) => {
       // What is said of a connection that is gone tells nothing of why it is.
@@ -86,10 +121,21 @@ class NodeSocket implements Socket {
     });
   }
 
+  /** As in {@linkcode Socket}. */
   close(): void {
     this.#connection.destroy();
   }
 
+  /** As in {@linkcode Socket}. */
+  endWrite(): Promise<void> {
+    return new Promise((resolve) => {
+      // It ends by itself when the connection is gone.
+      this.#connection.once("close", () => resolve());
+      this.#connection.end(() => resolve());
+    });
+  }
+
+  /** As in {@linkcode Socket}. */
   setBusy(busy: boolean): void {
     if (busy) this.#connection.ref();
     else this.#connection.unref();

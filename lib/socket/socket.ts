@@ -10,6 +10,11 @@ export interface Socket {
   /** Idempotent; a pending read or write ends, in whatever way. */
   close(): void;
   /**
+   * Tells the other side that no more is sent, where the runtime can do that;
+   * what it sends can still be read.
+   */
+  endWrite?(): Promise<void>;
+  /**
    * Tells whether a reply is awaited. While none is, a pending read should not
    * keep the process alive, where the runtime can do that.
    */
@@ -45,3 +50,26 @@ export type Connect = (
   endpoint: Endpoint,
   options: { signal?: AbortSignal },
 ) => Promise<Socket>;
+
+/** Takes connections at an endpoint. Adapters make one for each runtime. */
+export interface Listener {
+  /** Where it listens; the port is the actual one. */
+  readonly endpoint: Endpoint;
+  /**
+   * The next connection; `null` once it is closed. May reject when there is
+   * none to be had for the moment, and be called again.
+   */
+  accept(): Promise<Socket | null>;
+  /** Idempotent; a pending `accept` ends. The socket file is gone then. */
+  close(): void;
+}
+
+/**
+ * Listens at an endpoint; port 0 is any that is free. `mode` is that of the
+ * file of a UNIX-domain socket. A socket file that a server left behind is
+ * replaced, anything else that is there is an error.
+ */
+export type Listen = (
+  endpoint: Endpoint,
+  options: { mode?: number },
+) => Promise<Listener>;

@@ -18,6 +18,7 @@ import * as kv from "./rows/kv.ts";
 import * as library from "./rows/library.ts";
 import { memory } from "./rows/memory.ts";
 import * as size from "./rows/size.ts";
+import { served } from "./rows/served.ts";
 import { wholeProcess, wholeProcessPinned } from "./rows/whole_process.ts";
 import { heading, line } from "./table.ts";
 import { judge, type Result } from "./verdict.ts";
@@ -42,6 +43,7 @@ const rows: Row[] = [
   size.lookup,
   size.table,
   size.open,
+  ...served,
 ];
 
 async function measure(

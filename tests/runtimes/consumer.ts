@@ -12,6 +12,10 @@ import { connectCloudflare } from "@postmaps/memcache-table/cloudflare";
 import { connectDeno } from "@postmaps/memcache-table/deno";
 import { MemcacheLookup } from "@postmaps/memcache-table/lookup";
 import { connectNode } from "@postmaps/memcache-table/node";
+import {
+  serveSocketmap,
+  type SocketmapServer,
+} from "@postmaps/memcache-table/socketmap";
 import type { workersKv } from "@postmaps/memcache-table/workers-kv";
 
 export const adapters: Connect[] = [
@@ -36,4 +40,12 @@ export async function use(): Promise<string | undefined> {
   const lookup = new MemcacheLookup({}, { connect: connectCloudflare });
   await lookup[Symbol.asyncDispose]();
   return await table.lookup("a");
+}
+
+export async function offer(table: Table): Promise<string> {
+  const server: SocketmapServer = await serveSocketmap({ aliases: table }, {
+    endpoint: "inet:127.0.0.1:0",
+  });
+  await server.close({ drain: 1 });
+  return server.endpoint;
 }

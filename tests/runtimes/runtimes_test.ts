@@ -1,7 +1,8 @@
-import { assert, assertEquals } from "../support/assert.ts";
+import { assert, assertEquals, assertRejects } from "../support/assert.ts";
 import { Folder } from "../support/folder.ts";
 import { Memcached } from "../support/memcached.ts";
-import { root, runCli } from "../support/processes.ts";
+import { root, runCli, runPostmap } from "../support/processes.ts";
+import { netstring, RawClient, Serving } from "../support/socketmap.ts";
 import { lookupWorker, readmeExample, replaced } from "../support/readme.ts";
 import { openTable } from "../../mod.ts";
 import { leastNode } from "../package/build.ts";
@@ -116,6 +117,42 @@ works("the command line runs on Node and Bun as on Deno", async (installed) => {
     await installed.must("npx", ["memcache-table", "-q", "alice", "static:v"]),
     "v\n",
   );
+});
+
+works("serve answers postmap on Node and Bun", async (installed) => {
+  await using memcached = await Memcached.tcp();
+  await memcached.set("alice", "wonder");
+  for (const program of ["node", installed.tool("bun")]) {
+    const path = `${installed.path}/s`;
+    const start = () =>
+      Serving.start([
+        ...["--socketmap", `unix:${path}`, "--mode", "0600"],
+        `t=memcache:{memcache=${memcached.server}}`,
+      ], { command: [program, installed.tool("memcache-table")] });
+    {
+      await using dead = await start();
+      await dead.stop("SIGKILL");
+    }
+    await using serving = await start();
+    assertEquals((await Deno.stat(path)).mode! & 0o777, 0o600, program);
+    const socketmap = `socketmap:${serving.endpoint}:t`;
+    const { stdout } = await runPostmap(["-q", "-", socketmap], {
+      stdin: "Alice\nbob\nALICE\n",
+    });
+    assertEquals(stdout, "Alice\twonder\nALICE\twonder\n");
+    using client = await RawClient.connect(serving.endpoint);
+    await client.send(netstring("t alice").repeat(1000) + "no netstring");
+    for (let count = 0; count < 1000; count++) {
+      assertEquals(await client.reply(), "OK wonder");
+    }
+    assertEquals((await client.reply())?.slice(0, 4), "PERM");
+    assertEquals(await client.reply(), undefined);
+    const second = await start().catch((error) => error.message);
+    assertEquals(`${second}`.includes("already served"), true, `${second}`);
+    assertEquals(await serving.stop(), 0, program);
+    assertEquals(serving.lines.length, 1, serving.lines.join("\n"));
+    await assertRejects(() => Deno.lstat(path), Deno.errors.NotFound);
+  }
 });
 
 works("the command line ends when its reader does", async (installed) => {

@@ -7,7 +7,7 @@ export interface MoreLines {
   master: string[];
 }
 
-/** A real Postfix of one's own, with its proxymap services and what is wanted. */
+/** A real Postfix of one's own, with few of its services, and what is wanted. */
 export class Postfix implements AsyncDisposable {
   /** Where main.cf is. */
   readonly configDirectory: string;
@@ -26,13 +26,55 @@ export class Postfix implements AsyncDisposable {
     tables: (dataDirectory: string) => string[],
     more: MoreLines = { main: [], master: [] },
   ): Promise<Postfix> {
+    return await Postfix.#start((data) => {
+      const approved = tables(data).join(", ");
+      return {
+        main: [
+          `proxy_read_maps = ${approved}`,
+          `proxy_write_maps = ${approved}`,
+          ...more.main,
+        ],
+        master: [
+          "proxymap unix - - n - - proxymap",
+          "proxywrite unix - - n - 1 proxymap",
+          ...more.master,
+        ],
+      };
+    });
+  }
+
+  /**
+   * Starts one that takes mail from `sendmail`, rewrites its addresses with
+   * `main`, lines of main.cf, and throws it away.
+   */
+  static async startMail(main: string[]): Promise<Postfix> {
+    const services = ["bounce", "trace", "defer"].map((name) =>
+      `${name} unix - - n - 0 bounce`
+    );
+    return await Postfix.#start(() => ({
+      main: ["default_transport = discard:", ...main],
+      master: [
+        "pickup unix n - n 60 1 pickup",
+        "cleanup unix n - n - 0 cleanup",
+        "qmgr unix n - n 300 1 qmgr",
+        "rewrite unix - - n - - trivial-rewrite",
+        "discard unix - - n - - discard",
+        "error unix - - n - - error",
+        ...services,
+      ],
+    }));
+  }
+
+  static async #start(
+    make: (dataDirectory: string) => MoreLines,
+  ): Promise<Postfix> {
     const folder = await Folder.make();
     const postfix = new Postfix(folder);
     await Deno.chmod(folder.path, 0o755);
     for (const name of ["config", "queue", "data"]) {
       await Deno.mkdir(`${folder.path}/${name}`);
     }
-    const approved = tables(postfix.dataDirectory).join(", ");
+    const { main, master } = make(postfix.dataDirectory);
     await folder.write(
       "config/main.cf",
       [
@@ -43,27 +85,62 @@ export class Postfix implements AsyncDisposable {
         "maillog_file_prefixes = /tmp",
         "inet_interfaces = loopback-only",
         "mydestination =",
-        `proxy_read_maps = ${approved}`,
-        `proxy_write_maps = ${approved}`,
-        ...more.main,
+        ...main,
         "",
       ].join("\n"),
     );
     await folder.write(
       "config/master.cf",
-      [
-        "proxymap unix - - n - - proxymap",
-        "proxywrite unix - - n - 1 proxymap",
-        "postlog unix-dgram n - n - 1 postlogd",
-        ...more.master,
-        "",
-      ].join("\n"),
+      [...master, "postlog unix-dgram n - n - 1 postlogd", ""].join("\n"),
     );
     await folder.write("log", "");
     await run("chown", ["postfix", postfix.dataDirectory]);
     const { code, stderr } = await postfix.command("start");
     if (code !== 0) throw new Error(`postfix does not start: ${stderr}`);
     return postfix;
+  }
+
+  /** Sends a message with `sendmail`. */
+  async send(recipient: string): Promise<void> {
+    const { code, stderr } = await run("sendmail", [
+      ...["-C", this.configDirectory],
+      ...["-f", "sender@example.org", recipient],
+    ], { stdin: "Subject: test\n\ntest\n" });
+    if (code !== 0) throw new Error(`sendmail fails: ${stderr}`);
+  }
+
+  /** What its daemons have logged. */
+  async log(): Promise<string> {
+    return await Deno.readTextFile(this.#log);
+  }
+
+  get #log(): string {
+    return `${this.#folder.path}/log`;
+  }
+
+  /** Waits until lines of the log match, so many; returns the last of them. */
+  async logged(pattern: RegExp, times = 1): Promise<string> {
+    const find = async () => {
+      const lines = (await this.log()).split("\n");
+      const matching = lines.filter((line) => pattern.test(line));
+      return matching.length < times ? undefined : matching.at(-1);
+    };
+    const watcher = Deno.watchFs(this.#log);
+    const limit = AbortSignal.timeout(30_000);
+    const giveUp = () => watcher.close();
+    limit.addEventListener("abort", giveUp);
+    try {
+      const there = await find();
+      if (there !== undefined) return there;
+      for await (const _ of watcher) {
+        const line = await find();
+        if (line !== undefined) return line;
+      }
+      throw new Error(`not ${times} times ${pattern} in:\n${await this.log()}`);
+    } finally {
+      limit.removeEventListener("abort", giveUp);
+      if (!limit.aborted) watcher.close();
+    }
   }
 
   /** Makes a database of the data directory, owned as the services need it. */
@@ -77,21 +154,6 @@ export class Postfix implements AsyncDisposable {
   /** `start`, `reload`, `stop`. */
   command(what: string): Promise<{ code: number; stderr: string }> {
     return run("postfix", ["-c", this.configDirectory, what]);
-  }
-
-  /** What its daemons have logged. */
-  async log(): Promise<string> {
-    return await Deno.readTextFile(`${this.#folder.path}/log`);
-  }
-
-  /** Waits until a daemon logs what matches, so many times in all. */
-  async logged(pattern: RegExp, times = 1): Promise<void> {
-    const all = new RegExp(pattern, "g");
-    for (let attempt = 0; attempt < 500; attempt++) {
-      if ((await this.log()).match(all)?.length === times) return;
-      await new Promise((resolve) => setTimeout(resolve, 20));
-    }
-    throw new Error(`not ${times} times ${pattern} in:\n${await this.log()}`);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -26,7 +26,7 @@ function address({ memcached }: { memcached: { server: string } }): string[] {
 }
 
 /** `postmap -q -` over fewer keys: it asks for one after the other. */
-async function postmap(
+export async function postmap(
   ground: Ground,
   server: ServerName,
   before: string[],

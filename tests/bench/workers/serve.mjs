@@ -24,6 +24,7 @@ export const requests = {
   concurrent: wave * waves,
   bulk: keys.length,
   update: keys.length,
+  served: wave * waves,
 };
 
 /** @type {Record<string, (client: Client) => Promise<number>>} */
@@ -45,6 +46,7 @@ const kinds = {
     return found;
   },
   bulk: ({ getAll }) => getAll(keys),
+  served: ({ getAll }) => getAll(keys.slice(0, wave * waves)),
   update: ({ setAll }) => setAll(keys, values),
 };
 

@@ -1,0 +1,51 @@
+import { Serving } from "../../support/socketmap.ts";
+import type { Ground } from "../ground.ts";
+import type { Row, Turn } from "../row.ts";
+import { Worker } from "../worker.ts";
+import { postmap, rate } from "./library.ts";
+
+const script = new URL("../workers/clients.ts", import.meta.url).pathname;
+
+function clients(
+  { signal }: Ground,
+  stack: AsyncDisposableStack,
+  args: string[],
+): Turn {
+  const command = [Deno.execPath(), "run", "-A", script, ...args];
+  return rate(stack.use(new Worker(command, signal)), "served");
+}
+
+function row(connections: number, atLeast: number): Row {
+  return {
+    name: `served-${connections}`,
+    title: `serve, ${connections} connection${connections === 1 ? "" : "s"}`,
+    unit: "k/s",
+    note:
+      "unix: its socket; floor: bare gets at memcached, so many connections",
+    wanted: [{ against: "floor", atLeast }],
+    async contestants(ground, stack) {
+      const { table, memcached } = await ground.server("tcp");
+      const start = async (endpoint: string) => {
+        const args = ["--socketmap", endpoint, `t=${table}`];
+        const serving = stack.use(await Serving.start(args));
+        return clients(ground, stack, [
+          `${connections}`,
+          serving.endpoint,
+          "t",
+        ]);
+      };
+      return {
+        tcp: await start("inet:127.0.0.1:0"),
+        unix: await start(`unix:${ground.folder.path}/serve-${connections}`),
+        postmap: await postmap(ground, "tcp", []),
+        floor: clients(ground, stack, [`${connections}`, memcached.server]),
+      };
+    },
+  };
+}
+
+/**
+ * Lookups that `serve` answers, on one connection and on many. A lookup goes over
+ * two sockets, and the floor's over one.
+ */
+export const served: Row[] = [row(1, 0.25), row(10, 0.25), row(100, 0.5)];

@@ -1,0 +1,486 @@
+import { ConfigError, TemporaryError } from "../../lib/errors.ts";
+import type { LookupTable } from "../../lib/socketmap/answers.ts";
+import {
+  serveSocketmap,
+  type SocketmapOptions,
+  type SocketmapServer,
+} from "../../lib/socketmap/server.ts";
+import type { Listener, Socket } from "../../lib/socket/socket.ts";
+import { assert, assertEquals, assertRejects } from "../support/assert.ts";
+import { FakeClock } from "../support/fake_clock.ts";
+import { FakeConnection } from "../support/fake_server.ts";
+import { netstring, RawClient } from "../support/socketmap.ts";
+
+/** A table whose lookups a test answers. */
+class SlowTable implements LookupTable {
+  readonly name = "slow:t";
+  readonly asked = new Map<string, PromiseWithResolvers<string | undefined>>();
+  started = 0;
+  #wake: (() => void) | undefined;
+
+  lookup(key: string): Promise<string | undefined> {
+    this.started++;
+    const answer = Promise.withResolvers<string | undefined>();
+    this.asked.set(key, answer);
+    this.#wake?.();
+    return answer.promise;
+  }
+
+  /** Waits until so many lookups were started. */
+  async until(count: number): Promise<void> {
+    while (this.started < count) {
+      await new Promise<void>((resolve) => this.#wake = resolve);
+    }
+  }
+}
+
+const table = (
+  lookup: (key: string) => string | undefined,
+): LookupTable => ({
+  name: "test:t",
+  lookup: (key) => new Promise((resolve) => resolve(lookup(key))),
+});
+
+const echo = table((key) => key === "" ? undefined : key.toLowerCase());
+
+/** A server, its warnings, and a clock that a test moves. */
+async function start(
+  tables: Record<string, LookupTable>,
+  options: Partial<SocketmapOptions> = {},
+) {
+  const warnings: string[] = [];
+  const clock = new FakeClock();
+  const server = await serveSocketmap(tables, {
+    endpoint: "inet:127.0.0.1:0",
+    onWarning: (line) => warnings.push(line),
+    clock,
+    ...options,
+  });
+  return { server, warnings, clock };
+}
+
+const connect = ({ endpoint }: SocketmapServer) => RawClient.connect(endpoint);
+
+Deno.test("serveSocketmap() answers as socketmap_table(5) has it", async () => {
+  const { server, warnings } = await start({
+    e: echo,
+    bad: table(() => {
+      throw new ConfigError("a value that is\nno value");
+    }),
+    down: table(() => {
+      throw new TemporaryError("it is down");
+    }),
+    odd: table(() => {
+      throw new RangeError("what?");
+    }),
+    long: table((key) => "ü".repeat(Number(key) / 2)),
+    käse: echo,
+  });
+  await using _ = server;
+  using client = await connect(server);
+  const utf8 = (text: string) =>
+    String.fromCharCode(...new TextEncoder().encode(text));
+  const replies: [string, string][] = [
+    ["e Alice", "OK alice"],
+    ["e a b", "OK a b"],
+    ["e ", "NOTFOUND "],
+    ["e \xff", "NOTFOUND "],
+    [utf8("e Ä"), utf8("OK ä")],
+    [utf8("käse Ä"), utf8("OK ä")],
+    ["bad k", "PERM a value that is no value"],
+    ["down k", "TEMP it is down"],
+    ["odd k", "TEMP odd: test:t: RangeError: what?"],
+    ["long 99996", "OK " + "\xc3\xbc".repeat(49998)],
+    [
+      "long 99998",
+      "PERM a value of 99998 bytes, and a socketmap reply has at most 99997",
+    ],
+    [
+      "nosuch k",
+      utf8(`PERM no table "nosuch": there are e, bad, down, odd, long, käse`),
+    ],
+    ["e", "PERM no request: need NAME, a space, KEY"],
+    ["", "PERM no request: need NAME, a space, KEY"],
+    ["e still there", "OK still there"],
+  ];
+  for (const [request, reply] of replies) {
+    assertEquals(await client.ask(request), reply, request);
+  }
+  assertEquals(warnings, [
+    "bad: a value that is\nno value",
+    "down: it is down",
+    "odd: test:t: RangeError: what?",
+    "long: a value of 99998 bytes, and a socketmap reply has at most 99997",
+    `a client was refused: no table "nosuch": there are e, bad, down, odd, long, käse`,
+    "a client was refused: no request: need NAME, a space, KEY",
+    "a client was refused: no request: need NAME, a space, KEY",
+  ]);
+});
+
+Deno.test("serveSocketmap() passes bytes through without UTF-8", async () => {
+  const { server } = await start({ e: echo }, { utf8: false });
+  await using _ = server;
+  using client = await connect(server);
+  assertEquals(await client.ask("e A\xff\xfe"), "OK a\xff\xfe");
+  assertEquals((await client.ask("ü k"))?.slice(0, 14), "PERM no table ");
+});
+
+Deno.test("serveSocketmap() starts lookups at once, and answers in order", async () => {
+  const slow = new SlowTable();
+  const { server } = await start({ slow, e: echo });
+  await using _ = server;
+  using client = await connect(server);
+  await client.send(["slow a", "e b", "slow c", "e d"].map(netstring).join(""));
+  await slow.until(2);
+  using other = await connect(server);
+  assertEquals(await other.ask("e x"), "OK x");
+  slow.asked.get("c")!.resolve(undefined);
+  slow.asked.get("a")!.resolve("1");
+  const replies = [];
+  for (let count = 0; count < 4; count++) replies.push(await client.reply());
+  assertEquals(replies, ["OK 1", "OK b", "NOTFOUND ", "OK d"]);
+});
+
+Deno.test("serveSocketmap() sends what is ready together in one write", async () => {
+  const listener = new FakeListener();
+  const { server } = await start({ e: echo }, {
+    listen: () => Promise.resolve(listener),
+  });
+  await using _ = server;
+  const client = listener.connect();
+  const requests = Array.from({ length: 100 }, (_, at) => `e ${at}`);
+  client.send(requests.map(netstring).join(""));
+  assertEquals(
+    await client.take(),
+    requests.map((request) => netstring(request.replace("e", "OK"))).join(""),
+  );
+});
+
+/** Hands connections that exist in memory alone to a server. */
+class FakeListener implements Listener {
+  readonly endpoint = { transport: "unix", path: "/fake" } as const;
+  /** What the next `accept` rejects with. */
+  failure: Error | undefined;
+  accepts = 0;
+  #waiting: (Socket | null)[] = [];
+  #wake: (() => void) | undefined;
+
+  connect(): FakeConnection {
+    const connection = new FakeConnection();
+    this.#give(connection.socket);
+    return connection;
+  }
+
+  #give(socket: Socket | null): void {
+    this.#waiting.push(socket);
+    this.#wake?.();
+  }
+
+  async accept(): Promise<Socket | null> {
+    this.accepts++;
+    const { failure } = this;
+    this.failure = undefined;
+    if (failure !== undefined) throw failure;
+    while (this.#waiting.length === 0) {
+      await new Promise<void>((resolve) => this.#wake = resolve);
+    }
+    return this.#waiting.shift()!;
+  }
+
+  close(): void {
+    this.#give(null);
+  }
+}
+
+Deno.test("serveSocketmap() reads no more from a client that does not read", async () => {
+  let lookups = 0;
+  const big = "x".repeat(50_000);
+  const { server, clock, warnings } = await start({
+    e: echo,
+    big: table(() => {
+      lookups++;
+      return big;
+    }),
+  });
+  await using _ = server;
+  using greedy = await connect(server);
+  // Sends as long as it is let; what is not taken stays where it is.
+  const requests = netstring("big k").repeat(1000);
+  const sending = (async () => {
+    try {
+      for (;;) await greedy.send(requests);
+    } catch {
+      // It was disconnected.
+    }
+  })();
+  using other = await connect(server);
+  let before = -1;
+  while (lookups !== before || lookups === 0) {
+    before = lookups;
+    // Some turns, in which it would go on if it did.
+    for (let turn = 0; turn < 50; turn++) await other.ask("e k");
+  }
+  assert(lookups < 700, `${lookups} lookups`);
+  clock.pass(99_000);
+  assertEquals(await other.ask("e k"), "OK k");
+  clock.pass(2_000);
+  assertEquals(warnings, [
+    "a client does not take its replies: disconnected",
+  ]);
+  await greedy.ended();
+  await sending;
+  assertEquals(await other.ask("e k"), "OK k");
+});
+
+Deno.test("serveSocketmap() starts so many lookups of one client, and no more", async () => {
+  const slow = new SlowTable();
+  const { server } = await start({ slow, e: echo });
+  await using _ = server;
+  using client = await connect(server);
+  const keys = Array.from({ length: 1000 }, (_, at) => `k${at}`);
+  await client.send(keys.map((key) => netstring(`slow ${key}`)).join(""));
+  await slow.until(256);
+  using other = await connect(server);
+  for (let turn = 0; turn < 50; turn++) await other.ask("e k");
+  assertEquals(slow.started, 256);
+  for (const [at, key] of keys.entries()) {
+    await slow.until(at + 1);
+    slow.asked.get(key)!.resolve(key);
+    assertEquals(await client.reply(), `OK ${key}`);
+  }
+});
+
+Deno.test("serveSocketmap() takes fewer requests of each, the more clients there are", async () => {
+  const slow = new SlowTable();
+  const { server, clock } = await start({ slow, e: echo });
+  await using _ = server;
+  using stack = new DisposableStack();
+  const clients: RawClient[] = [];
+  for (let count = 0; count < 80; count++) {
+    const client = stack.use(await connect(server));
+    assertEquals(await client.ask("e k"), "OK k");
+    clients.push(client);
+  }
+  const requests = netstring("slow k").repeat(200);
+  await Promise.all(clients.map((client) => client.send(requests)));
+  await slow.until(10_000);
+  using other = await connect(server);
+  for (let turn = 0; turn < 50; turn++) await other.ask("e k");
+  assertEquals(slow.started, 10_000);
+  const closing = server.close({ drain: 5 });
+  clock.pass(5_000);
+  await closing;
+});
+
+Deno.test("serveSocketmap() says TIMEOUT of a lookup that takes too long", async () => {
+  const slow = new SlowTable();
+  const { server, clock, warnings } = await start({ slow, e: echo }, {
+    lookupTimeout: 5,
+  });
+  await using _ = server;
+  using client = await connect(server);
+  await client.send(netstring("slow a") + netstring("e b"));
+  await slow.until(1);
+  clock.pass(4_000);
+  await client.send(netstring("slow c"));
+  await slow.until(2);
+  clock.pass(2_000);
+  assertEquals(await client.reply(), "TIMEOUT no answer within 5 s");
+  assertEquals(await client.reply(), "OK b");
+  // What comes too late answers nothing else.
+  slow.asked.get("a")!.resolve("late");
+  slow.asked.get("c")!.resolve("in time");
+  assertEquals(await client.reply(), "OK in time");
+  assertEquals(warnings, ["a lookup has no answer within 5 s"]);
+});
+
+Deno.test("serveSocketmap() disconnects clients that are silent, and half requests", async () => {
+  const { server, clock, warnings } = await start({ e: echo }, {
+    idle: 60,
+    requestTimeout: 20,
+  });
+  await using _ = server;
+  using silent = await connect(server);
+  assertEquals(await silent.ask("e k"), "OK k");
+  clock.pass(40_000);
+  using active = await connect(server);
+  assertEquals(await active.ask("e k"), "OK k");
+  using half = await connect(server);
+  await half.send(netstring("e k") + "5:e");
+  assertEquals(await half.reply(), "OK k");
+  clock.pass(19_000);
+  await half.send(" ");
+  assertEquals(await active.ask("e k"), "OK k");
+  clock.pass(3_000);
+  assertEquals(await half.reply(), undefined);
+  assertEquals(await silent.reply(), undefined);
+  assertEquals(warnings, ["a client sent half a request: disconnected"]);
+  assertEquals(await active.ask("e k"), "OK k");
+});
+
+Deno.test("serveSocketmap() refuses what is no protocol, once that is sure", async () => {
+  const { server, warnings } = await start({ e: echo });
+  await using _ = server;
+  const table: [string, string][] = [
+    ["GET / HTTP/1.1\r\n\r\n", "no length where there must be one"],
+    ["3:e k;", "no comma behind a request"],
+    ["10001:", "a request of more than 10000 bytes"],
+    ["9".repeat(100_000), "a request of more than 10000 bytes"],
+  ];
+  for (const [sent, reason] of table) {
+    using client = await connect(server);
+    await client.send(netstring("e k") + sent);
+    assertEquals(await client.reply(), "OK k");
+    assertEquals(await client.reply(), `PERM ${reason}`);
+    assertEquals(await client.reply(), undefined);
+  }
+  assertEquals(
+    warnings,
+    table.map(([, reason]) => `a client was refused: ${reason}`),
+  );
+});
+
+Deno.test("serveSocketmap() does not let clients fill the log", async () => {
+  const { server, warnings, clock } = await start({ e: echo });
+  await using _ = server;
+  using client = await connect(server);
+  for (let at = 0; at < 500; at++) {
+    assert((await client.ask(`x${at} k`))?.startsWith("PERM no table"));
+  }
+  assertEquals(warnings.length, 5);
+  clock.pass(60_000);
+  await client.ask("y k");
+  assertEquals(warnings.slice(5), [
+    `a client was refused: no table "y": there are e (and 495 more before)`,
+  ]);
+});
+
+Deno.test("serveSocketmap() warns once an outage", async () => {
+  let down = true;
+  const { server, warnings } = await start({
+    t: table((key) => {
+      if (down) throw new TemporaryError(`down, for ${key}`);
+      return key;
+    }),
+  });
+  await using _ = server;
+  using client = await connect(server);
+  for (const key of ["a", "b", "c"]) {
+    assertEquals(await client.ask(`t ${key}`), `TEMP down, for ${key}`);
+  }
+  down = false;
+  assertEquals(await client.ask("t d"), "OK d");
+  down = true;
+  assertEquals(await client.ask("t e"), "TEMP down, for e");
+  assertEquals(warnings, ["t: down, for a", "t: down, for e"]);
+});
+
+Deno.test("serveSocketmap() takes so many clients, and others when they leave", async () => {
+  const { server, warnings } = await start({ e: echo }, { clients: 2 });
+  await using _ = server;
+  using one = await connect(server);
+  assertEquals(await one.ask("e k"), "OK k");
+  {
+    using two = await connect(server);
+    assertEquals(await two.ask("e k"), "OK k");
+    for (let more = 0; more < 3; more++) {
+      using three = await connect(server);
+      await three.ended();
+    }
+    assertEquals(warnings, ["there are 2 clients: no more are taken"]);
+  }
+  for (;;) {
+    using next = await connect(server);
+    try {
+      if (await next.ask("e k") === "OK k") break;
+    } catch {
+      // The server has not seen yet that the second is gone.
+    }
+  }
+  assertEquals(await one.ask("e k"), "OK k");
+});
+
+Deno.test("serveSocketmap() goes on when it cannot take a client for the moment", async () => {
+  const listener = new FakeListener();
+  listener.failure = new Error("Too many open files (os error 24)");
+  const { server, warnings, clock } = await start({ e: echo }, {
+    listen: () => Promise.resolve(listener),
+  });
+  await using _ = server;
+  await clock.untilSet(1000);
+  assertEquals(listener.accepts, 1);
+  clock.pass(1000);
+  const client = listener.connect();
+  client.send(netstring("e k"));
+  assertEquals(await client.take(), netstring("OK k"));
+  assertEquals(warnings, ["cannot take a client: Too many open files"]);
+});
+
+Deno.test("SocketmapServer.close() answers what was asked, for a while", async () => {
+  const slow = new SlowTable();
+  const { server, clock } = await start({ slow, e: echo });
+  using idle = await connect(server);
+  assertEquals(await idle.ask("e k"), "OK k");
+  using waiting = await connect(server);
+  await waiting.send(netstring("slow a") + netstring("e b"));
+  using hopeless = await connect(server);
+  await hopeless.send(netstring("slow never"));
+  await slow.until(2);
+  const closing = server.close({ drain: 7 });
+  assertEquals(await idle.reply(), undefined);
+  await assertRejects(() => connect(server), Deno.errors.ConnectionRefused);
+  slow.asked.get("a")!.resolve("1");
+  assertEquals(await waiting.reply(), "OK 1");
+  assertEquals(await waiting.reply(), "OK b");
+  assertEquals(await waiting.reply(), undefined);
+  clock.pass(7_000);
+  assertEquals(await hopeless.reply(), undefined);
+  await closing;
+  await server.finished;
+  assertEquals(clock.waiting, 0);
+  slow.asked.get("never")!.reject(new TemporaryError("too late for anybody"));
+});
+
+Deno.test("serveSocketmap() answers a client that has sent all it will", async () => {
+  const slow = new SlowTable();
+  const { server } = await start({ slow });
+  await using _ = server;
+  using client = await connect(server);
+  await client.send(netstring("slow a"));
+  await client.connection.closeWrite();
+  await slow.until(1);
+  slow.asked.get("a")!.resolve("1");
+  assertEquals(await client.reply(), "OK 1");
+  assertEquals(await client.reply(), undefined);
+});
+
+Deno.test("serveSocketmap() says what cannot be", async () => {
+  const listening: [string, string][] = [
+    ["localhost:1", `unknown transport "localhost"`],
+    ["inet:localhost:smtp", `"smtp" is no port number`],
+    ["inet:localhost:65536", "port 65536 is not from 0 to 65535"],
+    ["unix:/nonexistent/s", "there is no such directory: make it first"],
+    ["unix:/dev/null", "something that is no socket"],
+  ];
+  for (const [endpoint, reason] of listening) {
+    await assertRejects(
+      () => serveSocketmap({ e: echo }, { endpoint }),
+      ConfigError,
+      reason,
+    );
+  }
+  const { server } = await start({ e: echo });
+  await using _ = server;
+  await assertRejects(
+    () => serveSocketmap({ e: echo }, { endpoint: server.endpoint }),
+    ConfigError,
+    `cannot listen on ${server.endpoint}: another program listens there`,
+  );
+  for (const name of ["", "a b", "a:b", "a,b", "a=b", "a\n"]) {
+    await assertRejects(
+      () => serveSocketmap({ [name]: echo }, { endpoint: "inet:127.0.0.1:0" }),
+      ConfigError,
+      "cannot be the name of a socketmap",
+    );
+  }
+});
