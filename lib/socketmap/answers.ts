@@ -1,5 +1,5 @@
 import type { Clock } from "../clock.ts";
-import { ConfigError, reasonOf, TemporaryError } from "../errors.ts";
+import { ConfigError, TemporaryError } from "../errors.ts";
 import { byteLength, byteText, type Text, utf8Text } from "../key/text.ts";
 
 /** What is served under a name: any table is one. */
@@ -146,16 +146,16 @@ export class Answers {
     error: unknown,
   ): string {
     const kind = `table ${name}`;
-    const reason = reasonOf(error);
     if (error instanceof ConfigError) {
-      this.#warn(kind, `${name}: ${reason}`);
-      return this.#reply("PERM", reason);
+      this.#warn(kind, `${name}: ${error.message}`);
+      return this.#reply("PERM", error.message);
     }
     if (error instanceof TemporaryError) {
       // Once an outage: it is over when a lookup succeeds.
-      if (!this.#failing.has(key)) this.#warn(kind, `${name}: ${reason}`);
+      const { message } = error;
+      if (!this.#failing.has(key)) this.#warn(kind, `${name}: ${message}`);
       this.#failing.add(key);
-      return this.#reply("TEMP", reason);
+      return this.#reply("TEMP", message);
     }
     return this.#temporary(kind, `${name}: ${table.name}: ${error}`);
   }
