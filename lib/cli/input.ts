@@ -17,6 +17,8 @@ const LF = 10;
 export interface Reading {
   /** Called when the next input lets itself be waited for. */
   readonly onWait?: () => Promise<void>;
+  /** Called before the last line, when that has no end and comes by itself. */
+  readonly onUnended?: () => Promise<unknown>;
   /** Told how many bytes have come. */
   readonly onRead?: (bytes: number) => void;
   /** Chunks that are done with: their memory is used again. */
@@ -29,7 +31,7 @@ export interface Reading {
  * throws a {@linkcode UsageError}.
  */
 export async function* readChunks(
-  { onWait, onRead, spare = [] }: Reading = {},
+  { onWait, onUnended, onRead, spare = [] }: Reading = {},
 ): AsyncGenerator<Uint8Array> {
   let rest: Uint8Array = new Uint8Array(0);
   for (let isFirst = true;; isFirst = false) {
@@ -59,7 +61,9 @@ export async function* readChunks(
     rest = bytes.subarray(end + 1);
     if (end >= 0) yield bytes.subarray(0, end);
   }
-  if (rest.length > 0) yield rest;
+  if (rest.length === 0) return;
+  await onUnended?.();
+  yield rest;
 }
 
 function roomFor(size: number, spare: Uint8Array[]): Uint8Array<ArrayBuffer> {

@@ -9,7 +9,7 @@ import {
 import type { Table } from "../table.ts";
 import type { BatchAnswer } from "../tables/store.ts";
 import { StoreTable } from "../tables/store_table.ts";
-import { readChunks } from "./input.ts";
+import { readChunks, type Reading } from "./input.ts";
 import { formatEntry } from "./streams.ts";
 import type { Session } from "./session.ts";
 
@@ -66,7 +66,12 @@ export async function lookupStandardInput(session: Session): Promise<number> {
     while (underWay.length > 0) await printNext();
     await output.flush();
   };
-  const reading = { onWait: printAll, spare: spare.input };
+  const reading: Reading = {
+    onWait: printAll,
+    // What it finds may be what those before it brought to memcached.
+    onUnended: () => Promise.all(underWay),
+    spare: spare.input,
+  };
   try {
     for await (const chunk of readChunks(reading)) {
       underWay.push(lookup(session, keysOf(chunk), abort.signal));

@@ -8,7 +8,7 @@ import {
 import { frameOf, noFrame } from "../key/key_frame.ts";
 import { prepareKey } from "../key/memcache_key.ts";
 import { byteText } from "../key/text.ts";
-import { GetMany, type SentKey } from "../memcache/get_many.ts";
+import { GetMany } from "../memcache/get_many.ts";
 import { beforeNull, encodeGet, setCommand } from "../memcache/protocol.ts";
 import { WriteMany } from "../memcache/write_many.ts";
 import type { Table } from "../table.ts";
@@ -50,30 +50,75 @@ export async function lookupKeys(
     return { values, failed: firstOf(errors), release };
   }
   const other = passToBackup(batch, "reads", errors);
-  const wanted: (SentKey | { at: number; key: undefined })[] = gets.missing();
-  for (const at of tooLong.keys()) wanted.push({ at, key: undefined });
-  wanted.sort((one, two) => one.at - two.at);
+  const missing: Wanted[] = gets.missing().map(({ at, key }) => ({
+    at,
+    memcacheKey: text.decode(key)!,
+  }));
+  for (const at of tooLong.keys()) missing.push({ at });
+  missing.sort((one, two) => one.at - two.at);
   const sets = new WriteMany("set", text, limits);
-  const failed = await askBackup(parts.backup, {
-    batch,
-    keys: wanted.map(({ at }) => keyAt(batch, keys, at)),
-    found: (asked, key, value) => {
-      const { at, key: memcacheKey } = wanted[asked];
-      values.putText(at, value, text);
-      if (trace !== undefined) trace.backup++;
-      // The backup's answer need not wait for another time-out.
-      if (errors.get(at) instanceof NoAnswerError) return;
-      if (memcacheKey === undefined) return;
-      const size = values.ends[at] - values.starts[at];
-      if (!fits(parts, key, size)) return;
-      const { flags, ttl } = parts.parameters;
-      const name = text.decode(memcacheKey)!;
-      sets.add(setCommand(name, value, size, flags, ttl));
-    },
-  });
-  if (failed !== undefined) other.set(wanted[failed.at].at, failed.error);
+  // Where what was found goes to memcached, which then has it for others.
+  const stored = new Map<string, number>();
+  for (let left = missing; left.length > 0;) {
+    const { wanted, later } = withoutRepeated(left, errors);
+    const failed = await askBackup(parts.backup, {
+      batch,
+      keys: wanted.map(({ at }) => keyAt(batch, keys, at)),
+      found: (asked, key, value) => {
+        const { at, memcacheKey } = wanted[asked];
+        values.putText(at, value, text);
+        if (trace !== undefined) trace.backup++;
+        // The backup's answer need not wait for another time-out.
+        if (errors.get(at) instanceof NoAnswerError) return;
+        if (memcacheKey === undefined) return;
+        const size = values.ends[at] - values.starts[at];
+        if (!fits(parts, key, size)) return;
+        const { flags, ttl } = parts.parameters;
+        sets.add(setCommand(memcacheKey, value, size, flags, ttl));
+        stored.set(memcacheKey, at);
+      },
+    });
+    if (failed !== undefined) other.set(wanted[failed.at].at, failed.error);
+    const end = firstOf(other)?.at ?? count;
+    left = later.filter(({ at, memcacheKey }) => {
+      const same = stored.get(memcacheKey!);
+      if (same === undefined) return at < end;
+      values.put(at, values.bytes, values.starts[same], values.ends[same]);
+      return false;
+    });
+  }
   passToBackup(batch, "writes", await sendWrites(batch, sets));
   return { values, failed: firstOf(other), release };
+}
+
+/** A key for the backup, and what it is in memcached if it can be there. */
+interface Wanted {
+  readonly at: number;
+  readonly memcacheKey?: string;
+}
+
+/**
+ * Leaves for later what has the memcache key of another, `key_format = %d` of two
+ * addresses say: asked one after the other, the second finds what the backup had
+ * for the first. Not where memcached failed.
+ */
+function withoutRepeated(
+  keys: readonly Wanted[],
+  errors: Errors,
+): { wanted: Wanted[]; later: Wanted[] } {
+  const seen = new Set<string>();
+  const wanted: Wanted[] = [];
+  const later: Wanted[] = [];
+  for (const key of keys) {
+    const { at, memcacheKey } = key;
+    if (memcacheKey === undefined || errors.has(at)) wanted.push(key);
+    else if (seen.has(memcacheKey)) later.push(key);
+    else {
+      seen.add(memcacheKey);
+      wanted.push(key);
+    }
+  }
+  return { wanted, later };
 }
 
 /**

@@ -266,6 +266,36 @@ Deno.test("memcache table fills in what the backup has, in the order of the keys
   }
 });
 
+Deno.test("memcache table finds in memcached what the backup had for a key that is the same there", async () => {
+  await using memcached = await Memcached.tcp();
+  const random = Random.seeded("bulk, keys that are the same");
+  const backup = "inline:{a@x.org=1, b@x.org=2, c@y.org=3, d@z.org=toolong}";
+  const keys = ["a", "b", "c", "d", "e"].flatMap((user) =>
+    ["x.org", "y.org", "z.org"].map((domain) => `${user}@${domain}`)
+  );
+  await using table = await openTable(
+    `memcache:{memcache=${memcached.server} key_format=%d data_size_limit=5 ` +
+      `{ backup = ${backup} }}`,
+    quiet,
+  );
+  const sets = async () =>
+    /cmd_set \d+/.exec(await memcached.talk("stats\r\n", "END\r\n"))![0];
+  for (let round = 0; round < 20; round++) {
+    const asked = random.list(2, 30, () => random.pick(keys));
+    const results: [unknown, number][] = [];
+    for (const many of [true, false]) {
+      await memcached.flush();
+      const before = await sets();
+      const found = await Array.fromAsync(
+        many ? table.lookupMany(asked) : lookupEach(table, asked),
+      );
+      const done = Number((await sets()).slice(8)) - Number(before.slice(8));
+      results.push([found, done]);
+    }
+    assertEquals(results[0], results[1]);
+  }
+});
+
 Deno.test("memcache table answers what comes before a failure of the backup", async () => {
   await using memcached = await Memcached.tcp();
   const kv: Deno.Kv = await Deno.openKv(":memory:");
