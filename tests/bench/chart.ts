@@ -98,7 +98,7 @@ function panel(result: Result): Panel {
       panelWidth,
       13,
       "small end",
-      unit === "k/s" ? "thousand/s, more is better" : "less is better",
+      unit === "k/s" ? "more is better" : "less is better",
     ),
     `<path class="rule" d="M0 19.5H${panelWidth}"/>`,
   ];

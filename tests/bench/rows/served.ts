@@ -20,8 +20,7 @@ function row(connections: number, atLeast: number): Row {
     name: `served-${connections}`,
     title: `serve, ${connections} connection${connections === 1 ? "" : "s"}`,
     unit: "k/s",
-    note:
-      "unix: its socket; floor: bare gets at memcached, so many connections",
+    note: "floor: bare gets at memcached",
     wanted: [{ against: "floor", atLeast }],
     async contestants(ground, stack) {
       const { table, memcached } = await ground.server("tcp");
