@@ -15,7 +15,7 @@ const LF = 10;
 
 /** How standard input is read. */
 export interface Reading {
-  /** Called when the next input lets itself be waited for. */
+  /** Called when the next input lets itself be waited for; never for a file. */
   readonly onWait?: () => Promise<void>;
   /** Called before the last line, when that has no end and comes by itself. */
   readonly onUnended?: () => Promise<unknown>;
@@ -33,6 +33,8 @@ export interface Reading {
 export async function* readChunks(
   { onWait, onUnended, onRead, spare = [] }: Reading = {},
 ): AsyncGenerator<Uint8Array> {
+  // Nobody types a file: it may be slow, but it is not waited for.
+  const isTyped = onWait !== undefined && terminal.inputSize() === undefined;
   let rest: Uint8Array = new Uint8Array(0);
   for (let isFirst = true;; isFirst = false) {
     // Each chunk has memory of its own: it may be in use for long.
@@ -43,7 +45,7 @@ export async function* readChunks(
     const reading = terminal.read(
       buffer.subarray(rest.length, rest.length + size),
     );
-    if (!isFirst && onWait !== undefined && !await isSoon(reading)) {
+    if (!isFirst && isTyped && !await isSoon(reading)) {
       await onWait();
     }
     const length = await reading.catch((error) => {

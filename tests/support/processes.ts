@@ -70,7 +70,8 @@ export function runCli(args: string[], given: Given = {}): Promise<Finished> {
   const permissions = given.permissions ?? ["-A"];
   return run(
     Deno.execPath(),
-    ["run", "--no-prompt", ...permissions, cliPath, ...args],
+    // Quiet: what Deno looks up in a registry is not what is tested.
+    ["run", "--quiet", "--no-prompt", ...permissions, cliPath, ...args],
     given,
   );
 }
