@@ -19,8 +19,10 @@ export const noFrame: KeyFrame = {
  * nothing else for them: most tables have a key_format like `aliases:%s`.
  */
 export function frameOf(rules: KeyRules): KeyFrame | undefined {
-  const { domains, digest, format, text } = rules;
-  if (domains !== undefined || digest !== undefined) return undefined;
+  const { domains, digest, format, text, skipsLongKeys } = rules;
+  if (domains !== undefined || digest !== undefined || skipsLongKeys) {
+    return undefined;
+  }
   const around = ["", ""];
   let keys = 0;
   for (const part of format.parts) {

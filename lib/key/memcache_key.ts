@@ -29,6 +29,8 @@ export interface KeyRules {
   readonly digest?: Digest;
   /** How strings stand for bytes. */
   readonly text: Text;
+  /** Whether a key that is too long is skipped, for those it is no failure. */
+  readonly skipsLongKeys?: boolean;
 }
 
 // deno-lint-ignore no-control-regex -- control characters are what it is after
@@ -85,14 +87,17 @@ function expandKey(
     return { skipped: "the key lacks a part that key_format asks for" };
   }
   if (expanded === "") return { skipped: "its key_format expansion is empty" };
-  if (rules.digest === undefined) return checkKey(rules.text, expanded);
+  if (rules.digest === undefined) return checkKey(rules, expanded);
   const digest = rules.digest(rules.text.encode(expanded));
   return typeof digest === "string"
-    ? checkKey(rules.text, digest)
-    : digest.then((answer) => checkKey(rules.text, answer));
+    ? checkKey(rules, digest)
+    : digest.then((answer) => checkKey(rules, answer));
 }
 
-function checkKey(text: Text, key: string): PreparedKey {
+function checkKey(
+  { text, skipsLongKeys }: KeyRules,
+  key: string,
+): PreparedKey {
   if (spaceOrControl.test(key)) {
     return {
       skipped: "the memcache key has white space or a control character",
@@ -100,5 +105,10 @@ function checkKey(text: Text, key: string): PreparedKey {
   }
   // A character takes one to three bytes, so most keys need no counting.
   const bytes = key.length * 3 <= longestKey ? 0 : text.encode(key).length;
-  return bytes > longestKey ? { tooLong: bytes } : { key };
+  if (bytes <= longestKey) return { key };
+  if (!skipsLongKeys) return { tooLong: bytes };
+  return {
+    skipped: `its memcache key has ${bytes} bytes, and memcached takes ` +
+      `${longestKey}: set key_digest = sha256`,
+  };
 }

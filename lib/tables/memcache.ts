@@ -75,7 +75,7 @@ export async function openMemcacheApart(
     ...parts,
     backup: undefined,
     owned: domainTables,
-    refusesLongKeys: true,
+    keys: { ...parts.keys, skipsLongKeys: true },
     onWarning: (message) => options.onDetail?.(message),
   });
   const cache = await closingAtFailure(

@@ -131,10 +131,7 @@ async function addKeys(
   keys: ByteStrings,
 ): Promise<Errors> {
   const tooLong = new Map<number, TemporaryError>();
-  const { name, keys: rules, refusesLongKeys } = batch.parts;
-  const leaveOut = (at: number, key: string, bytes: number) => {
-    if (!refusesLongKeys) tooLong.set(at, tooLongKey(name, key, bytes));
-  };
+  const { name, keys: rules } = batch.parts;
   const frame = frameOf(rules);
   const { bytes, starts, ends } = keys;
   for (let at = 0; at < starts.length; at++) {
@@ -145,14 +142,14 @@ async function addKeys(
       if (gets.add(at, bytes, start, end, frame) !== "too long") continue;
       const around = frame.prefix.length + frame.suffix.length;
       const key = keyAt(batch, keys, at);
-      leaveOut(at, key, around + end - start);
+      tooLong.set(at, tooLongKey(name, key, around + end - start));
       continue;
     }
     const key = keyAt(batch, keys, at);
     const preparing = prepareKey(rules, key);
     const prepared = preparing instanceof Promise ? await preparing : preparing;
     if ("tooLong" in prepared) {
-      leaveOut(at, key, prepared.tooLong);
+      tooLong.set(at, tooLongKey(name, key, prepared.tooLong));
     } else if ("key" in prepared) {
       const sent = rules.text.encode(prepared.key);
       gets.add(at, sent, 0, sent.length, noFrame);

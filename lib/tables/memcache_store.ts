@@ -30,8 +30,6 @@ export interface MemcacheStoreParts {
   readonly client: MemcacheClient;
   /** The persistent backup, if any. */
   readonly backup?: Table;
-  /** Whether a key too long for memcached is refused, where it is a failure else. */
-  readonly refusesLongKeys?: boolean;
   /** What is closed with the table: the backup, tables of the domain list. */
   readonly owned: readonly Table[];
   /** Told of refusals and outages. */

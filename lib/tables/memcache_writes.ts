@@ -127,9 +127,7 @@ export async function updateEntries(
     const size = byteLength(keys.text, value);
     if (!fits(parts, key, size)) continue;
     if ("tooLong" in prepared) {
-      const error = tooLongKey(name, key, prepared.tooLong);
-      if (parts.refusesLongKeys) onWarning(error.message);
-      else errors.set(at, error);
+      errors.set(at, tooLongKey(name, key, prepared.tooLong));
       continue;
     }
     stored[at] = true;
@@ -179,7 +177,6 @@ export async function deleteKeys(
     if ("skipped" in prepared) continue;
     accepted.push(at);
     if ("tooLong" in prepared) {
-      if (parts.refusesLongKeys) continue;
       errors.set(at, tooLongKey(name, key, prepared.tooLong));
       continue;
     }
