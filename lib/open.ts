@@ -4,7 +4,7 @@ import { byteText, utf8Text } from "./key/text.ts";
 import { requireRuntime } from "./runtime.ts";
 import type { Table, TableOptions } from "./table.ts";
 import { openMemcache, openMemcacheApart } from "./tables/memcache.ts";
-import type { Opener, Opening } from "./tables/opening.ts";
+import { type Opener, type Opening, rulesOf } from "./tables/opening.ts";
 
 // The other types are loaded when one of their tables is opened: a command that
 // asks a memcache table waits for nothing else.
@@ -136,13 +136,7 @@ function openingOf(
     name,
     path,
     options,
-    rules: {
-      text: options.utf8 === false ? byteText : utf8Text,
-      fold: options.fold ?? true,
-      write: options.write ?? false,
-      onWarning: options.onWarning!,
-      signal: options.signal,
-    },
+    rules: rulesOf(options),
     mail,
     outer,
     open: (inner, innerOptions) =>

@@ -142,7 +142,8 @@ export async function cleanUp(
           `forgets by itself; what is to be cleaned up is a "backup"`,
       );
     }
-    return await new Cleanup(name, cache, backup, judge, options).run();
+    const heard = { ...options, onWarning };
+    return await new Cleanup(name, cache, backup, judge, heard).run();
   } finally {
     await cache?.close();
     await backup?.close();
@@ -154,13 +155,17 @@ interface Candidate extends Entry {
   readonly verdict: Verdict;
 }
 
+type HeardOptions =
+  & CleanUpOptions
+  & Required<Pick<CleanUpOptions, "onWarning">>;
+
 /** One run through one table. */
 class Cleanup {
   #name: string;
   #cache: Table | undefined;
   #backup: Table;
   #judge: Judge;
-  #options: CleanUpOptions;
+  #options: HeardOptions;
   #entries = 0;
   #removed = 0;
   #malformed = 0;
@@ -173,7 +178,7 @@ class Cleanup {
     cache: Table | undefined,
     backup: Table,
     judge: Judge,
-    options: CleanUpOptions,
+    options: HeardOptions,
   ) {
     this.#name = name;
     this.#cache = cache;
@@ -234,7 +239,7 @@ class Cleanup {
   }
 
   async #remove(candidates: readonly Candidate[]): Promise<void> {
-    const { dryRun, onWarning = console.warn } = this.#options;
+    const { dryRun, onWarning } = this.#options;
     const expired = dryRun ? candidates : await this.#lookAgain(candidates);
     for (const candidate of expired) {
       const { malformed } = candidate.verdict;
@@ -327,7 +332,7 @@ class Cleanup {
     } catch (error) {
       if (!(error instanceof TemporaryError)) throw error;
       this.#cache = undefined;
-      const { onWarning = console.warn } = this.#options;
+      const { onWarning } = this.#options;
       onWarning(
         `${error.message}; cleaning up the backup alone: ` +
           `memcached forgets by itself`,

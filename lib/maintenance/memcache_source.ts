@@ -3,14 +3,13 @@ import { bracedLength } from "../config/name_value.ts";
 import type { ParameterSource } from "../config/parameters.ts";
 import { ConfigError } from "../errors.ts";
 import { mayRead } from "../files.ts";
-import { byteText, utf8Text } from "../key/text.ts";
 import { formatEndpoint } from "../socket/endpoint.ts";
 import type { Endpoint } from "../socket/socket.ts";
 import { openTable } from "../open.ts";
 import type { Table, TableOptions } from "../table.ts";
 import { findEndpoint, openMemcacheTable } from "../tables/memcache.ts";
 import { findParameters, type Sourced } from "../tables/memcache_parameters.ts";
-import type { Opening } from "../tables/opening.ts";
+import { type Opening, rulesOf } from "../tables/opening.ts";
 import { isShared, readEach, type Space, spaceOf } from "./parameter_checks.ts";
 
 /** A memcache table's configuration, read as the table reads it. */
@@ -44,13 +43,7 @@ export async function readMemcacheSource(
     name,
     path,
     options,
-    rules: {
-      text: options.utf8 === false ? byteText : utf8Text,
-      fold: options.fold ?? true,
-      write: false,
-      onWarning: options.onWarning!,
-      signal: options.signal,
-    },
+    rules: rulesOf({ ...options, write: false }),
     mail,
   };
   const source = await findParameters(sourced);

@@ -1,7 +1,6 @@
 import { MailSystem } from "../config/mail_system.ts";
 import type { MemcacheParameters } from "../config/parameters.ts";
 import { ConfigError } from "../errors.ts";
-import { byteText, utf8Text } from "../key/text.ts";
 import { requireRuntime } from "../runtime.ts";
 import type {
   Deleted,
@@ -15,7 +14,7 @@ import type {
 import { LazyIterator } from "./lazy_iterator.ts";
 import { openMemcacheTable } from "./memcache.ts";
 import { namedParameters } from "./memcache_parameters.ts";
-import type { Opening } from "./opening.ts";
+import { type Opening, rulesOf } from "./opening.ts";
 
 /** Options of {@linkcode MemcacheTable}. */
 export interface MemcacheTableOptions extends TableOptions {
@@ -161,18 +160,13 @@ export class MemcacheTable implements Table {
     const fileValues = options.fileValues
       ? (await import("./file_values_table.ts")).FileValuesTable
       : undefined;
-    const text = utf8 ? utf8Text : byteText;
+    const given = { ...options, utf8, onWarning };
+    const rules = rulesOf(given);
     const opening: Opening = {
       name,
       path: "{…}",
-      options: { ...options, utf8, onWarning },
-      rules: {
-        text,
-        fold: options.fold ?? true,
-        write: this.writable,
-        onWarning,
-        signal: options.signal,
-      },
+      options: given,
+      rules,
       mail: new MailSystem({
         onWarning,
         readFile: () => Promise.reject(new ConfigError("no main.cf")),
@@ -188,12 +182,14 @@ export class MemcacheTable implements Table {
         return fileValues?.stored(table) ?? table;
       },
     };
-    const given = Object.entries(this.#parameters)
-      .filter(([, value]) => value !== undefined);
-    const source = namedParameters(name, given);
+    const source = namedParameters(
+      name,
+      Object.entries(this.#parameters)
+        .filter(([, value]) => value !== undefined),
+    );
     const table = await openMemcacheTable(opening, source);
     return fileValues === undefined
       ? table
-      : new fileValues(table, { text, onWarning });
+      : new fileValues(table, { text: rules.text, onWarning });
   }
 }

@@ -25,6 +25,17 @@ export interface Opening {
   readonly open: (name: string, options: TableOptions) => Promise<Table>;
 }
 
+/** The rules of a table that is opened with these options. */
+export function rulesOf(options: TableOptions): TableRules {
+  return {
+    text: options.utf8 === false ? byteText : utf8Text,
+    fold: options.fold ?? true,
+    write: options.write ?? false,
+    onWarning: options.onWarning!,
+    signal: options.signal,
+  };
+}
+
 /** Opens the tables of one type. */
 export type Opener = (opening: Opening) => Promise<Table>;
 
