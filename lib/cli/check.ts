@@ -1,4 +1,3 @@
-import { utf8Text } from "../key/text.ts";
 import {
   type Ability,
   checkTable,
@@ -9,7 +8,7 @@ import type {
   Problem,
 } from "../maintenance/parameter_checks.ts";
 import { UsageError } from "./command_line.ts";
-import { Output, printable } from "./streams.ts";
+import { printable } from "./streams.ts";
 import type { Subcommand } from "./subcommand.ts";
 
 const help = `\
@@ -46,13 +45,12 @@ export const check: Subcommand = {
   help,
   flags: ["j"],
   values: [],
-  run: async ({ operands, flag, tableOptions }) => {
+  run: async ({ operands, flag, output, tableOptions }) => {
     if (operands.length === 0) {
       throw new UsageError(
         "no table: name at least one, such as memcache:/etc/postfix/aliases.cf",
       );
     }
-    const output = new Output(utf8Text);
     let status = 0;
     for (const [at, name] of operands.entries()) {
       const options = { ...tableOptions, others: operands };

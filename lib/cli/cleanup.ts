@@ -1,10 +1,8 @@
 import { systemClock } from "../clock.ts";
 import { parseTime } from "../config/time.ts";
-import { utf8Text } from "../key/text.ts";
 import { cleanUp } from "../maintenance/cleanup.ts";
 import { UsageError } from "./command_line.ts";
 import { Progress } from "./progress.ts";
-import { Output } from "./streams.ts";
 import type { Given, Subcommand } from "./subcommand.ts";
 import { terminal } from "./terminal.ts";
 import { oneTable, secondsSince } from "./warm.ts";
@@ -37,9 +35,7 @@ Exit status: 0 done, 1 failed; what was removed by then had expired.
   flags: ["postscreen", "verify", "dry-run"],
   values: ["older-than"],
   async run(given) {
-    const { flag, report } = given;
-    // Keys come as text here, whatever the mail system has.
-    const output = new Output(utf8Text);
+    const { flag, report, output } = given;
     const table = oneTable("cleanup", given);
     const daemon = whoseCache(given);
     const olderThan = parseAge(given.value("older-than"));

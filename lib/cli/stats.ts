@@ -1,9 +1,8 @@
 import { systemClock, type Timer } from "../clock.ts";
 import { TemporaryError } from "../errors.ts";
-import { utf8Text } from "../key/text.ts";
 import { type ServerStats, statsReader } from "../maintenance/stats.ts";
 import { UsageError } from "./command_line.ts";
-import { Output, printable } from "./streams.ts";
+import { type Output, printable } from "./streams.ts";
 import type { Subcommand } from "./subcommand.ts";
 import { terminal } from "./terminal.ts";
 
@@ -38,7 +37,7 @@ export const stats: Subcommand = {
   help,
   flags: ["j", "watch"],
   values: ["interval"],
-  run: async ({ operands, flag, value, tableOptions }) => {
+  run: async ({ operands, flag, value, output, tableOptions }) => {
     const [name, ...more] = operands;
     if (name === undefined || more.length > 0) {
       throw new UsageError(
@@ -48,7 +47,6 @@ export const stats: Subcommand = {
     }
     const json = flag("j");
     const interval = readInterval(value("interval"), flag("watch"));
-    const output = new Output(utf8Text);
     if (!flag("watch")) {
       const read = await statsReader(name, tableOptions);
       const figures = await read();

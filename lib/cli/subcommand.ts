@@ -28,15 +28,13 @@ export interface Given {
   readonly flag: (name: string) => boolean;
   /** The value of an option, `undefined` when it was not given. */
   readonly value: (name: string) => string | undefined;
-  /** The Postfix on this machine. */
-  readonly mail: MailSystem;
   /** How strings stand for bytes. */
   readonly text: Text;
   /** Options for the tables that it opens; `write` is up to it. */
   readonly tableOptions: TableOptions;
   /** Standard error. */
   readonly report: Report;
-  /** Standard output. */
+  /** Standard output; text for a person or a script, whatever tables hold. */
   readonly output: Output;
 }
 
@@ -77,7 +75,6 @@ export async function runSubcommand(
     operands: parsed._,
     flag,
     value,
-    mail,
     text,
     tableOptions: {
       utf8,
@@ -88,6 +85,6 @@ export async function runSubcommand(
       onDetail: report.detail,
     },
     report,
-    output: new Output(text),
+    output: new Output(utf8Text),
   });
 }
