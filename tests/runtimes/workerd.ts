@@ -1,6 +1,4 @@
-import { root } from "../support/processes.ts";
-
-const miniflare = `${root}tests/support/miniflare/`;
+import { startMiniflare } from "../support/miniflare_process.ts";
 
 /** A module that runs in Cloudflare's workerd. `await using` ends it. */
 export class Workerd implements AsyncDisposable {
@@ -15,28 +13,8 @@ export class Workerd implements AsyncDisposable {
 
   /** Starts it with a bundled module. */
   static async run(script: string): Promise<Workerd> {
-    const child = new Deno.Command(Deno.execPath(), {
-      args: [
-        "run",
-        "-A",
-        "--no-prompt",
-        `--config=${miniflare}deno.json`,
-        `${miniflare}worker.ts`,
-        script,
-      ],
-      stdin: "piped",
-      stdout: "piped",
-      stderr: "null",
-    }).spawn();
-    let printed = "";
-    for await (const chunk of child.stdout) {
-      printed += new TextDecoder().decode(chunk);
-      if (printed.endsWith("\n")) break;
-    }
-    const workerd = new Workerd(printed.trim(), child);
-    if (printed !== "") return workerd;
-    await workerd[Symbol.asyncDispose]();
-    throw new Error(`workerd does not run ${script}`);
+    const { child, printed } = await startMiniflare("worker.ts", script);
+    return new Workerd(printed, child);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -1,6 +1,5 @@
 import type { WorkersKvNamespace } from "../../lib/workers_kv.ts";
-
-const folder = new URL("miniflare/", import.meta.url).pathname;
+import { startMiniflare } from "./miniflare_process.ts";
 
 /** Real Workers KV, in memory: Cloudflare's miniflare, in a process of its own. */
 export class WorkersKvServer implements AsyncDisposable {
@@ -16,30 +15,8 @@ export class WorkersKvServer implements AsyncDisposable {
 
   /** Starts it with so many namespaces. */
   static async start(count: number): Promise<WorkersKvServer> {
-    const config = `--config=${folder}deno.json`;
-    const child = new Deno.Command(Deno.execPath(), {
-      args: [
-        "run",
-        "-A",
-        "--no-prompt",
-        config,
-        `${folder}server.ts`,
-        `${count}`,
-      ],
-      stdin: "piped",
-      stdout: "piped",
-      stderr: "null",
-    }).spawn();
-    let printed = "";
-    for await (const chunk of child.stdout) {
-      printed += new TextDecoder().decode(chunk);
-      if (printed.endsWith("\n")) break;
-    }
-    if (printed === "") {
-      await child.status;
-      throw new Error("miniflare does not start");
-    }
-    return new WorkersKvServer(child, printed.trim(), count);
+    const { child, printed } = await startMiniflare("server.ts", `${count}`);
+    return new WorkersKvServer(child, printed, count);
   }
 
   /** A namespace that nobody used. */

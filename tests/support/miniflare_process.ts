@@ -1,0 +1,33 @@
+const folder = new URL("miniflare/", import.meta.url).pathname;
+
+/**
+ * Runs a program of the folder `miniflare` in a process of its own, which ends
+ * when its standard input does; and the line that it prints when it is ready.
+ */
+export async function startMiniflare(
+  program: string,
+  argument: string,
+): Promise<{ child: Deno.ChildProcess; printed: string }> {
+  const child = new Deno.Command(Deno.execPath(), {
+    args: [
+      "run",
+      "-A",
+      "--no-prompt",
+      `--config=${folder}deno.json`,
+      folder + program,
+      argument,
+    ],
+    stdin: "piped",
+    stdout: "piped",
+    stderr: "null",
+  }).spawn();
+  let printed = "";
+  for await (const chunk of child.stdout) {
+    printed += new TextDecoder().decode(chunk);
+    if (printed.endsWith("\n")) break;
+  }
+  if (printed !== "") return { child, printed: printed.trim() };
+  await child.stdin.close().catch(() => {});
+  await child.status;
+  throw new Error(`miniflare does not run ${program} ${argument}`);
+}
