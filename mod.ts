@@ -32,8 +32,8 @@
  *
  * @module
  */
-export type { Clock, Timer } from "./lib/clock.ts";
-export type { MemcacheParameters } from "./lib/config/parameters.ts";
+export type { Clock, Timer } from "./lib/system/clock.ts";
+export type { MemcacheParameters } from "./lib/tables/memcache/parameters.ts";
 export { ConfigError, ReadOnlyError, TemporaryError } from "./lib/errors.ts";
 export type {
   ConnectEvent,
@@ -73,4 +73,4 @@ export type {
 export {
   MemcacheTable,
   type MemcacheTableOptions,
-} from "./lib/tables/memcache_table.ts";
+} from "./lib/tables/memcache/memcache_table.ts";

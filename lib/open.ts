@@ -1,17 +1,21 @@
-import { MailSystem } from "./config/mail_system.ts";
+import { MailSystem } from "./system/mail_system.ts";
 import { ConfigError } from "./errors.ts";
-import { byteText, utf8Text } from "./key/text.ts";
-import { requireRuntime } from "./runtime.ts";
+import { byteText, utf8Text } from "./bytes/text.ts";
+import { requireRuntime } from "./system/runtime.ts";
 import type { Table, TableOptions } from "./table.ts";
-import { openMemcache, openMemcacheApart } from "./tables/memcache.ts";
+import {
+  backupName,
+  openMemcache,
+  openMemcacheApart,
+} from "./tables/memcache/open_memcache.ts";
 import { type Opener, type Opening, rulesOf } from "./tables/opening.ts";
 
 // The other types are loaded when one of their tables is opened: a command that
 // asks a memcache table waits for nothing else.
 const openers: Record<string, () => Opener | Promise<Opener>> = {
   memcache: () => openMemcache,
-  kv: async () => (await import("./tables/kv.ts")).openKvTable,
-  proxy: async () => (await import("./tables/proxy.ts")).openProxy,
+  kv: async () => (await import("./tables/kv/open_kv.ts")).openKvTable,
+  proxy: async () => (await import("./tables/proxy/open_proxy.ts")).openProxy,
   inline: async () => (await import("./tables/inline.ts")).openInline,
   static: async () => (await import("./tables/static.ts")).openStatic,
   texthash: async () => (await import("./tables/texthash.ts")).openTexthash,
@@ -108,7 +112,7 @@ async function openNamed(
     const open = await openers[type]();
     return await open(opening);
   }
-  const { openInstalled } = await import("./tables/postmap.ts");
+  const { openInstalled } = await import("./tables/postmap/open_postmap.ts");
   return await openInstalled(opening, type, tableTypes);
 }
 
@@ -141,5 +145,13 @@ function openingOf(
     outer,
     open: (inner, innerOptions) =>
       openNamed(inner, innerOptions, mail, [...outer, name]),
+    backupOf: (other) =>
+      backupName({
+        name: other,
+        path: other.slice(other.indexOf(":") + 1),
+        options,
+        rules: rulesOf(options),
+        mail,
+      }),
   };
 }

@@ -1,4 +1,4 @@
-import type { Clock } from "./clock.ts";
+import type { Clock } from "./system/clock.ts";
 import type { EventListener } from "./events.ts";
 import type { Connect } from "./socket/socket.ts";
 import type { KvDatabase } from "./kv_database.ts";

@@ -23,10 +23,10 @@ Deno.test("only the files that may name Deno do", async () => {
     "lib/cli/terminal.ts",
     "lib/socket/deno.ts",
     "lib/socket/deno_listener.ts",
-    "lib/files.ts",
-    "lib/tables/kv.ts",
-    "lib/programs.ts",
-    "lib/runtime.ts",
+    "lib/system/files.ts",
+    "lib/system/programs.ts",
+    "lib/system/runtime.ts",
+    "lib/tables/kv/open_kv.ts",
   ];
   for await (const [path, text] of sources("lib")) {
     if (allowed.includes(path)) continue;
@@ -37,9 +37,9 @@ Deno.test("only the files that may name Deno do", async () => {
 // What they are given of Node is theirs: the rest runs on the edge as it is.
 const ofNode: Record<string, string[]> = {
   "lib/cli/node_terminal.ts": ["node:fs", "node:module", "node:process"],
-  "lib/files.ts": ["node:fs"],
-  "lib/key/key_digest.ts": ["node:crypto"],
-  "lib/node_programs.ts": ["node:child_process"],
+  "lib/system/files.ts": ["node:fs"],
+  "lib/tables/memcache/key_digest.ts": ["node:crypto"],
+  "lib/system/node_programs.ts": ["node:child_process"],
   "lib/socket/node.ts": ["node:net"],
   "lib/socket/node_listener.ts": ["node:fs/promises", "node:fs", "node:net"],
   "lib/socket/cloudflare.ts": ["cloudflare:sockets"],
@@ -55,73 +55,46 @@ Deno.test("only the adapters import what one runtime has", async () => {
   }
 });
 
-Deno.test("the library imports nothing from outside, and each room what it may", async () => {
-  const rooms: Record<string, string[]> = {
-    config: ["config", "errors.ts", "files.ts"],
-    key: ["key", "config", "errors.ts"],
-    maintenance: [
-      "maintenance",
-      "tables",
-      "config",
-      "key",
-      "memcache",
-      "socket",
-      "errors.ts",
-      "files.ts",
-      "table.ts",
-      "clock.ts",
-      "open.ts",
-    ],
-    memcache: [
-      "memcache",
-      "socket",
-      "key",
-      "errors.ts",
-      "clock.ts",
-      "events.ts",
-    ],
-    message: ["message", "errors.ts"],
-    proxymap: ["proxymap", "socket", "errors.ts", "clock.ts"],
-    socket: ["socket", "errors.ts", "runtime.ts"],
-    socketmap: [
-      "socketmap",
-      "socket",
-      "key",
-      "errors.ts",
-      "clock.ts",
-      "runtime.ts",
-    ],
-    tables: [
-      "tables",
-      "config",
-      "key",
-      "memcache",
-      "socket",
-      "errors.ts",
-      "files.ts",
-      "table.ts",
-      "clock.ts",
-      "events.ts",
-      "kv_database.ts",
-      "programs.ts",
-      "proxymap",
-      "runtime.ts",
-    ],
-  };
+/** The rooms that lib/README.md lists, from top to bottom; those of a row are equals. */
+async function rooms(): Promise<string[][]> {
+  const map = await Deno.readTextFile(`${root}lib/README.md`);
+  const rows = map.split("<!-- rooms: from top to bottom -->")[1].trim()
+    .split("\n").slice(2).map((row) => row.split("|")[1]);
+  return rows.map((row) =>
+    [...row.matchAll(/`([^`]+)`/g)].map(([, name]) => name)
+  );
+}
+
+/** The room of a file: the longest name that its path begins with. */
+function roomOf(path: string, names: readonly string[]): string | undefined {
+  const inLib = path.replace(/^lib\//, "");
+  return names.filter((name) => inLib.startsWith(name))
+    .sort((one, two) => two.length - one.length)[0];
+}
+
+Deno.test("the library imports nothing from outside, and no room one above it or beside it", async () => {
+  const floors = await rooms();
+  const names = floors.flat();
+  const floorOf = (room: string) =>
+    floors.findIndex((row) => row.includes(room));
   for await (const [path, text] of sources("lib")) {
-    if (path.startsWith("lib/cli/")) continue;
-    const room = path.split("/")[1];
+    const room = roomOf(path, names);
+    assert(room !== undefined, `${path} is in no room of lib/README.md`);
     for (
       const [, specifier] of code(text).matchAll(
         /(?:from|import\() ?"([^"]+)"/g,
       )
     ) {
       if (ofNode[path]?.includes(specifier)) continue;
+      if (room === "cli/" && specifier.startsWith("@std/")) continue;
       assert(specifier.startsWith("."), `${path} imports ${specifier}`);
-      const target =
-        new URL(specifier, `file:///${path}`).pathname.split("/")[2];
+      const target = roomOf(
+        new URL(specifier, `file:///${path}`).pathname.slice(1),
+        names,
+      );
       assert(
-        !(room in rooms) || rooms[room].includes(target),
+        target === room ||
+          target !== undefined && floorOf(target) > floorOf(room),
         `${path} imports ${specifier}`,
       );
     }

@@ -1,4 +1,4 @@
-import type { MessageQuery } from "../message/message_keys.ts";
+import type { MessageQuery } from "./message/message_keys.ts";
 
 /** A command line that makes no sense; the message says why, and the cure. */
 export class UsageError extends Error {

@@ -1,4 +1,4 @@
-import { utf8Text } from "../key/text.ts";
+import { utf8Text } from "../bytes/text.ts";
 import { Output } from "./streams.ts";
 
 /** The version of the module, as deno.json has it; a test compares them. */

@@ -1,6 +1,6 @@
-import { systemClock, type Timer } from "../clock.ts";
-import { readFile } from "../files.ts";
-import { type Line, splitLines, type Text } from "../key/text.ts";
+import { systemClock, type Timer } from "../system/clock.ts";
+import { readFile } from "../system/files.ts";
+import { type Line, splitLines, type Text } from "../bytes/text.ts";
 import { UsageError } from "./command_line.ts";
 import { StreamError } from "./streams.ts";
 import { terminal } from "./terminal.ts";

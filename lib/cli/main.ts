@@ -4,9 +4,9 @@ import {
   ReadOnlyError,
   TemporaryError,
 } from "../errors.ts";
-import { byteText, type Text, utf8Text } from "../key/text.ts";
+import { byteText, type Text, utf8Text } from "../bytes/text.ts";
 import { type CommandLine, plainLookup, UsageError } from "./command_line.ts";
-import { lookupKey, printValue } from "./lookup.ts";
+import { lookupKey, printValue } from "./actions/lookup.ts";
 import { BrokenPipe, Output, Report, StreamError } from "./streams.ts";
 import { Session } from "./session.ts";
 
@@ -21,7 +21,7 @@ export async function main(args: readonly string[]): Promise<number> {
   let report = new Report(false);
   try {
     if (subcommands.includes(args[0])) {
-      const { runNamed } = await import("./subcommands.ts");
+      const { runNamed } = await import("./subcommands/subcommands.ts");
       return await runNamed(args);
     }
     const command = plainLookup(args) ?? await parse(args);
@@ -89,7 +89,7 @@ async function chooseText(
   report: Report,
 ): Promise<Text> {
   if (utf8 === undefined) {
-    const { MailSystem } = await import("../config/mail_system.ts");
+    const { MailSystem } = await import("../system/mail_system.ts");
     const mail = new MailSystem({ configDirectory, onWarning: report.warning });
     utf8 = await mail.smtputf8();
   }
@@ -116,24 +116,26 @@ async function act(session: Session): Promise<number> {
   switch (action) {
     case "lookup": {
       if (message !== undefined) {
-        const { lookupMessage } = await import("./message.ts");
+        const { lookupMessage } = await import("./message/lookup_message.ts");
         return await lookupMessage(session, message);
       }
       if (!standardInput) return await withKey(session, lookupKey);
-      const { lookupStandardInput } = await import("./lookup_lines.ts");
+      const { lookupStandardInput } = await import("./actions/lookup_lines.ts");
       return await lookupStandardInput(session);
     }
     case "delete": {
-      const { deleteKey, deleteStandardInput } = await import("./delete.ts");
+      const { deleteKey, deleteStandardInput } = await import(
+        "./actions/delete.ts"
+      );
       if (!standardInput) return await withKey(session, deleteKey);
       return await deleteStandardInput(session);
     }
     case "load": {
-      const { loadStandardInput } = await import("./load.ts");
+      const { loadStandardInput } = await import("./actions/load.ts");
       return await loadStandardInput(session);
     }
     default: {
-      const { listEntries } = await import("./list.ts");
+      const { listEntries } = await import("./actions/list.ts");
       return await listEntries(session);
     }
   }

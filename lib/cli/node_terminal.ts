@@ -1,7 +1,7 @@
 import { ConfigError, reasonOf } from "../errors.ts";
-import { pathExists } from "../files.ts";
+import { pathExists } from "../system/files.ts";
 import type { KvDatabase } from "../kv_database.ts";
-import { nodeModule } from "../runtime.ts";
+import { nodeModule } from "../system/runtime.ts";
 import { connectNode } from "../socket/node.ts";
 import type { Terminal } from "./terminal.ts";
 

@@ -1,4 +1,4 @@
-import { systemClock } from "../clock.ts";
+import { systemClock } from "../system/clock.ts";
 import { drawProgress } from "./streams.ts";
 import { terminal } from "./terminal.ts";
 

@@ -1,4 +1,4 @@
-import { byteText, type Text } from "../key/text.ts";
+import { byteText, type Text } from "../bytes/text.ts";
 import { openTable } from "../open.ts";
 import type { Table } from "../table.ts";
 import type { CommandLine } from "./command_line.ts";
@@ -64,7 +64,9 @@ export class Session {
       onDetail: report.detail,
     });
     if (!command.fileValues) return table;
-    const { encodedTable, withFileValues } = await import("./file_values.ts");
+    const { encodedTable, withFileValues } = await import(
+      "./actions/file_values.ts"
+    );
     return this.#decodes
       ? withFileValues(table, tableText, report.warning)
       : encodedTable(table);

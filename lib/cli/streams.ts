@@ -1,4 +1,4 @@
-import type { Text } from "../key/text.ts";
+import type { Text } from "../bytes/text.ts";
 import { terminal } from "./terminal.ts";
 
 const program = "memcache-table";

@@ -1,4 +1,4 @@
-import { runtime } from "../runtime.ts";
+import { runtime } from "../system/runtime.ts";
 import { connectDeno } from "../socket/deno.ts";
 import type { Connect } from "../socket/socket.ts";
 import type { TableOptions } from "../table.ts";

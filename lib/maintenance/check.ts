@@ -1,22 +1,22 @@
-import { systemClock } from "../clock.ts";
-import { MailSystem } from "../config/mail_system.ts";
-import type { MemcacheParameters } from "../config/parameters.ts";
+import { systemClock } from "../system/clock.ts";
+import { MailSystem } from "../system/mail_system.ts";
+import type { MemcacheParameters } from "../tables/memcache/parameters.ts";
 import {
   ConfigError,
   NoAnswerError,
   ReadOnlyError,
   TemporaryError,
 } from "../errors.ts";
-import { pathExists } from "../files.ts";
+import { pathExists } from "../system/files.ts";
 import {
   askServer,
   figuresOf,
   type ReportingServer,
-} from "../memcache/server_report.ts";
+} from "../memcached/server_report.ts";
 import { openTable } from "../open.ts";
 import { formatEndpoint } from "../socket/endpoint.ts";
 import type { Entry, Table, TableOptions } from "../table.ts";
-import { connectLazily } from "../tables/opening.ts";
+import { connectLazily } from "../socket/connect.ts";
 import {
   type MemcacheSource,
   readMemcacheSource,

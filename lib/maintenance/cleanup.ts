@@ -1,7 +1,7 @@
-import { systemClock } from "../clock.ts";
-import { MailSystem } from "../config/mail_system.ts";
+import { systemClock } from "../system/clock.ts";
+import { MailSystem } from "../system/mail_system.ts";
 import { ConfigError, TemporaryError } from "../errors.ts";
-import { byteText } from "../key/text.ts";
+import { byteText } from "../bytes/text.ts";
 import { openApart } from "../open.ts";
 import type { Entry, Table } from "../table.ts";
 import type { MaintenanceOptions } from "./options.ts";

@@ -1,14 +1,20 @@
-import { MailSystem } from "../config/mail_system.ts";
+import { MailSystem } from "../system/mail_system.ts";
 import { bracedLength } from "../config/name_value.ts";
-import type { ParameterSource } from "../config/parameters.ts";
+import type { ParameterSource } from "../tables/memcache/parameters.ts";
 import { ConfigError } from "../errors.ts";
-import { mayRead } from "../files.ts";
+import { mayRead } from "../system/files.ts";
 import { formatEndpoint } from "../socket/endpoint.ts";
 import type { Endpoint } from "../socket/socket.ts";
 import { openTable } from "../open.ts";
 import type { Table, TableOptions } from "../table.ts";
-import { findEndpoint, openMemcacheTable } from "../tables/memcache.ts";
-import { findParameters, type Sourced } from "../tables/memcache_parameters.ts";
+import {
+  findEndpoint,
+  openMemcacheTable,
+} from "../tables/memcache/open_memcache.ts";
+import {
+  findParameters,
+  type Sourced,
+} from "../tables/memcache/parameter_source.ts";
 import { type Opening, rulesOf } from "../tables/opening.ts";
 import { isShared, readEach, type Space, spaceOf } from "./parameter_checks.ts";
 
@@ -51,7 +57,12 @@ export async function readMemcacheSource(
     source,
     endpoint: () => findEndpoint(sourced, source, readEach(source).usable),
     openAlone: () =>
-      openMemcacheTable({ ...sourced, outer: [], open: openHarmless(mail) }, {
+      openMemcacheTable({
+        ...sourced,
+        outer: [],
+        open: openHarmless(mail),
+        backupOf: () => Promise.resolve(undefined),
+      }, {
         ...source,
         setting: (parameter) =>
           parameter === "backup" ? undefined : source.setting(parameter),

@@ -4,12 +4,15 @@ import {
   parameterNames,
   type ParameterSource,
   readParameters,
-} from "../config/parameters.ts";
+} from "../tables/memcache/parameters.ts";
 import type { Setting } from "../config/main_cf.ts";
 import { ConfigError } from "../errors.ts";
-import { loadDigest } from "../key/key_digest.ts";
-import { type KeyFormat, parseKeyFormat } from "../key/key_format.ts";
-import { longestKey } from "../key/memcache_key.ts";
+import { loadDigest } from "../tables/memcache/key_digest.ts";
+import {
+  type KeyFormat,
+  parseKeyFormat,
+} from "../tables/memcache/key_format.ts";
+import { longestKey } from "../memcached/protocol.ts";
 
 /** Something that a person should look at. */
 export interface Problem {

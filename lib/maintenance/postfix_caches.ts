@@ -1,4 +1,4 @@
-import type { MailSystem } from "../config/mail_system.ts";
+import type { MailSystem } from "../system/mail_system.ts";
 import { parseTime } from "../config/time.ts";
 import { ConfigError } from "../errors.ts";
 

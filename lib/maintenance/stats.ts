@@ -1,9 +1,9 @@
-import { MailSystem } from "../config/mail_system.ts";
+import { MailSystem } from "../system/mail_system.ts";
 import { ConfigError, TemporaryError } from "../errors.ts";
-import { askServer, figuresOf } from "../memcache/server_report.ts";
+import { askServer, figuresOf } from "../memcached/server_report.ts";
 import { formatEndpoint } from "../socket/endpoint.ts";
 import type { TableOptions } from "../table.ts";
-import { connectLazily } from "../tables/opening.ts";
+import { connectLazily } from "../socket/connect.ts";
 import { readMemcacheSource, typeOf } from "./memcache_source.ts";
 import { readEach } from "./parameter_checks.ts";
 

@@ -16,7 +16,7 @@
  * @module
  */
 import { ConfigError } from "../errors.ts";
-import { nodeModule } from "../runtime.ts";
+import { nodeModule } from "../system/runtime.ts";
 import type { Endpoint, Socket, TcpEndpoint, UnixEndpoint } from "./socket.ts";
 
 export type { Endpoint, Socket, TcpEndpoint, UnixEndpoint };

@@ -1,6 +1,6 @@
-import type { Clock } from "../clock.ts";
+import type { Clock } from "../system/clock.ts";
 import { ConfigError, TemporaryError } from "../errors.ts";
-import { byteLength, byteText, type Text, utf8Text } from "../key/text.ts";
+import { byteLength, byteText, type Text, utf8Text } from "../bytes/text.ts";
 
 /** What is served under a name: any table is one. */
 export interface LookupTable {

@@ -26,10 +26,10 @@
  *
  * @module
  */
-import { type Clock, systemClock, type Timer } from "../clock.ts";
+import { type Clock, systemClock, type Timer } from "../system/clock.ts";
 import { ConfigError, reasonOf } from "../errors.ts";
-import { byteText, utf8Text } from "../key/text.ts";
-import { runtime } from "../runtime.ts";
+import { byteText, utf8Text } from "../bytes/text.ts";
+import { listenLazily } from "../socket/listen.ts";
 import { formatEndpoint, parseEndpoint } from "../socket/endpoint.ts";
 import type {
   Endpoint,
@@ -322,20 +322,3 @@ function parseListening(specification: string): Endpoint {
     throw new ConfigError(`${specification}: ${error.message}`);
   }
 }
-
-const listenLazily: Listen = async (endpoint, options) => {
-  switch (runtime) {
-    case "deno": {
-      const { listenDeno } = await import("../socket/deno_listener.ts");
-      return await listenDeno(endpoint, options);
-    }
-    case "node": {
-      const { listenNode } = await import("../socket/node_listener.ts");
-      return await listenNode(endpoint, options);
-    }
-    default:
-      throw new ConfigError(
-        "this runtime cannot listen by itself: hand in the listen option",
-      );
-  }
-};

@@ -9,11 +9,11 @@ import {
   encodeStrings,
   firstNotText,
   stringAt,
-} from "../key/byte_strings.ts";
+} from "../bytes/byte_strings.ts";
 import type { Deleted, Entry, Found, Updated } from "../table.ts";
 import { Batches, type BatchResult } from "./batches.ts";
-import type { BatchAnswer, Store } from "./store.ts";
-import type { TableRules } from "./store_table.ts";
+import type { BatchAnswer, Driver } from "./driver.ts";
+import type { TableRules } from "./driver_table.ts";
 
 const lookupsOfBatch = 1024;
 const lookupsAtOnce = 4;
@@ -24,14 +24,14 @@ export interface BulkParts {
   /** The table's name in messages. */
   readonly name: string;
   /** What it is made of. */
-  readonly store: Store;
+  readonly driver: Driver;
   /** How it treats what it is given. */
   readonly rules: TableRules;
   /** Throws when the table is closed. */
   readonly mustBeOpen: () => void;
-  /** A key as the store sees it; `undefined` when no table can have it. */
+  /** A key as the driver sees it; `undefined` when no table can have it. */
   readonly admit: (key: string) => string | undefined;
-  /** An entry as the store sees it; `undefined` when no table can have it. */
+  /** An entry as the driver sees it; `undefined` when no table can have it. */
   readonly admitEntry: (key: string, value: string) => Entry | undefined;
 }
 
@@ -77,11 +77,11 @@ export function updateMany(
   entries: Iterable<Entry> | AsyncIterable<Entry>,
   signal?: AbortSignal,
 ): AsyncIterableIterator<Updated> {
-  const { store } = parts;
-  return writeMany<Entry, Entry, Updated>(entries, store, signal, {
+  const { driver } = parts;
+  return writeMany<Entry, Entry, Updated>(entries, driver, signal, {
     admit: ({ key, value }) => parts.admitEntry(key, value),
-    together: store.updateBatch?.bind(store),
-    one: ({ key, value }) => store.update!(key, value, signal),
+    together: driver.updateBatch?.bind(driver),
+    one: ({ key, value }) => driver.update!(key, value, signal),
     result: ({ key }, stored) => ({ key, stored }),
   });
 }
@@ -92,20 +92,20 @@ export function deleteMany(
   keys: Iterable<string> | AsyncIterable<string>,
   signal?: AbortSignal,
 ): AsyncIterableIterator<Deleted> {
-  const { store } = parts;
-  return writeMany<string, string, Deleted>(keys, store, signal, {
+  const { driver } = parts;
+  return writeMany<string, string, Deleted>(keys, driver, signal, {
     admit: parts.admit,
-    together: store.deleteBatch?.bind(store),
-    one: (key) => store.delete!(key, signal),
+    together: driver.deleteBatch?.bind(driver),
+    one: (key) => driver.delete!(key, signal),
     result: (key, deleted) => ({ key, deleted }),
   });
 }
 
 /** How items of one kind are written. */
 interface Writing<Item, Admitted, Result> {
-  /** An item as the store sees it; `undefined` when no table can have it. */
+  /** An item as the driver sees it; `undefined` when no table can have it. */
   readonly admit: (item: Item) => Admitted | undefined;
-  /** Writes some together, where the store can do that. */
+  /** Writes some together, where the driver can do that. */
   readonly together:
     | ((items: readonly Admitted[], signal?: AbortSignal) => Promise<boolean[]>)
     | undefined;
@@ -117,7 +117,7 @@ interface Writing<Item, Admitted, Result> {
 
 function writeMany<Item, Admitted, Result>(
   items: Iterable<Item> | AsyncIterable<Item>,
-  { writesAtOnce = 1 }: Store,
+  { writesAtOnce = 1 }: Driver,
   signal: AbortSignal | undefined,
   { admit, together, one, result }: Writing<Item, Admitted, Result>,
 ): AsyncIterableIterator<Result> {
@@ -158,7 +158,7 @@ export async function lookupLines(
   return { values: answer.values, failed: { at, error } };
 }
 
-/** Keys as the store sees them, up to the first that may not even be asked. */
+/** Keys as the driver sees them, up to the first that may not even be asked. */
 function admitKeys(
   { rules, admit }: BulkParts,
   keys: readonly string[],
@@ -185,16 +185,16 @@ function admitAll<Item, Admitted>(
 }
 
 async function lookupTogether(
-  { store, rules }: BulkParts,
+  { driver, rules }: BulkParts,
   keys: ByteStrings,
   signal?: AbortSignal,
 ): Promise<BatchAnswer> {
-  return await (store.lookupBatch?.(keys, signal) ??
-    lookupEach(store, rules, keys, signal));
+  return await (driver.lookupBatch?.(keys, signal) ??
+    lookupEach(driver, rules, keys, signal));
 }
 
 async function lookupEach(
-  store: Store,
+  driver: Driver,
   { text }: TableRules,
   keys: ByteStrings,
   signal?: AbortSignal,
@@ -207,7 +207,7 @@ async function lookupEach(
     try {
       // Not every type ends a lookup by a signal.
       signal?.throwIfAborted();
-      const value = await store.lookup(text.decode(key)!, signal);
+      const value = await driver.lookup(text.decode(key)!, signal);
       if (value !== undefined) values.putText(at, value, text);
     } catch (error) {
       return { values, failed: { at, error } };

@@ -1,10 +1,10 @@
 import { TemporaryError } from "../errors.ts";
 import type { Entry, Table } from "../table.ts";
 import type { Opening } from "./opening.ts";
-import type { Store } from "./store.ts";
-import { StoreTable } from "./store_table.ts";
+import type { Driver } from "./driver.ts";
+import { DriverTable } from "./driver_table.ts";
 
-class FailStore implements Store {
+class FailDriver implements Driver {
   #name: string;
 
   constructor(name: string) {
@@ -41,5 +41,5 @@ class FailStore implements Store {
  * Implements "fail" of DATABASE_README.
  */
 export function openFail({ name, rules }: Opening): Promise<Table> {
-  return Promise.resolve(new StoreTable(name, new FailStore(name), rules));
+  return Promise.resolve(new DriverTable(name, new FailDriver(name), rules));
 }

@@ -1,7 +1,7 @@
 import { ConfigError } from "../errors.ts";
-import { utf8Text } from "../key/text.ts";
+import { utf8Text } from "../bytes/text.ts";
 import type { TableOptions } from "../table.ts";
-import { encodeBase64 } from "./base64.ts";
+import { encodeBase64 } from "../bytes/base64.ts";
 import { type Opening, readBytes } from "./opening.ts";
 
 const LF = 10;

@@ -1,5 +1,5 @@
 import { ConfigError, NotUtf8Error } from "../errors.ts";
-import type { Text } from "../key/text.ts";
+import type { Text } from "../bytes/text.ts";
 import type {
   Deleted,
   Entry,
@@ -8,7 +8,7 @@ import type {
   Table,
   Updated,
 } from "../table.ts";
-import { decodeBase64, encodeBase64 } from "./base64.ts";
+import { decodeBase64, encodeBase64 } from "../bytes/base64.ts";
 
 /** How a {@linkcode FileValuesTable} treats what it is given. */
 export interface FileValuesRules {

@@ -1,11 +1,11 @@
 import { bracedPairs, splitKeyValue } from "../config/name_value.ts";
 import type { Entry, Table } from "../table.ts";
 import { configuredText, type Opening, orConfigError } from "./opening.ts";
-import type { Store } from "./store.ts";
-import { StoreTable } from "./store_table.ts";
+import type { Driver } from "./driver.ts";
+import { DriverTable } from "./driver_table.ts";
 
-/** A store of entries in memory, in the order in which they were given. */
-export class EntriesStore implements Store {
+/** A driver of entries in memory, in the order in which they were given. */
+export class EntriesDriver implements Driver {
   #entries: ReadonlyMap<string, string>;
 
   /** Keeps `entries`, keys already folded. */
@@ -45,5 +45,5 @@ export async function openInline(opening: Opening): Promise<Table> {
       await files?.sourceValue(opening, value) ?? value,
     );
   }
-  return new StoreTable(name, new EntriesStore(entries), rules);
+  return new DriverTable(name, new EntriesDriver(entries), rules);
 }

@@ -1,11 +1,9 @@
-import type { MailSystem } from "../config/mail_system.ts";
+import type { MailSystem } from "../system/mail_system.ts";
 import { ConfigError } from "../errors.ts";
-import { readFile } from "../files.ts";
-import { byteText, type Text, utf8Text } from "../key/text.ts";
-import { runtime } from "../runtime.ts";
-import type { Connect } from "../socket/socket.ts";
+import { readFile } from "../system/files.ts";
+import { byteText, type Text, utf8Text } from "../bytes/text.ts";
 import type { Table, TableOptions } from "../table.ts";
-import type { TableRules } from "./store_table.ts";
+import type { TableRules } from "./driver_table.ts";
 
 /** What an opener of a table type is given. */
 export interface Opening {
@@ -23,6 +21,8 @@ export interface Opening {
   readonly outer: readonly string[];
   /** Opens a table that this one names. */
   readonly open: (name: string, options: TableOptions) => Promise<Table>;
+  /** The backup that a memcache table has by its configuration, if it has one. */
+  readonly backupOf: (name: string) => Promise<string | undefined>;
 }
 
 /** The rules of a table that is opened with these options. */
@@ -82,25 +82,6 @@ export function orConfigError<T>(
 export function configuredText(text: Text, configured: string): string {
   return text.utf8 ? configured : byteText.decode(utf8Text.encode(configured))!;
 }
-
-/** Connects by the runtime's adapter, which is loaded when it is needed. */
-export const connectLazily: Connect = async (endpoint, options) => {
-  switch (runtime) {
-    case "deno": {
-      const { connectDeno } = await import("../socket/deno.ts");
-      return await connectDeno(endpoint, options);
-    }
-    case "node": {
-      const { connectNode } = await import("../socket/node.ts");
-      return await connectNode(endpoint, options);
-    }
-    default:
-      throw new ConfigError(
-        "this runtime has no sockets of its own: hand in the connect option; " +
-          "on Cloudflare that is connectCloudflare of @postmaps/memcache-table/cloudflare",
-      );
-  }
-};
 
 /** What is done about an update that kept what was there. */
 export function duplicateWarning(

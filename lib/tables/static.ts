@@ -2,10 +2,10 @@ import { withoutBraces } from "../config/name_value.ts";
 import { ReadOnlyError } from "../errors.ts";
 import type { Table } from "../table.ts";
 import { configuredText, type Opening, orConfigError } from "./opening.ts";
-import type { Store } from "./store.ts";
-import { StoreTable } from "./store_table.ts";
+import type { Driver } from "./driver.ts";
+import { DriverTable } from "./driver_table.ts";
 
-class StaticStore implements Store {
+class StaticDriver implements Driver {
   #name: string;
   #value: string;
 
@@ -44,5 +44,5 @@ export async function openStatic(opening: Opening): Promise<Table> {
     const { sourceValue } = await import("./file_values.ts");
     value = await sourceValue(opening, value);
   }
-  return new StoreTable(name, new StaticStore(name, value), rules);
+  return new DriverTable(name, new StaticDriver(name, value), rules);
 }

@@ -1,11 +1,11 @@
 import { parseEntryLine } from "../config/entry_line.ts";
 import { logicalLines, physicalLine } from "../config/logical_lines.ts";
-import { splitLines } from "../key/text.ts";
+import { splitLines } from "../bytes/text.ts";
 import { ConfigError } from "../errors.ts";
 import type { Table } from "../table.ts";
-import { EntriesStore } from "./inline.ts";
+import { EntriesDriver } from "./inline.ts";
 import { type Opening, readBytes } from "./opening.ts";
-import { StoreTable } from "./store_table.ts";
+import { DriverTable } from "./driver_table.ts";
 
 /**
  * Opens `texthash:/path/file`: the source file of postmap(1), read whole when
@@ -52,5 +52,5 @@ export async function openTexthash(opening: Opening): Promise<Table> {
       onWarning(`${path}, line ${line}: ${error.message}: ignoring this line`);
     }
   }
-  return new StoreTable(name, new EntriesStore(entries), rules);
+  return new DriverTable(name, new EntriesDriver(entries), rules);
 }

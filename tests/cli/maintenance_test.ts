@@ -1,6 +1,6 @@
-import { cleanup } from "../../lib/cli/cleanup.ts";
+import { cleanup } from "../../lib/cli/subcommands/cleanup.ts";
 import { progressLine } from "../../lib/cli/progress.ts";
-import { warm } from "../../lib/cli/warm.ts";
+import { warm } from "../../lib/cli/subcommands/warm.ts";
 import { openTable } from "../../mod.ts";
 import { assert, assertEquals, assertMatch } from "../support/assert.ts";
 import { Folder } from "../support/folder.ts";

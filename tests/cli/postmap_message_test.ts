@@ -3,8 +3,8 @@ import {
   MessageKeys,
   type MessageLimits,
   type MessageQuery,
-} from "../../lib/message/message_keys.ts";
-import { byteText } from "../../lib/key/text.ts";
+} from "../../lib/cli/message/message_keys.ts";
+import { byteText } from "../../lib/bytes/text.ts";
 import { assertEquals, assertStringIncludes } from "../support/assert.ts";
 import { Folder } from "../support/folder.ts";
 import { atOnce, root, runCli, runPostmap } from "../support/processes.ts";

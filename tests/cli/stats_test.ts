@@ -1,4 +1,4 @@
-import { utf8Text } from "../../lib/key/text.ts";
+import { utf8Text } from "../../lib/bytes/text.ts";
 import { assert, assertEquals, assertMatch } from "../support/assert.ts";
 import { freePort, Memcached } from "../support/memcached.ts";
 import { root, runCli } from "../support/processes.ts";

@@ -2,7 +2,7 @@ import {
   type CheckOptions,
   checkTable,
   type TableCheck,
-} from "../../lib/maintenance.ts";
+} from "../../lib/maintenance/mod.ts";
 import { ConfigError, openTable } from "../../mod.ts";
 import {
   assert,

@@ -11,7 +11,7 @@ import {
   cleanUp,
   type CleanUpOptions,
   type Expired,
-} from "../../lib/maintenance.ts";
+} from "../../lib/maintenance/mod.ts";
 import { assert, assertEquals, assertRejects } from "../support/assert.ts";
 import { FakeClock } from "../support/fake_clock.ts";
 import { Folder } from "../support/folder.ts";

@@ -1,5 +1,5 @@
 import { openTable } from "../../mod.ts";
-import { cleanUp } from "../../lib/maintenance.ts";
+import { cleanUp } from "../../lib/maintenance/mod.ts";
 import { assert, assertEquals, assertMatch } from "../support/assert.ts";
 import { Folder } from "../support/folder.ts";
 import { freePort, Memcached } from "../support/memcached.ts";

@@ -4,7 +4,7 @@ import {
   type MemcacheParameters,
   parameterNames,
   type ParameterSource,
-} from "../../lib/config/parameters.ts";
+} from "../../lib/tables/memcache/parameters.ts";
 import {
   isShared,
   nearestName,

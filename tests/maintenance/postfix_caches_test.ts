@@ -1,4 +1,4 @@
-import { MailSystem } from "../../lib/config/mail_system.ts";
+import { MailSystem } from "../../lib/system/mail_system.ts";
 import {
   judgePostscreen,
   judgeVerify,

@@ -1,4 +1,4 @@
-import { readStats } from "../../lib/maintenance.ts";
+import { readStats } from "../../lib/maintenance/mod.ts";
 import { ConfigError, openTable, TemporaryError } from "../../mod.ts";
 import {
   assert,

@@ -1,5 +1,5 @@
 import { ConfigError, openTable, TemporaryError } from "../../mod.ts";
-import { warmCache } from "../../lib/maintenance.ts";
+import { warmCache } from "../../lib/maintenance/mod.ts";
 import { assert, assertEquals, assertRejects } from "../support/assert.ts";
 import { Folder } from "../support/folder.ts";
 import { freePort, Memcached } from "../support/memcached.ts";

@@ -1,4 +1,4 @@
-import { byteText, utf8Text } from "../../lib/key/text.ts";
+import { byteText, utf8Text } from "../../lib/bytes/text.ts";
 import { pack } from "../package/build.ts";
 import { Folder } from "../support/folder.ts";
 import { type Finished, latin1 } from "../support/processes.ts";

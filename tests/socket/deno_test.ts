@@ -1,4 +1,4 @@
-import { utf8Text } from "../../lib/key/text.ts";
+import { utf8Text } from "../../lib/bytes/text.ts";
 import { connectDeno } from "../../lib/socket/deno.ts";
 import type { Endpoint } from "../../lib/socket/socket.ts";
 import { assert, assertEquals, assertRejects } from "../support/assert.ts";

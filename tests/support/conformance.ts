@@ -8,7 +8,7 @@ import {
   type TableOptions,
   TemporaryError,
 } from "../../mod.ts";
-import { byteText, type Text, utf8Text } from "../../lib/key/text.ts";
+import { byteText, type Text, utf8Text } from "../../lib/bytes/text.ts";
 import { assert, assertEquals, assertRejects } from "./assert.ts";
 
 /** How a table whose data was made is opened. */

@@ -1,4 +1,4 @@
-import type { Clock, Timer } from "../../lib/clock.ts";
+import type { Clock, Timer } from "../../lib/system/clock.ts";
 
 /** Time that passes when a test says so. */
 export class FakeClock implements Clock {

@@ -1,4 +1,4 @@
-import { byteText } from "../../lib/key/text.ts";
+import { byteText } from "../../lib/bytes/text.ts";
 import type { Connect, Socket } from "../../lib/socket/socket.ts";
 
 /** The server's end of a connection that exists in memory alone. */

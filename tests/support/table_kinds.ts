@@ -1,5 +1,5 @@
 import type { Entry, KvDatabase } from "../../mod.ts";
-import { type Text, utf8Text } from "../../lib/key/text.ts";
+import { type Text, utf8Text } from "../../lib/bytes/text.ts";
 import { type Kind, type Maker, opener } from "./conformance.ts";
 import { Folder } from "./folder.ts";
 import { Memcached } from "./memcached.ts";

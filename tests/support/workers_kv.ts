@@ -1,4 +1,4 @@
-import type { WorkersKvNamespace } from "../../lib/workers_kv.ts";
+import type { WorkersKvNamespace } from "../../lib/tables/kv/workers_kv.ts";
 import { startMiniflare } from "./miniflare_process.ts";
 
 /** Real Workers KV, in memory: Cloudflare's miniflare, in a process of its own. */

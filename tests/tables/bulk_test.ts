@@ -8,8 +8,8 @@ import {
   type Updated,
 } from "../../mod.ts";
 import { NotUtf8Error } from "../../lib/errors.ts";
-import { utf8Text } from "../../lib/key/text.ts";
-import { StoreTable } from "../../lib/tables/store_table.ts";
+import { utf8Text } from "../../lib/bytes/text.ts";
+import { DriverTable } from "../../lib/tables/driver_table.ts";
 import { assert, assertEquals, assertRejects } from "../support/assert.ts";
 import { Folder } from "../support/folder.ts";
 import { Memcached } from "../support/memcached.ts";
@@ -407,7 +407,7 @@ Deno.test("a table of a type that knows no batches asks no more once its signal 
       return "v";
     },
   };
-  await using table = new StoreTable("t", store, {
+  await using table = new DriverTable("t", store, {
     text: utf8Text,
     fold: true,
     write: false,

@@ -1,6 +1,6 @@
 // Serves real Workers KV over HTTP: `PUT /NAMESPACE?key=…` and the like. A
 // program of its own with its own deno.json, so that nobody else loads its 190 MB.
-import type { WorkersKvNamespace } from "../../../lib/workers_kv.ts";
+import type { WorkersKvNamespace } from "../../../lib/tables/kv/workers_kv.ts";
 
 interface Miniflare {
   getKVNamespace(name: string): Promise<WorkersKvNamespace>;

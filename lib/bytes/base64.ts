@@ -1,0 +1,23 @@
+import { byteText } from "./text.ts";
+
+/** Bytes as base64. */
+export function encodeBase64(bytes: Uint8Array): string {
+  return btoa(byteText.decode(bytes)!);
+}
+
+const digits = /[A-Za-z0-9+/]*/y;
+
+/**
+ * The bytes of base64, itself as bytes; `undefined` when it is none. As in
+ * Postfix the length is a multiple of four, and what follows the first `=` does
+ * not matter.
+ */
+export function decodeBase64(encoded: Uint8Array): Uint8Array | undefined {
+  if (encoded.length % 4 !== 0) return undefined;
+  const text = byteText.decode(encoded)!;
+  digits.lastIndex = 0;
+  const [used] = digits.exec(text)!;
+  const ended = used.length === text.length ||
+    (text[used.length] === "=" && used.length % 4 >= 2);
+  return ended ? byteText.encode(atob(used)) : undefined;
+}

@@ -1,0 +1,61 @@
+import type { EntryLine } from "../../config/entry_line.ts";
+import { ConfigError } from "../../errors.ts";
+import { byteText, type Text, utf8Text } from "../../bytes/text.ts";
+import type { Entry, Table } from "../../table.ts";
+import { readFiles } from "../../tables/file_values.ts";
+import { FileValuesTable } from "../../tables/file_values_table.ts";
+
+/**
+ * `-F`: a table whose strings, keys and values, are byte strings, for files hold
+ * any bytes. `text` is that of the table.
+ */
+export function withFileValues(
+  table: Table,
+  text: Text,
+  onWarning: (message: string) => void,
+): Table {
+  return new FileValuesTable(FileValuesTable.stored(table), {
+    text,
+    strings: byteText,
+    cut: true,
+    onWarning,
+  });
+}
+
+/** The same table with the base64 itself for values. */
+export function encodedTable(table: Table): Table {
+  return FileValuesTable.stored(table);
+}
+
+/** An entry of standard input, and the line on which it begins. */
+export interface NumberedEntry extends EntryLine {
+  readonly line: number;
+}
+
+/**
+ * The entries with the content of the files that their values name; a file is
+ * read when its entry is asked for. An entry that cannot be used is left out.
+ */
+export async function* withContents(
+  entries: readonly NumberedEntry[],
+  text: Text,
+  leaveOut: (line: number, reason: string) => void,
+): AsyncGenerator<Entry> {
+  for (const { key, value, line } of entries) {
+    const names = utf8Text.decode(byteText.encode(value));
+    if (
+      names === undefined || text.decode(byteText.encode(key)) === undefined
+    ) {
+      leaveOut(line, "it is not UTF-8");
+      continue;
+    }
+    try {
+      yield { key, value: byteText.decode(await readFiles({}, names))! };
+    } catch (error) {
+      if (!(error instanceof ConfigError || error instanceof RangeError)) {
+        throw error;
+      }
+      leaveOut(line, `${error.message}; with -F a value names files`);
+    }
+  }
+}

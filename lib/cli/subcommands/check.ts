@@ -1,0 +1,159 @@
+import {
+  type Ability,
+  checkTable,
+  type TableCheck,
+} from "../../maintenance/check.ts";
+import type {
+  CheckedParameter,
+  Problem,
+} from "../../maintenance/parameter_checks.ts";
+import { UsageError } from "../command_line.ts";
+import { printable } from "../streams.ts";
+import type { Subcommand } from "./subcommand.ts";
+
+const help = `\
+Usage: memcache-table check [-j] [-c DIR] [-u] [-U] [-v] type:name ...
+
+Says how each table is understood and whether it works: parameters and where
+they are set, names that are none, values that cannot work, the server, lookups,
+updates, listing, and the same of the backup. Nothing is written or created.
+
+An error is what keeps a table from working as it was surely meant; a warning is
+what to look at. The tables given, and those that main.cf names or defines, are
+looked at together: entries can be mixed up where two are on one server, their
+memcache keys begin and end with the same fixed text, and no backup fills both.
+
+  -j        JSON, an object a line for each table:
+            { table, type, good, problems, parameters, server, lookup, write,
+              sequence, backup }
+            problems    [{ severity: "error" | "warning", message, file, line }]
+            parameters  [{ name, written, value, default, file, line }]
+            server      { endpoint, answers, version, roundTrip, itemSizeMax }
+            lookup, write, sequence  { possible, remark }
+            backup      the same as of the table
+  -c DIR    where main.cf is
+  -u, -U    UTF-8 off, on
+  -v        say what is done
+
+  memcache-table check memcache:/etc/postfix/aliases.cf
+
+Exit status: 0 all good, warnings or not; 1 an error.
+`;
+
+/** `check`: what is to be said of tables. Exit status 0 when all are good. */
+export const check: Subcommand = {
+  help,
+  flags: ["j"],
+  values: [],
+  run: async ({ operands, flag, output, tableOptions }) => {
+    if (operands.length === 0) {
+      throw new UsageError(
+        "no table: name at least one, such as memcache:/etc/postfix/aliases.cf",
+      );
+    }
+    let status = 0;
+    for (const [at, name] of operands.entries()) {
+      const options = { ...tableOptions, others: operands };
+      const checked = await checkTable(name, options);
+      if (!checked.good) status = 1;
+      const space = at === 0 ? "" : "\n";
+      await output.write(
+        flag("j") ? JSON.stringify(checked) + "\n" : space + format(checked),
+      );
+      await output.flush();
+    }
+    return status;
+  },
+};
+
+/** What is printed of a table. */
+function format(checked: TableCheck): string {
+  const lines = [checked.table];
+  if (checked.parameters !== undefined) {
+    lines.push("", ...parameterLines(checked.table, checked.parameters));
+  }
+  lines.push("", ...abilityLines(checked, "  "), "");
+  const problems = allProblems(checked);
+  for (const { severity, message } of problems) {
+    lines.push(`  ${severity}: ${message}`);
+  }
+  if (problems.length > 0) lines.push("");
+  lines.push(`  ${verdict(checked.good, problems)}`);
+  return lines.map((line) => printable(line) + "\n").join("");
+}
+
+function parameterLines(
+  table: string,
+  parameters: readonly CheckedParameter[],
+): string[] {
+  const width = (texts: string[], most: number) =>
+    Math.min(most, Math.max(...texts.map((text) => text.length)));
+  const names = width(parameters.map(({ written }) => written), 60);
+  const values = width(parameters.map(({ value }) => `${value}`), 40);
+  return parameters.map((parameter) =>
+    [
+      "",
+      parameter.written.padEnd(names),
+      `${parameter.value}`.padEnd(values),
+      origin(table, parameter),
+    ].join("  ").trimEnd()
+  );
+}
+
+function origin(table: string, parameter: CheckedParameter): string {
+  const { file, line } = parameter;
+  if (parameter.default) return "default";
+  if (file === undefined) return "set";
+  return table === `memcache:${file}`
+    ? `line ${line}`
+    : `${file}, line ${line}`;
+}
+
+function* abilityLines(checked: TableCheck, indent: string): Generator<string> {
+  const { server, lookup, write, sequence, backup } = checked;
+  if (server !== undefined) {
+    const { endpoint, answers, version, roundTrip } = server;
+    const kind = version === null ? "version unknown" : `memcached ${version}`;
+    yield `${indent}server  ${endpoint}: ` +
+      (answers
+        ? `${kind}, answers in ${roundTrip?.toFixed(1)} ms`
+        : "no answer");
+  }
+  yield `${indent}lookup  ${formatAbility(lookup)}`;
+  yield `${indent}update  ${formatAbility(write)}`;
+  yield `${indent}list    ${formatAbility(sequence)}`;
+  if (backup !== undefined) {
+    yield `${indent}backup  ${backup.table}`;
+    yield* abilityLines(backup, `${indent}  `);
+  }
+}
+
+function formatAbility({ possible, remark }: Ability): string {
+  const answer = possible ? "yes" : "no";
+  return remark === undefined ? answer : `${answer}: ${remark}`;
+}
+
+/** Those of the backup too, errors first. */
+function allProblems(checked: TableCheck): Problem[] {
+  const problems = [...checked.problems];
+  const ofBackup = checked.backup === undefined
+    ? []
+    : allProblems(checked.backup);
+  for (const found of ofBackup) {
+    if (!problems.some(({ message }) => message === found.message)) {
+      problems.push(found);
+    }
+  }
+  const rank = { error: 0, warning: 1 };
+  return problems.sort((one, other) =>
+    rank[one.severity] - rank[other.severity]
+  );
+}
+
+function verdict(good: boolean, problems: readonly Problem[]): string {
+  const counts = (["error", "warning"] as const).map((severity) => {
+    const count = problems.filter((one) => one.severity === severity).length;
+    return count === 0 ? [] : [`${count} ${severity}${count === 1 ? "" : "s"}`];
+  }).flat();
+  return [good ? "good" : "not good", ...counts].join(", ");
+}

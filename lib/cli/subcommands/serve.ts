@@ -1,0 +1,134 @@
+import { systemClock } from "../../system/clock.ts";
+import { openTable } from "../../open.ts";
+import { Complaints } from "../../socketmap/answers.ts";
+import {
+  serveSocketmap,
+  type SocketmapServer,
+} from "../../socketmap/server.ts";
+import type { Table } from "../../table.ts";
+import { UsageError } from "../command_line.ts";
+import type { Given, Subcommand } from "./subcommand.ts";
+import { terminal } from "../terminal.ts";
+
+const help = `\
+Usage: memcache-table serve [options] --socketmap ENDPOINT NAME=type:name ...
+
+Answers Postfix: serves tables over a socket, as socketmap_table(5) has it. In
+main.cf they are socketmap:ENDPOINT:NAME. Runs until SIGTERM or SIGINT, then
+answers what was asked, and ends.
+
+  --socketmap ENDPOINT  inet:HOST:PORT (port 0: any that is free) or unix:PATH
+  --mode MODE           of the file of a UNIX-domain socket; 0666
+  --idle SECONDS        before a silent client is disconnected; 100
+  --timeout SECONDS     that a lookup may take; 30
+  --clients N           that may be there at once; 1000
+
+  -f  do not fold keys to lower case   -u, -U   UTF-8 off, on
+  -c DIR  where main.cf is             -v       say what is done
+
+  memcache-table serve --socketmap inet:127.0.0.1:10027 \\
+      aliases=memcache:/etc/postfix/aliases.cf
+  postmap -q alice@example.com socketmap:inet:127.0.0.1:10027:aliases
+
+Exit status: 0 ended by a signal, 1 failed.
+`;
+
+/** `serve`: a socketmap_table(5) server. */
+export const serve: Subcommand = {
+  help,
+  flags: ["f"],
+  values: ["socketmap", "mode", "idle", "timeout", "clients"],
+  run,
+};
+
+async function run(given: Given): Promise<number> {
+  const endpoint = given.value("socketmap");
+  if (endpoint === undefined) {
+    throw new UsageError(
+      "say where to listen: --socketmap inet:HOST:PORT or unix:PATH",
+    );
+  }
+  const options = {
+    endpoint,
+    utf8: given.text.utf8,
+    mode: fileMode(given, endpoint),
+    idle: wholeNumber(given, "idle"),
+    lookupTimeout: wholeNumber(given, "timeout"),
+    clients: wholeNumber(given, "clients"),
+    onWarning: given.report.warning,
+  };
+  const names = namedTables(given);
+  const tables = new Map<string, Table>();
+  let server: SocketmapServer | undefined;
+  let isStopped = false;
+  // The second signal is of somebody who does not want to wait.
+  const stop = () => {
+    void server?.close(isStopped ? { drain: 0 } : undefined);
+    isStopped = true;
+  };
+  const stopListening = terminal.onStop(stop);
+  try {
+    for (const [name, table] of names) {
+      tables.set(name, await open(given, name, table));
+    }
+    server = await serveSocketmap(Object.fromEntries(tables), options);
+    if (isStopped) await server.close();
+    else given.report.note(`listening on ${server.endpoint}`);
+    await server.finished;
+  } finally {
+    stopListening();
+    for (const table of tables.values()) await table.close();
+  }
+  return 0;
+}
+
+function namedTables({ operands }: Given): Map<string, string> {
+  const names = new Map<string, string>();
+  for (const operand of operands) {
+    const equals = operand.indexOf("=");
+    const name = operand.slice(0, Math.max(equals, 0));
+    if (name === "" || name.includes(":")) {
+      throw new UsageError(`need NAME=type:name instead of "${operand}"`);
+    }
+    if (names.has(name)) {
+      throw new UsageError(`two tables are called "${name}"`);
+    }
+    names.set(name, operand.slice(equals + 1));
+  }
+  if (names.size === 0) {
+    throw new UsageError("no table; say which: NAME=type:name");
+  }
+  return names;
+}
+
+async function open(
+  { flag, report, tableOptions }: Given,
+  name: string,
+  table: string,
+): Promise<Table> {
+  // Clients decide what is looked up, and how often.
+  const complaints = new Complaints(report.warning, systemClock);
+  return await openTable(table, {
+    ...tableOptions,
+    fold: !flag("f"),
+    onWarning: (message) => complaints.warn(name, message),
+  });
+}
+
+function wholeNumber({ value }: Given, option: string): number | undefined {
+  const written = value(option);
+  if (written === undefined || /^[1-9]\d{0,8}$/.test(written)) {
+    return written === undefined ? undefined : Number(written);
+  }
+  throw new UsageError(`--${option} needs a whole number, from 1: ${written}`);
+}
+
+function fileMode({ value }: Given, endpoint: string): number | undefined {
+  const written = value("mode");
+  if (written === undefined) return undefined;
+  if (endpoint.startsWith("inet:")) {
+    throw new UsageError("--mode is for a socket that is a file, unix:PATH");
+  }
+  if (/^[0-7]{3,4}$/.test(written)) return parseInt(written, 8);
+  throw new UsageError(`--mode needs an octal number, as 0660: ${written}`);
+}

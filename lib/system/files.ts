@@ -1,0 +1,119 @@
+import { ConfigError } from "../errors.ts";
+import { nodeModule, runtime } from "./runtime.ts";
+
+// The one place of the library that reads files, the environment and the
+// permissions to do so. Runtimes without them hand in `readFile`.
+
+type Files = typeof import("node:fs");
+
+const hasDeno = runtime === "deno";
+
+/** Files as Node has them, and Bun; `undefined` where there are none. */
+async function nodeFiles(): Promise<Files | undefined> {
+  if (runtime !== "node") return undefined;
+  const files = nodeModule("node:fs") as Files | undefined;
+  if (files !== undefined) return files;
+  // In a try, for bundlers: those for the edge know no such module.
+  try {
+    return await import("node:fs");
+  } catch {
+    return undefined;
+  }
+}
+
+/**
+ * Reads a file, whole. Throws {@linkcode ConfigError}, with the file and the
+ * cure, when that is not possible.
+ */
+export async function readFile(path: string): Promise<Uint8Array> {
+  const file = path;
+  // Configuration is small: starting a thread to read it takes longer.
+  if (hasDeno) {
+    try {
+      return Deno.readFileSync(path);
+    } catch (cause) {
+      throw new ConfigError(explain(cause, path), { file, cause });
+    }
+  }
+  const files = await nodeFiles();
+  if (files === undefined) {
+    throw new ConfigError(
+      "this runtime gives no access to files: hand in the readFile option",
+      { file },
+    );
+  }
+  try {
+    return files.readFileSync(path);
+  } catch (cause) {
+    throw new ConfigError(explainCode(cause as Error), { file, cause });
+  }
+}
+
+const missing = "there is no such file";
+const directory = "this is a directory, not a file";
+const denied = "its owner or mode does not let you read it";
+
+function explain(cause: unknown, path: string): string {
+  if (cause instanceof Deno.errors.NotCapable) {
+    return `no permission to read it: run Deno with --allow-read=${path}`;
+  }
+  if (cause instanceof Deno.errors.NotFound) return missing;
+  if (cause instanceof Deno.errors.IsADirectory) return directory;
+  if (cause instanceof Deno.errors.PermissionDenied) return denied;
+  return `cannot be read: ${(cause as Error).message}`;
+}
+
+function explainCode(cause: Error & { code?: string }): string {
+  if (cause.code === "ENOENT") return missing;
+  if (cause.code === "EISDIR") return directory;
+  if (cause.code === "EACCES") return denied;
+  return `cannot be read: ${cause.message}`;
+}
+
+/**
+ * Whether reading a file needs no permission that is missing. Asks nobody:
+ * what is not granted is not there.
+ */
+export function mayRead(path: string): boolean {
+  if (!hasDeno) return runtime === "node";
+  const { state } = Deno.permissions.querySync({ name: "read", path });
+  return state === "granted";
+}
+
+/** Whether there is a file of that name, as far as one may know. */
+export async function fileExists(path: string): Promise<boolean> {
+  if (!mayRead(path)) return false;
+  try {
+    if (hasDeno) return Deno.statSync(path).isFile;
+    return (await nodeFiles())?.statSync(path).isFile() ?? false;
+  } catch {
+    return false;
+  }
+}
+
+/** Whether there is anything of that name; so it seems, where one may not know. */
+export async function pathExists(path: string): Promise<boolean> {
+  if (!mayRead(path)) return true;
+  try {
+    if (hasDeno) Deno.statSync(path);
+    else (await nodeFiles())?.statSync(path);
+    return true;
+  } catch (error) {
+    return hasDeno
+      ? !(error instanceof Deno.errors.NotFound)
+      : (error as { code?: string }).code !== "ENOENT";
+  }
+}
+
+/** A variable of the environment, as far as one may know. */
+export function environment(variable: string): string | undefined {
+  if (runtime === "node") {
+    const { process } = globalThis as unknown as {
+      process: { env: Record<string, string | undefined> };
+    };
+    return process.env[variable];
+  }
+  if (!hasDeno) return undefined;
+  const permission = Deno.permissions.querySync({ name: "env", variable });
+  return permission.state === "granted" ? Deno.env.get(variable) : undefined;
+}

@@ -1,0 +1,142 @@
+import { ConfigError } from "../errors.ts";
+import { environment, fileExists, mayRead, readFile } from "./files.ts";
+import { parseMainCf, type Setting } from "../config/main_cf.ts";
+
+/** What a mail system needs from outside. */
+export interface MailSystemOptions {
+  /** The directory of main.cf. */
+  readonly configDirectory?: string;
+  /** Reads a file, whole. */
+  readonly readFile?: (path: string) => Promise<Uint8Array>;
+  /** Told of what is ignored in main.cf. */
+  readonly onWarning: (message: string) => void;
+}
+
+// What main.cf may refer to without setting it, as far as it names places, or
+// what is set decides over something here.
+const builtIn: Record<string, string> = {
+  command_directory: "/usr/sbin",
+  compatibility_level: "0",
+  daemon_directory: "/usr/lib/postfix/sbin",
+  data_directory: "/var/lib/postfix",
+  default_database_type: "hash",
+  mail_owner: "postfix",
+  queue_directory: "/var/spool/postfix",
+  smtpd_banner: "$myhostname ESMTP $mail_name",
+};
+
+/** The Postfix on this machine, as its main.cf describes it. Reads it when asked. */
+export class MailSystem {
+  #options: MailSystemOptions;
+  #settings: Promise<Map<string, Setting>> | undefined;
+
+  /** Reads nothing yet. */
+  constructor(options: MailSystemOptions) {
+    this.#options = options;
+  }
+
+  /** The directory of main.cf. */
+  get configDirectory(): string {
+    return this.#options.configDirectory ?? environment("MAIL_CONFIG") ??
+      "/etc/postfix";
+  }
+
+  /** The path of main.cf. */
+  get mainCf(): string {
+    return `${this.configDirectory}/main.cf`;
+  }
+
+  /**
+   * The value of a parameter of main.cf, `$` expanded; `undefined` when it is
+   * not set. A missing main.cf sets nothing. Throws {@linkcode ConfigError}
+   * with file and line.
+   */
+  async setting(name: string): Promise<Setting | undefined> {
+    const settings = await (this.#settings ??= this.#read());
+    const setting = settings.get(name);
+    if (setting === undefined || !setting.value.includes("$")) return setting;
+    const { expandParameters } = await import("../config/expand.ts");
+    try {
+      const value = expandParameters(
+        setting.value,
+        (inner) =>
+          settings.get(inner)?.value ??
+            (inner === "config_directory"
+              ? this.configDirectory
+              : builtIn[inner]),
+      );
+      return { ...setting, value };
+    } catch (cause) {
+      if (!(cause instanceof RangeError)) throw cause;
+      throw new ConfigError(`${name}: ${cause.message}`, setting);
+    }
+  }
+
+  /** All that main.cf sets, `$` as it stands there; nothing when it is missing. */
+  async settings(): Promise<ReadonlyMap<string, Setting>> {
+    return await (this.#settings ??= this.#read());
+  }
+
+  /** Where Postfix has its queue and the sockets of its services. */
+  async queueDirectory(): Promise<string> {
+    return (await this.setting("queue_directory"))?.value ??
+      builtIn.queue_directory;
+  }
+
+  /**
+   * Whether Postfix has UTF-8 support on: `smtputf8_enable` of main.cf, which
+   * depends on `compatibility_level` unless set; on where no main.cf can be
+   * read.
+   */
+  async smtputf8(): Promise<boolean> {
+    const { readFile } = this.#options;
+    if (readFile === undefined && !mayRead(this.mainCf)) return true;
+    let settings: Map<string, Setting>;
+    try {
+      settings = await (this.#settings ??= this.#read());
+    } catch {
+      return true;
+    }
+    if (settings.size === 0 && !this.#found) return true;
+    const enable = await this.setting("smtputf8_enable");
+    if (enable === undefined) {
+      const level = await this.setting("compatibility_level");
+      return Number.parseInt(level?.value ?? "0") >= 1;
+    }
+    const value = enable.value.toLowerCase();
+    if (value === "yes" || value === "no") return value === "yes";
+    throw new ConfigError(
+      `smtputf8_enable = ${enable.value}: need yes or no`,
+      enable,
+    );
+  }
+
+  /** Whether a file of that name lies here, for a hint. */
+  async fileExists(path: string): Promise<boolean> {
+    return this.#options.readFile === undefined && await fileExists(path);
+  }
+
+  #found = false;
+
+  async #read(): Promise<Map<string, Setting>> {
+    let bytes: Uint8Array;
+    try {
+      bytes = await (this.#options.readFile ?? readFile)(this.mainCf);
+    } catch (error) {
+      if (isMissing(error)) return new Map();
+      throw error;
+    }
+    this.#found = true;
+    const text = new TextDecoder().decode(bytes);
+    return parseMainCf(text, this.mainCf, this.#options.onWarning);
+  }
+}
+
+/** Whether an error of some runtime says that there is no such file. */
+function isMissing(error: unknown): boolean {
+  for (let cause = error; cause instanceof Error; cause = cause.cause) {
+    if (cause.name === "NotFound") return true;
+    if ("code" in cause && cause.code === "ENOENT") return true;
+  }
+  return false;
+}

@@ -1,0 +1,92 @@
+import { ConfigError } from "../errors.ts";
+import { type Ended, ProgramUnavailable } from "./programs.ts";
+
+type Child = import("node:child_process").ChildProcessWithoutNullStreams;
+
+/** Starts a program; rejects when that is not possible. */
+async function spawn(program: string, args: readonly string[]): Promise<Child> {
+  let processes: typeof import("node:child_process");
+  // In a try, for bundlers: those for the edge know no such module.
+  try {
+    processes = await import("node:child_process");
+  } catch (cause) {
+    throw new ProgramUnavailable(`this runtime cannot run ${program}`, {
+      cause,
+    });
+  }
+  const child = processes.spawn(program, [...args], { stdio: "pipe" });
+  await new Promise<void>((resolve, reject) => {
+    child.once("spawn", resolve);
+    child.once("error", (cause: Error & { code?: string }) => {
+      reject(
+        cause.code === "ENOENT"
+          ? new ProgramUnavailable(`${program} is not installed`, { cause })
+          : new ConfigError(`${program}: ${cause.message}`, { cause }),
+      );
+    });
+  });
+  // It may end without reading all of its input; its exit status says why.
+  child.stdin.on("error", () => {});
+  return child;
+}
+
+function whenClosed(child: Child): Promise<number> {
+  return new Promise((resolve) => {
+    child.once("close", (code) => resolve(code ?? 1));
+  });
+}
+
+async function collect(
+  stream: AsyncIterable<Uint8Array>,
+): Promise<Uint8Array> {
+  const chunks: Uint8Array[] = [];
+  for await (const chunk of stream) chunks.push(chunk);
+  const length = chunks.reduce((sum, chunk) => sum + chunk.length, 0);
+  const bytes = new Uint8Array(length);
+  let at = 0;
+  for (const chunk of chunks) {
+    bytes.set(chunk, at);
+    at += chunk.length;
+  }
+  return bytes;
+}
+
+/** As in programs.ts, on Node and Bun. */
+export async function runProgram(
+  program: string,
+  args: readonly string[],
+  input: Uint8Array,
+): Promise<Ended> {
+  const child = await spawn(program, args);
+  child.stdin.end(input);
+  const [code, stdout, stderr] = await Promise.all([
+    whenClosed(child),
+    collect(child.stdout),
+    collect(child.stderr),
+  ]);
+  return { code, stdout, stderr: new TextDecoder().decode(stderr) };
+}
+
+/** As in programs.ts, on Node and Bun. */
+export async function* streamProgram(
+  program: string,
+  args: readonly string[],
+): AsyncGenerator<Uint8Array, Ended> {
+  const child = await spawn(program, args);
+  const closed = whenClosed(child);
+  const complaints = collect(child.stderr);
+  child.stdin.end();
+  let ended = false;
+  try {
+    for await (const chunk of child.stdout) yield chunk as Uint8Array;
+    ended = true;
+  } finally {
+    if (!ended) child.kill("SIGKILL");
+    await Promise.all([closed, complaints]);
+  }
+  return {
+    code: await closed,
+    stdout: new Uint8Array(0),
+    stderr: new TextDecoder().decode(await complaints),
+  };
+}

@@ -1,0 +1,255 @@
+import { ConfigError, ReadOnlyError, TemporaryError } from "../errors.ts";
+import type { Text } from "../bytes/text.ts";
+import type { ByteStrings } from "../bytes/byte_strings.ts";
+import type {
+  Deleted,
+  Entry,
+  Found,
+  RequestOptions,
+  Table,
+  Updated,
+} from "../table.ts";
+import { LazyIterator } from "./lazy_iterator.ts";
+import type { BatchAnswer, Driver } from "./driver.ts";
+
+/** How a table treats what it is given. */
+export interface TableRules {
+  /** How strings stand for bytes. */
+  readonly text: Text;
+  /** Fold keys. */
+  readonly fold: boolean;
+  /** Allow update and delete. */
+  readonly write: boolean;
+  /** Told of refusals. */
+  readonly onWarning: (message: string) => void;
+  /** Closes the table when aborted. */
+  readonly signal?: AbortSignal;
+}
+
+/** A table over a driver: what all types have in common. */
+export class DriverTable implements Table {
+  /** As in Table. */
+  readonly name: string;
+  /** As in Table. */
+  readonly writable: boolean;
+  #driver: Driver;
+  #rules: TableRules;
+  #cursor: AsyncIterator<Entry> | undefined;
+  #closed: Promise<void> | undefined;
+  #onAbort = () => void this.#close(this.#rules.signal?.reason);
+
+  /** Throws ReadOnlyError when it shall be written and cannot. */
+  constructor(name: string, driver: Driver, rules: TableRules) {
+    this.name = name;
+    this.#driver = driver;
+    this.#rules = rules;
+    this.writable = rules.write;
+    if (rules.write && driver.update === undefined) {
+      throw new ReadOnlyError(
+        `${name} is read-only: its type cannot be written`,
+      );
+    }
+    rules.signal?.addEventListener("abort", this.#onAbort);
+  }
+
+  /** As in Table. */
+  lookup(
+    key: string,
+    options?: RequestOptions,
+  ): Promise<string | undefined> {
+    try {
+      const admitted = this.#admit(key);
+      options?.signal?.throwIfAborted();
+      return admitted === undefined
+        ? Promise.resolve(undefined)
+        : this.#driver.lookup(admitted, options?.signal);
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  }
+
+  /** As in Table. */
+  async update(
+    key: string,
+    value: string,
+    options?: RequestOptions,
+  ): Promise<boolean> {
+    const entry = this.#admitEntry(key, value);
+    options?.signal?.throwIfAborted();
+    return entry !== undefined &&
+      await this.#driver.update!(entry.key, entry.value, options?.signal);
+  }
+
+  /** As in Table. */
+  async delete(key: string, options?: RequestOptions): Promise<boolean> {
+    this.#mustWrite("delete");
+    const admitted = this.#admit(key);
+    options?.signal?.throwIfAborted();
+    if (admitted === undefined) return false;
+    return await this.#driver.delete!(admitted, options?.signal);
+  }
+
+  /** As in Table. */
+  lookupMany(
+    keys: Iterable<string> | AsyncIterable<string>,
+    options?: RequestOptions,
+  ): AsyncIterableIterator<Found> {
+    return new LazyIterator(async () => {
+      const { lookupMany } = await import("./bulk.ts");
+      return lookupMany(this.#bulk, keys, options?.signal);
+    });
+  }
+
+  /** As in Table. */
+  updateMany(
+    entries: Iterable<Entry> | AsyncIterable<Entry>,
+    options?: RequestOptions,
+  ): AsyncIterableIterator<Updated> {
+    return new LazyIterator(async () => {
+      this.#mustWrite("updateMany");
+      const { updateMany } = await import("./bulk.ts");
+      return updateMany(this.#bulk, entries, options?.signal);
+    });
+  }
+
+  /** As in Table. */
+  deleteMany(
+    keys: Iterable<string> | AsyncIterable<string>,
+    options?: RequestOptions,
+  ): AsyncIterableIterator<Deleted> {
+    return new LazyIterator(async () => {
+      this.#mustWrite("deleteMany");
+      const { deleteMany } = await import("./bulk.ts");
+      return deleteMany(this.#bulk, keys, options?.signal);
+    });
+  }
+
+  /**
+   * Looks up lines as they were typed: bytes, not folded, and not known to be
+   * text. One that is none has no value, and `onNotText` is told.
+   */
+  async lookupLines(
+    lines: ByteStrings,
+    onNotText: (line: Uint8Array) => void,
+    options?: RequestOptions,
+  ): Promise<BatchAnswer> {
+    const { lookupLines } = await import("./bulk.ts");
+    return await lookupLines(this.#bulk, lines, onNotText, options?.signal);
+  }
+
+  get #bulk() {
+    return {
+      name: this.name,
+      driver: this.#driver,
+      rules: this.#rules,
+      mustBeOpen: () => this.#mustBeOpen(),
+      admit: (key: string) => this.#admit(key),
+      admitEntry: (key: string, value: string) => this.#admitEntry(key, value),
+    };
+  }
+
+  /** As in Table. */
+  async first(): Promise<Entry | undefined> {
+    await this.#cursor?.return?.();
+    this.#cursor = this[Symbol.asyncIterator]();
+    return await this.next();
+  }
+
+  /** As in Table. */
+  async next(): Promise<Entry | undefined> {
+    this.#mustBeOpen();
+    this.#cursor ??= this[Symbol.asyncIterator]();
+    const { done, value } = await this.#cursor.next();
+    return done ? undefined : value;
+  }
+
+  /** As in Table. */
+  [Symbol.asyncIterator](): AsyncIterator<Entry> {
+    this.#mustBeOpen();
+    if (this.#driver.sequence === undefined) {
+      throw new ConfigError(
+        `${this.name} cannot be listed: its type cannot do that`,
+      );
+    }
+    return this.#driver.sequence()[Symbol.asyncIterator]();
+  }
+
+  /** As in Table. */
+  close(): Promise<void> {
+    return this.#close();
+  }
+
+  /** As in Table. */
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.#close();
+  }
+
+  #close(reason?: unknown): Promise<void> {
+    return this.#closed ??= (async () => {
+      this.#rules.signal?.removeEventListener("abort", this.#onAbort);
+      // A sequence that was left in the middle may hold something open.
+      await this.#cursor?.return?.();
+      await this.#driver.close?.(reason);
+    })();
+  }
+
+  #mustBeOpen(): void {
+    if (this.#closed === undefined) return;
+    const { signal } = this.#rules;
+    throw signal?.aborted
+      ? signal.reason
+      : new TemporaryError(`${this.name}: the table is closed`);
+  }
+
+  #mustWrite(operation: string): void {
+    if (this.#rules.write) return;
+    throw new ReadOnlyError(
+      `${this.name} is read-only: open it with "write" for ${operation}`,
+    );
+  }
+
+  /** An entry as the driver sees it; `undefined`, with a warning, when it cannot be. */
+  #admitEntry(key: string, value: string): Entry | undefined {
+    const { text, onWarning } = this.#rules;
+    if (typeof value !== "string") {
+      throw new TypeError(
+        `${this.name}: a value must be a string: ${typeof value}`,
+      );
+    }
+    if (value.includes("\0")) {
+      throw new TypeError(`${this.name}: a value cannot have a null byte`);
+    }
+    this.#mustWrite("update");
+    const admitted = this.#admit(key);
+    if (admitted === undefined) return undefined;
+    if (text.valid(value)) return { key: admitted, value };
+    onWarning(
+      `${this.name}: not storing key "${key}": its value is not ${
+        encoding(text)
+      }`,
+    );
+    return undefined;
+  }
+
+  /** The key as the driver sees it; `undefined` when no table can have it. */
+  #admit(key: string): string | undefined {
+    if (typeof key !== "string") {
+      throw new TypeError(
+        `${this.name}: a key must be a string: ${typeof key}`,
+      );
+    }
+    this.#mustBeOpen();
+    const { text, fold, onWarning } = this.#rules;
+    if (!text.valid(key)) {
+      onWarning(
+        `${this.name}: skipping a key that is not ${encoding(text)}: "${key}"`,
+      );
+      return undefined;
+    }
+    return fold ? text.fold(key) : key;
+  }
+}
+
+function encoding(text: Text): string {
+  return text.utf8 ? "UTF-8" : "a byte string, for UTF-8 is off";
+}

@@ -1,0 +1,56 @@
+import type { KvDatabase, KvEntry, KvKey } from "../../kv_database.ts";
+
+// Deno KV takes so many keys in one call.
+const keysOfCall = 10;
+const callsAtOnce = 8;
+const getsAtOnce = 32;
+
+/** Entries that were read together. */
+export interface KvReads {
+  /** An entry for each key; those before a failure are all there. */
+  readonly entries: readonly KvEntry[];
+  /** The first key that could not be read. */
+  readonly failed?: { readonly at: number; readonly error: unknown };
+}
+
+/** Reads many entries, several at once. Never rejects. */
+export async function readMany(
+  database: KvDatabase,
+  keys: readonly KvKey[],
+): Promise<KvReads> {
+  const entries: KvEntry[] = new Array(keys.length);
+  const together = database.getMany !== undefined;
+  const size = together ? keysOfCall : 1;
+  let failed: KvReads["failed"];
+  let next = 0;
+  const fail = (at: number, error: unknown) => {
+    if (failed === undefined || at < failed.at) failed = { at, error };
+  };
+  const readEach = async (start: number, end: number) => {
+    for (let at = start; at < end; at++) {
+      try {
+        entries[at] = await database.get(keys[at]);
+      } catch (error) {
+        fail(at, error);
+        return;
+      }
+    }
+  };
+  const worker = async () => {
+    while (next < keys.length && failed === undefined) {
+      const start = next;
+      const end = next = Math.min(start + size, keys.length);
+      try {
+        const found = await database.getMany?.(keys.slice(start, end));
+        found?.forEach((entry, at) => entries[start + at] = entry);
+        if (found !== undefined) continue;
+      } catch {
+        // One of them is to blame: the next step says which.
+      }
+      await readEach(start, end);
+    }
+  };
+  const workers = together ? callsAtOnce : getsAtOnce;
+  await Promise.all(Array.from({ length: workers }, worker));
+  return { entries, failed };
+}

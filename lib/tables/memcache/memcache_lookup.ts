@@ -1,0 +1,198 @@
+/**
+ * Lookups in memcached and nothing else: a third of the size of the whole, for
+ * programs at the edge that are loaded again and again. What writes, lists, has
+ * a `backup` or a `domain` list is {@linkcode MemcacheTable} of the main module.
+ *
+ * @example A Worker
+ * ```ts ignore
+ * import { MemcacheLookup } from "@postmaps/memcache-table/lookup";
+ * import { connectCloudflare } from "@postmaps/memcache-table/cloudflare";
+ *
+ * export default {
+ *   async fetch(request: Request): Promise<Response> {
+ *     await using table = new MemcacheLookup(
+ *       { memcache: "inet:cache.example.com:11211", key_format: "aliases:%s" },
+ *       { connect: connectCloudflare },
+ *     );
+ *     const key = new URL(request.url).pathname.slice(1);
+ *     const value = await table.lookup(key);
+ *     return new Response(value, { status: value === undefined ? 404 : 200 });
+ *   },
+ * };
+ * ```
+ *
+ * @module
+ */
+import type { Clock, Timer } from "../../system/clock.ts";
+import { type MemcacheParameters, readParameters } from "./parameters.ts";
+import { ConfigError, NotUtf8Error } from "../../errors.ts";
+import { webDigest } from "./key_digest.ts";
+import { parseKeyFormat } from "./key_format.ts";
+import { type KeyRules, prepareKey } from "./key_rules.ts";
+import { utf8Text } from "../../bytes/text.ts";
+import { MemcacheClient } from "../../memcached/client.ts";
+import { beforeNull } from "../../memcached/protocol.ts";
+import { requireRuntime } from "../../system/runtime.ts";
+import { parseEndpoint } from "../../socket/endpoint.ts";
+import { namedParameters } from "./parameter_source.ts";
+import { tooLongKey } from "./memcache_driver.ts";
+import type {
+  Connect,
+  Endpoint,
+  Socket,
+  TcpEndpoint,
+  UnixEndpoint,
+} from "../../socket/socket.ts";
+
+export type {
+  Clock,
+  Connect,
+  Endpoint,
+  MemcacheParameters,
+  Socket,
+  TcpEndpoint,
+  Timer,
+  UnixEndpoint,
+};
+export { ConfigError, TemporaryError } from "../../errors.ts";
+
+/** The parameters of memcache_table(5) that a lookup has a use for. */
+export type LookupParameters = Omit<
+  MemcacheParameters,
+  "backup" | "domain" | "flags" | "ttl"
+>;
+
+/** Options of {@linkcode MemcacheLookup}. */
+export interface LookupOptions {
+  /** Opens sockets. */
+  connect: Connect;
+  /**
+   * Keys are folded to lower case.
+   *
+   * @default {true}
+   */
+  fold?: boolean;
+  /** Called with each warning, one line; by default warnings go to `console.warn`. */
+  onWarning?: (message: string) => void;
+  /** Called with each detail that only a verbose log wants. */
+  onDetail?: (message: string) => void;
+  /** The time, for pauses and time-outs. */
+  clock?: Clock;
+}
+
+const name = "memcache:{…}";
+const unusable = ["backup", "domain", "flags", "ttl"];
+
+/**
+ * A memcache table that can be looked up. What is wrong with its parameters is
+ * a {@linkcode ConfigError} when it is made. Keys and values are UTF-8; of
+ * digests there are those of Web Crypto: sha1, sha256, sha384, sha512.
+ *
+ * Implements lookups of memcache_table(5).
+ *
+ * @example
+ * ```ts
+ * import { MemcacheLookup } from "@postmaps/memcache-table/lookup";
+ * import { connectDeno } from "@postmaps/memcache-table/deno";
+ *
+ * await using table = new MemcacheLookup(
+ *   { key_format: "aliases:%s" },
+ *   { connect: connectDeno },
+ * );
+ * console.log(table.name);
+ * ```
+ */
+export class MemcacheLookup implements AsyncDisposable {
+  /** Names it in messages. */
+  readonly name: string = name;
+  #keys: KeyRules;
+  #client: MemcacheClient;
+  #options: LookupOptions;
+
+  /** Connects to nothing yet. */
+  constructor(parameters: Partial<LookupParameters>, options: LookupOptions) {
+    requireRuntime();
+    const given = Object.entries(parameters).filter(([parameter, value]) => {
+      if (value === undefined) return false;
+      if (!unusable.includes(parameter)) return true;
+      throw new ConfigError(
+        `${name}: lookups alone have no "${parameter}": use MemcacheTable`,
+      );
+    });
+    const read = readParameters(namedParameters(name, given));
+    this.#keys = configured(`key_format = ${read.key_format}`, () => ({
+      format: parseKeyFormat(read.key_format),
+      digest: read.key_digest === "" ? undefined : webDigest(read.key_digest),
+      text: utf8Text,
+    }));
+    const endpoint = configured(`memcache = ${read.memcache}`, () => {
+      const found = parseEndpoint(read.memcache);
+      if (!("service" in found)) return found;
+      throw new RangeError(`"${found.service}" is no port number`);
+    });
+    const { connect, clock, onDetail } = options;
+    this.#options = options;
+    this.#client = new MemcacheClient({
+      table: name,
+      endpoint,
+      connect,
+      timeout: read.timeout * 1000,
+      maxTry: read.max_try,
+      retryPause: read.retry_pause * 1000,
+      lineSizeLimit: read.line_size_limit,
+      dataSizeLimit: read.data_size_limit,
+      clock,
+      onWarning: options.onWarning ?? ((line) => console.warn(line)),
+      onDetail,
+    });
+  }
+
+  /**
+   * The value of a key; `undefined` when it is not found, or is none that
+   * memcached can have. Throws {@linkcode TemporaryError} when memcached fails,
+   * and {@linkcode ConfigError} when the value is not UTF-8.
+   */
+  async lookup(
+    key: string,
+    { signal }: { signal?: AbortSignal } = {},
+  ): Promise<string | undefined> {
+    if (typeof key !== "string") {
+      throw new TypeError(`${name}: a key must be a string: ${typeof key}`);
+    }
+    signal?.throwIfAborted();
+    if (!utf8Text.valid(key)) return this.#skip(key, "it is not UTF-8");
+    const folded = this.#options.fold === false ? key : utf8Text.fold(key);
+    const prepared = await prepareKey(this.#keys, folded);
+    if ("skipped" in prepared) return this.#skip(key, prepared.skipped);
+    if ("tooLong" in prepared) throw tooLongKey(name, key, prepared.tooLong);
+    const reply = await this.#client.get(utf8Text, prepared.key, signal);
+    if (reply.kind !== "value") return undefined;
+    const data = beforeNull(reply.data);
+    const value = utf8Text.decode(data);
+    if (value === undefined) throw new NotUtf8Error(name, key, data);
+    return value;
+  }
+
+  /** Ends all lookups, and the connection. */
+  close(): Promise<void> {
+    return this.#client.close();
+  }
+
+  /** As `close`. */
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  #skip(key: string, reason: string): undefined {
+    this.#options.onDetail?.(`${name}: skipping "${key}": ${reason}`);
+  }
+}
+
+function configured<T>(what: string, parse: () => T): T {
+  try {
+    return parse();
+  } catch (cause) {
+    if (!(cause instanceof RangeError)) throw cause;
+    throw new ConfigError(`${name}: ${what}: ${cause.message}`);
+  }
+}

@@ -1,0 +1,287 @@
+import {
+  type MemcacheParameters,
+  type ParameterSource,
+  readParameters,
+} from "./parameters.ts";
+import { systemClock } from "../../system/clock.ts";
+import { ConfigError, reasonOf } from "../../errors.ts";
+import type { EventListener } from "../../events.ts";
+import type { Digest } from "./key_digest.ts";
+import { type KeyFormat, parseKeyFormat } from "./key_format.ts";
+import type { KeyRules } from "./key_rules.ts";
+import { foldAscii, foldCase } from "../../bytes/text.ts";
+import { MemcacheClient } from "../../memcached/client.ts";
+import { connectLazily } from "../../socket/connect.ts";
+import { parseEndpoint, resolveService } from "../../socket/endpoint.ts";
+import type { Endpoint } from "../../socket/socket.ts";
+import type { Table } from "../../table.ts";
+import { findParameters, type Sourced } from "./parameter_source.ts";
+import { MemcacheDriver, type MemcacheParts } from "./memcache_driver.ts";
+import {
+  configuredText,
+  type Opening,
+  orConfigError,
+  readText,
+} from "../opening.ts";
+import { DriverTable } from "../driver_table.ts";
+
+/** Opens `memcache:` tables. */
+export async function openMemcache(opening: Opening): Promise<Table> {
+  return await openMemcacheTable(opening, await findParameters(opening));
+}
+
+/**
+ * The backup of a memcache table, as its configuration names it; `undefined` for
+ * other types, and where the configuration cannot be read: what is wrong with it
+ * is for whoever opens that table to say.
+ */
+export async function backupName(
+  { name, path, options, rules, mail }: Sourced,
+): Promise<string | undefined> {
+  if (!name.startsWith("memcache:")) return undefined;
+  const quiet = { ...rules, onWarning: () => {} };
+  try {
+    const source = await findParameters(
+      { name, path, options, rules: quiet, mail },
+    );
+    return source.setting("backup")?.value;
+  } catch (error) {
+    if (error instanceof ConfigError) return undefined;
+    throw error;
+  }
+}
+
+/** Opens a memcache table with parameters of any source. */
+export async function openMemcacheTable(
+  opening: Opening,
+  source: ParameterSource,
+): Promise<Table> {
+  const { name, options, rules } = opening;
+  const { parts, domainTables, onEvent } = await openParts(opening, source);
+  const { backup } = parts;
+  const owned = backup === undefined ? domainTables : [backup, ...domainTables];
+  const driver = new MemcacheDriver({ ...parts, owned });
+  return await closingAtFailure(() => owned, async () => {
+    if (onEvent === undefined) return new DriverTable(name, driver, rules);
+    const { ObservedDriver } = await import("./observed_driver.ts");
+    const clock = options.clock ?? systemClock;
+    const observed = new ObservedDriver(driver, {
+      table: name,
+      onEvent,
+      clock,
+    });
+    return new DriverTable(name, observed, rules);
+  });
+}
+
+/** A memcache table taken apart: each of the two is closed by itself. */
+export interface MemcacheApart {
+  /** As they are set. */
+  readonly parameters: MemcacheParameters;
+  /**
+   * What is in memcached, and that alone; may be written. It takes keys as the
+   * backup has them, folded or not. What it does not take is a refusal, and told
+   * of as a detail.
+   */
+  readonly cache: Table;
+  /** What is behind it, if anything; may be written where `write` says so. */
+  readonly backup: Table | undefined;
+}
+
+/** Opens a memcache table as two: its cache, and its backup. */
+export async function openMemcacheApart(
+  opening: Opening,
+): Promise<MemcacheApart> {
+  const { name, options, rules } = opening;
+  const source = await findParameters(opening);
+  const { parts, domainTables } = await openParts(opening, source);
+  const { parameters, backup } = parts;
+  const driver = new MemcacheDriver({
+    ...parts,
+    backup: undefined,
+    owned: domainTables,
+    keys: { ...parts.keys, skipsLongKeys: true },
+    onWarning: (message) => options.onDetail?.(message),
+  });
+  const cache = await closingAtFailure(
+    () => backup === undefined ? domainTables : [backup, ...domainTables],
+    () => new DriverTable(name, driver, { ...rules, write: true, fold: false }),
+  );
+  return { parameters, cache, backup };
+}
+
+/** What is open when a later step fails must not stay open. */
+async function closingAtFailure<T>(
+  opened: () => readonly Table[],
+  step: () => T | Promise<T>,
+): Promise<T> {
+  try {
+    return await step();
+  } catch (error) {
+    for (const table of opened()) await table.close();
+    throw error;
+  }
+}
+
+/** What a memcache table is made of, and what its domain list has open. */
+async function openParts(
+  opening: Opening,
+  source: ParameterSource,
+): Promise<{
+  parts: Omit<MemcacheParts, "owned">;
+  domainTables: readonly Table[];
+  onEvent: EventListener | undefined;
+}> {
+  const { name, options, rules } = opening;
+  if (options.securitySensitive) {
+    throw new ConfigError(
+      `${name} cannot hold what decides over commands, files or users: ` +
+        `whoever reaches the memcached could write it`,
+    );
+  }
+  const parameters = readParameters(source);
+  for (const [parameter, value] of Object.entries(parameters)) {
+    options.onDetail?.(`${name}: ${parameter} = ${value}`);
+  }
+  const endpoint = await findEndpoint(opening, source, parameters);
+  const format = findFormat(opening, source, parameters);
+  const digest = await findDigest(opening, source, parameters);
+  const backup = parameters.backup === ""
+    ? undefined
+    : await opening.open(parameters.backup, options);
+  const domainTables: Table[] = [];
+  const opened = () =>
+    backup === undefined ? domainTables : [backup, ...domainTables];
+  const keys = await closingAtFailure(
+    opened,
+    () => keyRules(opening, parameters, format, digest, domainTables),
+  );
+  const onEvent = guarded(opening);
+  const client = new MemcacheClient({
+    table: name,
+    endpoint,
+    connect: options.connect ?? connectLazily,
+    timeout: parameters.timeout * 1000,
+    maxTry: parameters.max_try,
+    retryPause: parameters.retry_pause * 1000,
+    lineSizeLimit: parameters.line_size_limit,
+    dataSizeLimit: parameters.data_size_limit,
+    clock: options.clock,
+    loadMergeGets: async () =>
+      (await import("../../memcached/merged_gets.ts")).mergeGets,
+    onWarning: rules.onWarning,
+    onDetail: options.onDetail,
+    onEvent,
+  });
+  const parts = {
+    name,
+    parameters,
+    keys,
+    client,
+    backup,
+    onWarning: rules.onWarning,
+    onDetail: options.onDetail,
+  };
+  return { parts, domainTables, onEvent };
+}
+
+/**
+ * A listener that harms nobody: told when what it is told of is over, it may use
+ * the table, and what it throws is a warning.
+ */
+function guarded(
+  { name, options: { onEvent }, rules }: Opening,
+): EventListener | undefined {
+  const tell: EventListener = (event) => {
+    try {
+      onEvent!(event);
+    } catch (error) {
+      rules.onWarning(`${name}: onEvent failed: ${reasonOf(error)}`);
+    }
+  };
+  return onEvent && ((event) => queueMicrotask(() => tell(event)));
+}
+
+function findFormat(
+  { name, rules }: Opening,
+  source: ParameterSource,
+  { key_format }: MemcacheParameters,
+): KeyFormat {
+  return orConfigError(
+    `${name}: ${source.written("key_format")}`,
+    source.setting("key_format") ?? {},
+    () => parseKeyFormat(configuredText(rules.text, key_format)),
+  );
+}
+
+/** The server, its port a number. Throws {@linkcode ConfigError}. */
+export async function findEndpoint(
+  { name, options }: Pick<Opening, "name" | "options">,
+  source: ParameterSource,
+  parameters: MemcacheParameters,
+): Promise<Endpoint> {
+  const where = source.setting("memcache") ?? {};
+  const what = `${name}: ${
+    source.written("memcache")
+  } = ${parameters.memcache}`;
+  const endpoint = orConfigError(
+    what,
+    where,
+    () => parseEndpoint(parameters.memcache),
+  );
+  if (!("service" in endpoint)) return endpoint;
+  const services = await readText(options, "/etc/services");
+  return orConfigError(what, where, () => resolveService(endpoint, services));
+}
+
+async function findDigest(
+  { name }: Opening,
+  source: ParameterSource,
+  { key_digest }: MemcacheParameters,
+): Promise<Digest | undefined> {
+  if (key_digest === "") return undefined;
+  const { loadDigest } = await import("./key_digest.ts");
+  const digest = await loadDigest(key_digest).catch((error) => error);
+  return orConfigError(
+    `${name}: ${source.written("key_digest")}`,
+    source.setting("key_digest") ?? {},
+    () => {
+      if (digest instanceof Error) throw digest;
+      return digest;
+    },
+  );
+}
+
+async function keyRules(
+  opening: Opening,
+  parameters: MemcacheParameters,
+  format: KeyFormat,
+  digest: Digest | undefined,
+  opened: Table[],
+): Promise<KeyRules> {
+  const { options, rules, mail } = opening;
+  const { text } = rules;
+  if (parameters.domain === "") return { format, digest, text };
+  // As in Postfix the list is text in the encoding of the mail system, also
+  // where the table itself was opened without UTF-8.
+  const utf8 = text.utf8 || await mail.smtputf8();
+  const { DomainList } = await import("./domain_list.ts");
+  const domains = await DomainList.read(parameters.domain, {
+    fold: utf8 ? foldCase : foldAscii,
+    readText: (path) => readText(options, path),
+    onWarning: rules.onWarning,
+    openTable: async (inner) => {
+      const table = await opening.open(inner, {
+        ...options,
+        utf8,
+        write: false,
+        fold: false,
+        fileValues: false,
+        daemonCache: false,
+      });
+      opened.push(table);
+      return table;
+    },
+  });
+  return { domains, format, digest, text };
+}

@@ -1,0 +1,109 @@
+import { parseMainCf, type Setting } from "../../config/main_cf.ts";
+import { bracedPairs, splitNameValue } from "../../config/name_value.ts";
+import {
+  type MemcacheParameters,
+  parameterNames,
+  type ParameterSource,
+} from "./parameters.ts";
+import { ConfigError } from "../../errors.ts";
+import { type Opening, orConfigError, readText } from "../opening.ts";
+
+type ParameterName = keyof MemcacheParameters;
+
+/** What of an opening says where the parameters are. */
+export type Sourced = Pick<
+  Opening,
+  "name" | "path" | "options" | "rules" | "mail"
+>;
+
+/**
+ * Where a memcache table has its parameters: a file of its own for a name with
+ * `/` or `.` first, the braces themselves, or main.cf.
+ */
+export async function findParameters(
+  opening: Sourced,
+): Promise<ParameterSource> {
+  const { path } = opening;
+  if (path.startsWith("/") || path.startsWith(".")) {
+    return await ownFile(opening);
+  }
+  if (path.startsWith("{")) return inBraces(opening);
+  return await inMainCf(opening);
+}
+
+/** Parameters as an object gives them. Throws on a name that is none. */
+export function namedParameters(
+  table: string,
+  given: Iterable<readonly [string, string | number]>,
+): ParameterSource {
+  const settings = new Map<string, Setting>();
+  for (const [name, value] of given) {
+    if (!(parameterNames as string[]).includes(name)) {
+      throw new ConfigError(
+        `${table}: no parameter "${name}": there are ${
+          parameterNames.join(", ")
+        }`,
+      );
+    }
+    settings.set(name, { value: String(value) });
+  }
+  return source(settings);
+}
+
+function source(settings: ReadonlyMap<string, Setting>): ParameterSource {
+  return {
+    setting: (name) => settings.get(name),
+    written: (name) => name,
+    all: () => Promise.resolve(settings),
+  };
+}
+
+async function ownFile(opening: Sourced): Promise<ParameterSource> {
+  const { path, options, rules } = opening;
+  const text = await readText(options, path);
+  const settings = parseMainCf(text, path, rules.onWarning);
+  return source(settings);
+}
+
+function inBraces({ name, path }: Sourced): ParameterSource {
+  const pairs = orConfigError("memcache:{…}", {}, () => {
+    try {
+      return bracedPairs(path, splitNameValue);
+    } catch (cause) {
+      throw new RangeError(
+        `${
+          (cause as Error).message
+        }; need memcache:{ name=value, { name = value } }`,
+      );
+    }
+  });
+  return namedParameters(name, pairs);
+}
+
+async function inMainCf(opening: Sourced): Promise<ParameterSource> {
+  const { path, mail, rules } = opening;
+  const settings = new Map<ParameterName, Setting>();
+  for (const name of parameterNames) {
+    const setting = await mail.setting(`${path}_${name}`);
+    if (setting !== undefined) settings.set(name, setting);
+  }
+  if (settings.size === 0 && await mail.fileExists(path)) {
+    rules.onWarning(
+      `memcache:${path} takes parameters ${path}_* from ${mail.mainCf}, which has none; ` +
+        `for the file of that name write memcache:./${path}`,
+    );
+  }
+  return {
+    setting: (name) => settings.get(name),
+    written: (name) => `${path}_${name}`,
+    all: async () => {
+      const all = new Map<string, Setting>();
+      for (const [name, setting] of await mail.settings()) {
+        if (name.startsWith(`${path}_`)) {
+          all.set(name.slice(path.length + 1), setting);
+        }
+      }
+      return all;
+    },
+  };
+}

@@ -1,0 +1,272 @@
+import { ConfigError, NotUtf8Error, TemporaryError } from "../../errors.ts";
+import type { Text } from "../../bytes/text.ts";
+import { ProxymapClient } from "./proxymap_client.ts";
+import type { Entry, Table } from "../../table.ts";
+import { connectLazily } from "../../socket/connect.ts";
+import { duplicateWarning, type Opening } from "../opening.ts";
+import type { Driver } from "../driver.ts";
+import { DriverTable } from "../driver_table.ts";
+
+// Flags of Postfix's tables, as dict(3) numbers them.
+const FIXED = 1 << 4;
+const LOCK = 1 << 6;
+const DUP_REPLACE = 1 << 7;
+const SYNC_UPDATE = 1 << 8;
+const OPEN_LOCK = 1 << 16;
+const UTF8_REQUEST = 1 << 19;
+const FILE_VALUES = 1 << 21;
+
+// Types whose tables Postfix cannot list: asked to all the same, proxymap ends,
+// and is started again only after a minute in which mail waits.
+const unlistable =
+  /^(?:cdb|cidr|environ|ldap|mongodb|mysql|netinfo|nis|nisplus|pcre|pgsql|pipemap|randmap|regexp|socketmap|sqlite|static|tcp|unionmap|unix):/;
+
+const status = { ok: 0, noKey: 1, retry: 2, bad: 3, deny: 4, config: 5 };
+
+interface ProxyParts {
+  /** The whole name, with `proxy:`. */
+  readonly name: string;
+  /** The table that the service opens. */
+  readonly table: string;
+  readonly client: ProxymapClient;
+  readonly text: Text;
+  /** Fold keys, where the table has fixed strings for keys. */
+  readonly fold: boolean;
+  /** How the service shall treat keys and values. */
+  readonly flags: number;
+  /** And updates alone. */
+  readonly updateFlags: number;
+  /** How it shall open the table. */
+  readonly openFlags: number;
+  /** Whether an update replaces what is there. */
+  readonly replace: boolean;
+  /** Told of an entry that exists and was kept. */
+  readonly onDuplicate: (key: string) => void;
+  /** Told of refusals. */
+  readonly onWarning: (message: string) => void;
+  /** The parameter that approves tables. */
+  readonly approval: string;
+}
+
+type Reply = {
+  status: number;
+  flags: number;
+  key: Uint8Array;
+  value: Uint8Array;
+};
+
+const empty = new Uint8Array(0);
+
+/** A table behind Postfix's proxymap(8). */
+class ProxyDriver implements Driver {
+  #parts: ProxyParts;
+  /** Postfix 3.11 sends two kinds of flags apart. */
+  #twoFlags = false;
+  #opened: Promise<void> | undefined;
+  #foldsKeys = false;
+
+  constructor(parts: ProxyParts) {
+    this.#parts = parts;
+  }
+
+  async lookup(key: string): Promise<string | undefined> {
+    const { name, text } = this.#parts;
+    if (key.includes("\0")) return undefined;
+    const reply = await this.#ask("lookup", ["key", key]);
+    if (reply.status === status.noKey) return undefined;
+    const value = text.decode(reply.value);
+    if (value === undefined) throw new NotUtf8Error(name, key, reply.value);
+    return value;
+  }
+
+  async update(key: string, value: string): Promise<boolean> {
+    const { name, replace, onDuplicate, onWarning } = this.#parts;
+    if (key.includes("\0")) {
+      onWarning(`${name}: not storing key "${key}": it has a null byte`);
+      return false;
+    }
+    // The service itself always replaces.
+    if (!replace && await this.lookup(key) !== undefined) {
+      onDuplicate(this.#folded(key));
+      return false;
+    }
+    const reply = await this.#ask("update", ["key", key], ["value", value]);
+    return reply.status === status.ok;
+  }
+
+  async delete(key: string): Promise<boolean> {
+    if (key.includes("\0")) return false;
+    const reply = await this.#ask("delete", ["key", key]);
+    return reply.status === status.ok;
+  }
+
+  /** The service keeps one cursor for a table: two listings share it. */
+  async *sequence(): AsyncGenerator<Entry> {
+    const { name, table, text } = this.#parts;
+    if (unlistable.test(table)) {
+      throw new ConfigError(
+        `${name} cannot be listed: its type cannot do that`,
+      );
+    }
+    for (let next = 0;; next = 1) {
+      const reply = await this.#ask("sequence", ["function", `${next}`]);
+      if (reply.status === status.noKey) return;
+      const key = text.decode(reply.key);
+      const value = text.decode(reply.value);
+      if (key === undefined || value === undefined) {
+        const shown = new TextDecoder().decode(reply.key);
+        throw new NotUtf8Error(name, shown, reply.value);
+      }
+      yield { key, value };
+    }
+  }
+
+  async close(reason?: unknown): Promise<void> {
+    await this.#parts.client.close(reason);
+  }
+
+  #folded(key: string): string {
+    return this.#foldsKeys ? this.#parts.text.fold(key) : key;
+  }
+
+  async #ask(request: string, ...more: [string, string][]): Promise<Reply> {
+    await (this.#opened ??= this.#open());
+    const folded = more.map(([name, value]): [string, string] => [
+      name,
+      name === "key" ? this.#folded(value) : value,
+    ]);
+    const reply = await this.#send(request, folded);
+    if (reply.status !== status.ok && reply.status !== status.noKey) {
+      throw this.#refusal(request, reply.status);
+    }
+    return reply;
+  }
+
+  /** Finds out whether the table is approved, and which flags are sent. */
+  async #open(): Promise<void> {
+    try {
+      let reply = await this.#send("open", []);
+      if (reply.status === status.bad) {
+        this.#twoFlags = true;
+        reply = await this.#send("open", []);
+      }
+      if (reply.status !== status.ok) throw this.#refusal("open", reply.status);
+      this.#foldsKeys = this.#parts.fold && (reply.flags & FIXED) !== 0;
+    } catch (error) {
+      this.#opened = undefined;
+      throw error;
+    }
+  }
+
+  async #send(request: string, more: [string, string][]): Promise<Reply> {
+    const { table, client, text } = this.#parts;
+    const { openFlags, updateFlags } = this.#parts;
+    const requestFlags = this.#parts.flags |
+      (request === "update" ? updateFlags : 0);
+    const flags: [string, string][] = this.#twoFlags
+      ? [["instance_flags", `${openFlags}`], ["flags", `${requestFlags}`]]
+      : [[
+        "flags",
+        `${request === "open" ? openFlags : openFlags | requestFlags}`,
+      ]];
+    const attributes: [string, string][] = [
+      ["request", request],
+      ["table", table],
+      ...flags,
+      ...more,
+    ];
+    const reply = await client.request(
+      attributes.map(([name, value]) => [name, text.encode(value)]),
+    );
+    return {
+      status: wholeNumber(reply.get("status")),
+      flags: wholeNumber(reply.get("flags")),
+      key: reply.get("key") ?? empty,
+      value: reply.get("value") ?? empty,
+    };
+  }
+
+  #refusal(request: string, number: number): Error {
+    const { name, approval } = this.#parts;
+    switch (number) {
+      case status.deny:
+        return new ConfigError(
+          `${name}: Postfix does not approve this table: list ${name} in ` +
+            `${approval} of main.cf, and reload Postfix`,
+        );
+      case status.bad:
+        return new ConfigError(
+          `${name}: Postfix's proxymap does not take the request "${request}"`,
+        );
+      case status.config:
+        return new ConfigError(
+          `${name}: the table is not configured well: Postfix's log says why`,
+        );
+      default:
+        return new TemporaryError(
+          `${name}: Postfix could not do "${request}" now: its log says why`,
+        );
+    }
+  }
+}
+
+function wholeNumber(bytes: Uint8Array | undefined): number {
+  const text = new TextDecoder().decode(bytes);
+  return /^\d+$/.test(text) ? Number(text) : -1;
+}
+
+/**
+ * Opens `proxy:type:name`, a table that Postfix's proxymap(8) has opened, or its
+ * proxywrite when it shall be written.
+ *
+ * Implements proxymap(8).
+ */
+export async function openProxy(opening: Opening): Promise<Table> {
+  const { name, path, options, rules, mail } = opening;
+  if (!/^[^:]+:./.test(path)) {
+    throw new ConfigError(`${name}: need proxy:type:name`);
+  }
+  const queue = await mail.queueDirectory();
+  const isCache = options.daemonCache ?? await isDaemonCache(opening);
+  const writes = rules.write || isCache;
+  const service = writes ? "proxywrite" : "proxymap";
+  const driver = new ProxyDriver({
+    name,
+    table: path,
+    client: new ProxymapClient({
+      table: name,
+      endpoint: { transport: "unix", path: `${queue}/private/${service}` },
+      connect: options.connect ?? connectLazily,
+      clock: options.clock,
+    }),
+    text: rules.text,
+    fold: rules.fold,
+    flags: (isCache ? 0 : LOCK) | DUP_REPLACE |
+      (rules.text.utf8 ? UTF8_REQUEST : 0),
+    // One that waits for the disk has all before it wait, too.
+    updateFlags: isCache ? SYNC_UPDATE : 0,
+    openFlags: (isCache ? OPEN_LOCK : 0) |
+      (options.fileValues ? FILE_VALUES : 0),
+    replace: (options.duplicates ?? "replace") === "replace",
+    onDuplicate: duplicateWarning(opening),
+    onWarning: rules.onWarning,
+    approval: writes ? "proxy_write_maps" : "proxy_read_maps",
+  });
+  // Whether keys are folded is known when the service has opened the table.
+  return new DriverTable(name, driver, { ...rules, fold: false });
+}
+
+/**
+ * Whether a daemon has the table open for itself alone. The service has a handle
+ * for each set of flags, and locks that a handle holds shut out all others.
+ */
+async function isDaemonCache(opening: Opening): Promise<boolean> {
+  const { name, outer, mail } = opening;
+  for (const parameter of ["postscreen_cache_map", "address_verify_map"]) {
+    const cache = (await mail.setting(parameter))?.value;
+    if (cache === undefined) continue;
+    if ([...outer, name].includes(cache)) return true;
+    if (await opening.backupOf(cache) === name) return true;
+  }
+  return false;
+}

@@ -1,0 +1,175 @@
+import { byteText, utf8Text } from "../../lib/bytes/text.ts";
+import {
+  type Command,
+  encodeDelete,
+  encodeGet,
+  encodeSet,
+  type Reply,
+  ReplyParser,
+} from "../../lib/memcached/protocol.ts";
+import { assert, assertEquals } from "../support/assert.ts";
+import { Random } from "../support/random.ts";
+
+const limits = { lineSizeLimit: 64, dataSizeLimit: 16 };
+const longLine = `VALUE ${"k".repeat(60)} 0 5\r\nhello\r\nEND\r\n`;
+
+/** Bytes in; a word for the reply, and how many bytes it took. */
+const table: [Command, string, string, number][] = [
+  ["get", "END\r\n", "not found", 5],
+  ["get", "END\n", "not found", 4],
+  ["get", "END\r\nEND\r\n", "not found", 5],
+  ["get", "END", "…", 3],
+  ["get", "", "…", 0],
+  ["get", "VALUE k 0 5\r\nhello\r\nEND\r\n", "hello", 25],
+  ["get", "VALUE k 0 5\r\nhello\r\nEND\r\nX", "hello", 25],
+  ["get", "VALUE k 0 0\r\n\r\nEND\r\n", "", 20],
+  ["get", "VALUE k 0 5\r\nhello\r\n", "…", 20],
+  ["get", "VALUE k 0 5\r\nhello\r\nOOPS\r\n", "hello, broken", 26],
+  ["get", "VALUE k 0 5\r\nhello\nEND\r\n", "failure", 19],
+  ["get", "VALUE k 0 5\r\nhello!\r\nEND\r\n", "failure", 19],
+  [
+    "get",
+    "VALUE k 0 16\r\n0123456789abcdef\r\nEND\r\n",
+    "0123456789abcdef",
+    37,
+  ],
+  ["get", "VALUE k 0 17\r\n", "failure", 14],
+  ["get", "VALUE k 0 -1\r\n", "failure", 14],
+  ["get", "STORED\r\n", "failure", 8],
+  ["get", "toString\r\n", "failure", 10],
+  ["get", longLine, "failure", 71],
+  ["set", "STORED\r\n", "stored", 8],
+  ["set", "NOT_STORED\r\n", "failure", 12],
+  ["set", "END\r\n", "failure", 5],
+  ["set", "VALUE k 0 5\r\n", "failure", 13],
+  ["delete", "DELETED\r\n", "deleted", 9],
+  ["delete", "NOT_FOUND\r\n", "not found", 11],
+  ["delete", "ERROR\r\n", "failure", 7],
+];
+
+function word(reply: Reply | undefined): string {
+  if (reply === undefined) return "…";
+  if (reply.kind !== "value") return reply.kind;
+  return byteText.decode(reply.data) + (reply.broken ? ", broken" : "");
+}
+
+Deno.test("ReplyParser reads replies, and takes no byte too many", () => {
+  for (const [command, text, expected, used] of table) {
+    const parser = new ReplyParser(limits);
+    parser.start(command);
+    const taken = parser.push(byteText.encode(text), 0);
+    assertEquals(
+      [word(parser.reply), taken],
+      [expected, used],
+      `${command} ${text}`,
+    );
+  }
+});
+
+Deno.test("ReplyParser reads the same however the bytes are cut", () => {
+  const random = new Random(7);
+  for (const [command, text, expected] of table) {
+    for (let round = 0; round < 40; round++) {
+      const parser = new ReplyParser(limits);
+      parser.start(command);
+      const bytes = byteText.encode(text);
+      for (let at = 0; at < bytes.length && parser.reply === undefined;) {
+        const length = round === 0 ? 1 : random.integer(1, 8);
+        parser.push(bytes.slice(at, at + length), 0);
+        at += length;
+      }
+      assertEquals(word(parser.reply), expected, `${command} ${text}`);
+    }
+  }
+});
+
+Deno.test("ReplyParser reads one reply after another from one chunk", () => {
+  const parser = new ReplyParser(limits);
+  const bytes = byteText.encode(
+    "VALUE a 0 1\r\n1\r\nEND\r\nEND\r\nVALUE b 0 1\r\n2\r\nEND\r\n",
+  );
+  const words: string[] = [];
+  for (let at = 0; at < bytes.length;) {
+    parser.start("get");
+    at = parser.push(bytes, at);
+    words.push(word(parser.reply));
+  }
+  assertEquals(words, ["1", "not found", "2"]);
+});
+
+Deno.test("ReplyParser.end() keeps a value that only lacks its END", () => {
+  const endings: [string, string][] = [
+    ["VALUE k 0 5\r\nhello\r\n", "hello, broken"],
+    ["VALUE k 0 5\r\nhello\r\nEN", "hello, broken"],
+    ["VALUE k 0 5\r\nhello\r", "failure"],
+    ["VALUE k 0 5\r\nhel", "failure"],
+    ["EN", "failure"],
+    ["", "failure"],
+  ];
+  for (const [text, expected] of endings) {
+    const parser = new ReplyParser(limits);
+    parser.start("get");
+    parser.push(byteText.encode(text), 0);
+    assertEquals(word(parser.end("closed")), expected, text);
+  }
+});
+
+Deno.test("ReplyParser gives up an endless line at the limit", () => {
+  const parser = new ReplyParser(limits);
+  parser.start("get");
+  const chunk = byteText.encode("x".repeat(10));
+  let pushed = 0;
+  while (parser.reply === undefined) {
+    parser.push(chunk, 0);
+    pushed += chunk.length;
+    assert(pushed <= 70);
+  }
+  assertEquals(parser.reply.kind, "failure");
+});
+
+Deno.test("ReplyParser survives random bytes", () => {
+  const random = Random.seeded("reply");
+  const pieces = [
+    "VALUE ",
+    "END",
+    "\r\n",
+    "\n",
+    "k 0 5",
+    "\0",
+    "\xff",
+    "hello",
+    "STORED",
+    "-",
+    "9999999999",
+    " ",
+  ];
+  for (let round = 0; round < 3000; round++) {
+    const parser = new ReplyParser(limits);
+    parser.start(random.pick<Command>(["get", "set", "delete"]));
+    const bytes = byteText.encode(
+      random.list(0, 12, () => random.pick(pieces)).join(""),
+    );
+    const used = parser.push(bytes, 0);
+    assert(used <= bytes.length);
+    assert(parser.reply !== undefined || used === bytes.length);
+    parser.end("closed");
+  }
+});
+
+const wire = (bytes: Uint8Array) => byteText.decode(bytes);
+
+Deno.test("requests are encoded as memcached's text protocol has them", () => {
+  assertEquals(wire(encodeGet(utf8Text, "a")), "get a\r\n");
+  assertEquals(wire(encodeGet(utf8Text, "ä")), "get \xc3\xa4\r\n");
+  assertEquals(wire(encodeGet(byteText, "\xe4")), "get \xe4\r\n");
+  assertEquals(wire(encodeDelete(utf8Text, "a")), "delete a\r\n");
+  const value = utf8Text.encode("wért");
+  assertEquals(
+    wire(encodeSet(utf8Text, "a", value, 3, -1)),
+    "set a 3 -1 5\r\nw\xc3\xa9rt\r\n",
+  );
+  assertEquals(
+    wire(encodeSet(utf8Text, "a", new Uint8Array(0), 0, 0)),
+    "set a 0 0 0\r\n\r\n",
+  );
+});
