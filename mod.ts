@@ -34,7 +34,15 @@
  */
 export type { Clock, Timer } from "./lib/system/clock.ts";
 export type { MemcacheParameters } from "./lib/tables/memcache/parameters.ts";
-export { ConfigError, ReadOnlyError, TemporaryError } from "./lib/errors.ts";
+export {
+  ClosedError,
+  ConfigError,
+  NoAnswerError,
+  NotUtf8Error,
+  ReadOnlyError,
+  TableError,
+  TemporaryError,
+} from "./lib/errors.ts";
 export type {
   ConnectEvent,
   DeleteEvent,

@@ -1,3 +1,53 @@
+const codesKey = Symbol.for("@postmaps/memcache-table/codes");
+
+/**
+ * What all errors of this package have in common: a `code` that stays the same
+ * from release to release, and an `instanceof` that goes by the code. Two copies
+ * of the package in one program recognise each other's errors.
+ *
+ * @example Tell errors by their code
+ * ```ts
+ * import { openTable, TableError } from "@postmaps/memcache-table";
+ * import { assertEquals } from "@std/assert";
+ *
+ * try {
+ *   await openTable("memcache:{ ttl=soon }");
+ * } catch (error) {
+ *   if (!(error instanceof TableError)) throw error;
+ *   assertEquals(error.code, "CONFIG");
+ * }
+ * ```
+ */
+export abstract class TableError extends Error {
+  /** The code of the errors of this class. */
+  static readonly code: string = "TABLE";
+  /** The name of the class, for logs. */
+  override name = "TableError";
+  /** Says which kind of error it is. */
+  readonly code: string;
+
+  /** Makes an error; `cause` is the error behind it, where there is one. */
+  constructor(message: string, options: { cause?: unknown } = {}) {
+    super(message, options.cause === undefined ? undefined : options);
+    this.code = new.target.code;
+    const codes: string[] = [];
+    for (
+      let Class = new.target as typeof TableError;
+      "code" in Class;
+      Class = Object.getPrototypeOf(Class)
+    ) codes.push(Class.code);
+    Object.defineProperty(this, codesKey, { value: codes });
+  }
+
+  /** Whether a value is an error of this class, of whatever copy of the package. */
+  static override [Symbol.hasInstance](value: unknown): boolean {
+    // A class that a program derives from one of these has no code of its own.
+    if (!Object.hasOwn(this, "code")) return super[Symbol.hasInstance](value);
+    const codes = (value as { [codesKey]?: string[] } | null)?.[codesKey];
+    return codes?.includes(this.code) ?? false;
+  }
+}
+
 /**
  * A configuration that a person must change: a parameter, a table name, a
  * list, a file that is missing or cannot be read.
@@ -16,7 +66,9 @@
  * }
  * ```
  */
-export class ConfigError extends Error {
+export class ConfigError extends TableError {
+  /** The code of the errors of this class. */
+  static override readonly code: string = "CONFIG";
   /** The name of the class, for logs. */
   override name = "ConfigError";
   /** The file to change, where there is one. */
@@ -29,13 +81,13 @@ export class ConfigError extends Error {
     message: string,
     where: { file?: string; line?: number; cause?: unknown } = {},
   ) {
-    const { file, line, cause } = where;
+    const { file, line } = where;
     const place = file === undefined
       ? ""
       : line === undefined
       ? `${file}: `
       : `${file}, line ${line}: `;
-    super(place + message, cause === undefined ? undefined : { cause });
+    super(place + message, where);
     this.file = file;
     this.line = line;
   }
@@ -43,6 +95,10 @@ export class ConfigError extends Error {
 
 /** A stored value that is not UTF-8 while UTF-8 support is on. */
 export class NotUtf8Error extends ConfigError {
+  /** The code of the errors of this class. */
+  static override readonly code: string = "NOT_UTF8";
+  /** The name of the class, for logs. */
+  override name = "NotUtf8Error";
   /** The table that has it. */
   readonly table: string;
   /** What is stored. */
@@ -63,27 +119,39 @@ export class NotUtf8Error extends ConfigError {
  * A failure that may pass: the server is down, slow or speaks nonsense. The
  * same call can be made again later. Never used for "not found".
  */
-export class TemporaryError extends Error {
+export class TemporaryError extends TableError {
+  /** The code of the errors of this class. */
+  static override readonly code: string = "TEMPORARY";
   /** The name of the class, for logs. */
   override name = "TemporaryError";
-
-  /** Makes an error; `cause` is what the network or the server did. */
-  constructor(message: string, options: { cause?: unknown } = {}) {
-    super(message, options);
-  }
 }
 
 /** A server that cannot be reached, or is silent: whatever is asked now will fail. */
-export class NoAnswerError extends TemporaryError {}
+export class NoAnswerError extends TemporaryError {
+  /** The code of the errors of this class. */
+  static override readonly code: string = "NO_ANSWER";
+  /** The name of the class, for logs. */
+  override name = "NoAnswerError";
+}
 
 /** An update or delete of a table that cannot be written, or not so opened. */
-export class ReadOnlyError extends Error {
+export class ReadOnlyError extends TableError {
+  /** The code of the errors of this class. */
+  static override readonly code: string = "READ_ONLY";
   /** The name of the class, for logs. */
   override name = "ReadOnlyError";
+}
 
-  /** Makes an error whose message names the table and the cure. */
-  constructor(message: string) {
-    super(message);
+/** A request of a table that was closed: the program has a mistake. */
+export class ClosedError extends TableError {
+  /** The code of the errors of this class. */
+  static override readonly code: string = "CLOSED";
+  /** The name of the class, for logs. */
+  override name = "ClosedError";
+
+  /** Makes an error that names the table. */
+  constructor(table: string) {
+    super(`${table}: the table is closed`);
   }
 }
 

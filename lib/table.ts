@@ -171,6 +171,11 @@ export interface TableOptions {
    * `duplicates` decides whether it is a warning.
    */
   onDuplicate?: (key: string) => void;
+  /**
+   * Called with the key of each update that is refused and the reason, and whether
+   * a rule of the table refused it or the server; by default that is a warning.
+   */
+  onRefusal?: (key: string, reason: string, by: "rules" | "server") => void;
   /** Closes the table, and ends all its requests, when aborted. */
   signal?: AbortSignal;
   /** Called with each warning, one line; by default warnings go to `console.warn`. */

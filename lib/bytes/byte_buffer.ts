@@ -1,3 +1,5 @@
+import type { Text } from "./text.ts";
+
 const shortCopy = 64;
 
 /** Numbers for `count` things, in the memory of `old` where that is enough. */
@@ -62,6 +64,13 @@ export class ByteBuffer {
     }
     this.length = to;
     return true;
+  }
+
+  /** Adds text, as `text` encodes it. */
+  appendText(string: string, text: Text): void {
+    if (this.appendAscii(string)) return;
+    const bytes = text.encode(string);
+    this.append(bytes, 0, bytes.length);
   }
 
   /** All bytes; they change with the buffer. */

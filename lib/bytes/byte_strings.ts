@@ -62,14 +62,9 @@ export class ByteStringsBuilder implements ByteStrings {
 
   /** Puts text in. */
   putText(at: number, string: string, text: Text): void {
-    const start = this.#buffer.length;
-    if (this.#buffer.appendAscii(string)) {
-      this.starts[at] = start;
-      this.ends[at] = this.#buffer.length;
-    } else {
-      const bytes = text.encode(string);
-      this.put(at, bytes, 0, bytes.length);
-    }
+    this.starts[at] = this.#buffer.length;
+    this.#buffer.appendText(string, text);
+    this.ends[at] = this.#buffer.length;
   }
 
   /** Adds to the string that was put in last. */

@@ -1,48 +1,35 @@
 import { ByteBuffer, int32Array } from "../bytes/byte_buffer.ts";
 import type { ByteStringsBuilder } from "../bytes/byte_strings.ts";
 import type { Exchange } from "./exchange.ts";
-import { longestKey, type ReplyLimits } from "./protocol.ts";
+import {
+  asciiBytes,
+  beforeNull,
+  canPassOver,
+  CR,
+  encodeGet,
+  LF,
+  otherKey,
+  readRefusal,
+  type ReplyLimits,
+  SPACE,
+  tooLongLine,
+  tooLongValue,
+  wrongLength,
+} from "./protocol.ts";
+import { CommandRequest, doubtfulReply } from "./queue.ts";
 import { ReplyLines } from "./reply_lines.ts";
 
 const keysOfLine = 100;
 
-const LF = 10;
-const CR = 13;
-const SPACE = 32;
 const ZERO = 48;
 const NINE = 57;
-const DELETE = 127;
 
 // Of the line of a value, what follows the key: two numbers and what is between.
 const longestRest = 32;
 
-const ascii = new TextEncoder();
-const GET = ascii.encode("get");
-const END = ascii.encode("END");
-const VALUE = ascii.encode("VALUE ");
-const SERVER_ERROR = ascii.encode("SERVER_ERROR");
-
-/** What surrounds each lookup key in its memcache key. */
-export interface KeyFrame {
-  /** Before it. */
-  readonly prefix: Uint8Array;
-  /** After it. */
-  readonly suffix: Uint8Array;
-}
-
-/** The frame of a key that is a memcache key already. */
-export const noFrame: KeyFrame = {
-  prefix: new Uint8Array(0),
-  suffix: new Uint8Array(0),
-};
-
-/** A key of a batch. */
-export interface SentKey {
-  /** Its number. */
-  readonly at: number;
-  /** The memcache key. */
-  readonly key: Uint8Array;
-}
+const GET = asciiBytes("get");
+const END = asciiBytes("END");
+const VALUE = asciiBytes("VALUE ");
 
 /**
  * Many lookups in lines of `get KEY KEY …`. Their values go into a
@@ -53,14 +40,22 @@ export interface SentKey {
  */
 export class GetMany implements Exchange {
   /** As in Exchange. */
+  replies = 0;
+  /** As in Exchange. */
   done = false;
   /** As in Exchange. */
   failure: string | undefined;
+  /** As in Exchange. */
+  isDoubtful = false;
+  /** Why the lookup of a key failed, by its number. */
+  readonly errors = new Map<number, unknown>();
   #values: ByteStringsBuilder;
   #dataSizeLimit: number;
   #lineSizeLimit: number;
   #request: ByteBuffer;
-  // Keys, numbered in the order in which they were added.
+  /** Where the first line without a reply starts in the request. */
+  #sentFrom = 0;
+  // Keys, in the order in which they were added.
   #count = 0;
   #starts: Int32Array;
   #ends: Int32Array;
@@ -71,11 +66,15 @@ export class GetMany implements Exchange {
   #expected = 0;
   #state: "line" | "data" | "data end" = "line";
   #lines: ReplyLines;
-  /** The number of the value that is being read. */
+  /** The key whose value is being read. */
   #reading = 0;
+  #length = 0;
   #dataLeft = 0;
   #endSeen = 0;
-  #refused: SentKey[] = [];
+  /** Keys of lines that were refused. */
+  #refused: number[] = [];
+  /** Keys whose values are too long, and how long. */
+  #tooLong = new Map<number, number>();
 
   /**
    * For at most `count` keys of about `size` bytes in all. Takes over the memory
@@ -105,30 +104,27 @@ export class GetMany implements Exchange {
 
   /** As in Exchange. */
   get bytes(): Uint8Array {
-    return this.#request.view();
+    const { bytes, length } = this.#request;
+    return bytes.subarray(this.#sentFrom, length);
   }
 
-  /** Ends the last line. To be called once, after the last `add`. */
-  finish(): this {
-    this.#request.appendAscii("\r\n");
-    return this;
+  /** As in Exchange. */
+  get isInside(): boolean {
+    return this.#state !== "line" || this.#lines.isHolding ||
+      this.#expected > this.#lineFirst;
   }
 
-  /**
-   * Adds a key, unless no memcached can have it: then says why.
-   */
-  add(
-    number: number,
-    key: Uint8Array,
-    start: number,
-    end: number,
-    { prefix, suffix }: KeyFrame,
-  ): "added" | "unprintable" | "too long" {
+  /** As in Exchange. */
+  get isForOne(): boolean {
+    return this.#lineEnd() === this.#lineFirst + 1;
+  }
+
+  /** Where the next memcache key is to be put; `endKey` or `dropKey` ends that. */
+  beginKey(): ByteBuffer {
     const request = this.#request;
-    const before = request.length;
-    request.reserve(prefix.length + end - start + suffix.length + 8);
+    request.reserve(8);
     const { bytes } = request;
-    let to = before;
+    let to = request.length;
     if (this.#count % keysOfLine === 0) {
       if (this.#count > 0) {
         bytes[to++] = CR;
@@ -137,20 +133,27 @@ export class GetMany implements Exchange {
       for (let at = 0; at < GET.length; at++) bytes[to++] = GET[at];
     }
     bytes[to++] = SPACE;
-    const from = to;
-    for (let at = 0; at < prefix.length; at++) bytes[to++] = prefix[at];
-    for (let at = start; at < end; at++) {
-      const byte = key[at];
-      if (byte <= SPACE || byte === DELETE) return "unprintable";
-      bytes[to++] = byte;
-    }
-    for (let at = 0; at < suffix.length; at++) bytes[to++] = suffix[at];
-    if (to - from > longestKey) return "too long";
-    request.length = to;
-    this.#starts[this.#count] = from;
-    this.#ends[this.#count] = to;
+    this.#starts[this.#count] = request.length = to;
+    return request;
+  }
+
+  /** What was put there is the memcache key of the key of that number. */
+  endKey(number: number): void {
+    this.#ends[this.#count] = this.#request.length;
     this.#numbers[this.#count++] = number;
-    return "added";
+  }
+
+  /** Nothing was put there, or nothing that can be asked for. */
+  dropKey(): void {
+    const isFirst = this.#count % keysOfLine === 0;
+    const around = !isFirst ? 1 : this.#count > 0 ? 6 : 4;
+    this.#request.length = this.#starts[this.#count] - around;
+  }
+
+  /** Ends the last line. To be called once, after the last key. */
+  finish(): this {
+    this.#request.appendAscii("\r\n");
+    return this;
   }
 
   /** As in Exchange. */
@@ -168,31 +171,85 @@ export class GetMany implements Exchange {
     return at;
   }
 
-  /** The keys without an answer, after an exchange that fell short. */
-  unanswered(): SentKey[] {
-    if (this.#state !== "line") this.#values.drop(this.#reading);
-    this.#state = "line";
-    if (!this.done) this.#cutAtNull();
-    const cut = this.#withoutValue(this.#lineFirst, this.#count);
-    return [...this.#refused, ...cut];
-  }
-
-  /** The keys that have no value. */
-  missing(): SentKey[] {
-    return this.#withoutValue(0, this.#count);
-  }
-
-  #withoutValue(start: number, end: number): SentKey[] {
-    const found: SentKey[] = [];
-    for (let key = start; key < end; key++) {
-      const at = this.#numbers[key];
-      if (this.#values.starts[at] >= 0) continue;
-      found.push({
-        at,
-        key: this.#request.bytes.subarray(this.#starts[key], this.#ends[key]),
-      });
+  /** As in Exchange. */
+  restart(): void {
+    this.#dropPart();
+    for (let key = this.#lineFirst; key < this.#lineEnd(); key++) {
+      this.#values.starts[this.#numbers[key]] = -1;
+      this.#tooLong.delete(key);
     }
-    return found;
+    this.#expected = this.#lineFirst;
+    this.#sentFrom = this.#starts[this.#lineFirst] - GET.length - 1;
+    this.failure = undefined;
+    this.isDoubtful = false;
+  }
+
+  /** As in Exchange. */
+  leftOpen(maxTry: number): CommandRequest[] {
+    this.#dropPart();
+    if (!this.done) this.#cutAtNull();
+    const open: CommandRequest[] = [];
+    const add = (key: number): CommandRequest => {
+      const alone = this.alone(
+        this.#numbers[key],
+        this.#keyBytes(key),
+        maxTry,
+      );
+      open.push(alone);
+      return alone;
+    };
+    this.#refused.forEach(add);
+    for (const [key, length] of this.#tooLong) {
+      add(key).refusal = tooLongValue(length, this.#dataSizeLimit);
+    }
+    for (let key = this.#lineFirst; key < this.#count; key++) {
+      if (!this.#hasValue(key) && !this.#tooLong.has(key)) add(key);
+    }
+    return open;
+  }
+
+  /** The lookup of one key, which puts its value where the others are. */
+  protected alone(
+    number: number,
+    key: Uint8Array,
+    maxTry: number,
+  ): CommandRequest {
+    return new CommandRequest(
+      "get",
+      encodeGet(key),
+      maxTry,
+      (reply) => {
+        if (reply.kind !== "value") return;
+        const data = beforeNull(reply.data);
+        this.#values.put(number, data, 0, data.length);
+      },
+      (error) => this.errors.set(number, error),
+    );
+  }
+
+  #keyBytes(key: number): Uint8Array {
+    const { bytes } = this.#request;
+    return bytes.subarray(this.#starts[key], this.#ends[key]);
+  }
+
+  #hasValue(key: number): boolean {
+    return this.#values.starts[this.#numbers[key]] >= 0;
+  }
+
+  /** Forgets the value of which only a part has come. */
+  #dropPart(): void {
+    if (this.#state !== "line" && !this.#tooLong.delete(this.#reading)) {
+      this.#values.drop(this.#numbers[this.#reading]);
+    }
+    this.#state = "line";
+    this.#lines.clear();
+  }
+
+  /** The keys that have no value, by their numbers, and their memcache keys. */
+  *missing(): Generator<readonly [number: number, memcacheKey: Uint8Array]> {
+    for (let key = 0; key < this.#count; key++) {
+      if (!this.#hasValue(key)) yield [this.#numbers[key], this.#keyBytes(key)];
+    }
   }
 
   /**
@@ -240,22 +297,31 @@ export class GetMany implements Exchange {
   #takeLine(bytes: Uint8Array, start: number): number {
     const lines = this.#lines;
     const next = lines.take(bytes, start);
-    if (lines.tooLong) this.failure = "a reply line is too long";
+    if (lines.tooLong) this.failure = tooLongLine(this.#lineSizeLimit);
     else if (lines.complete) this.#readLine(lines);
     return next;
   }
 
   #readLine(line: ReplyLines): void {
-    if (line.startsWith(VALUE)) {
-      this.#readValueLine(line.bytes, line.start + VALUE.length, line.end);
-    } else if (line.is(END)) {
-      this.#lineDone();
-    } else if (line.startsWith(SERVER_ERROR)) {
-      this.#refused.push(
-        ...this.#withoutValue(this.#lineFirst, this.#lineEnd()),
-      );
-      this.#lineDone();
-    } else this.failure = "an unexpected reply";
+    if (line.startsWith(VALUE)) return this.#readValueLine(line);
+    if (line.is(END)) {
+      if (this.isDoubtful) {
+        this.failure = doubtfulReply;
+      } else this.#lineDone();
+      return;
+    }
+    const refusal = readRefusal(line.bytes.subarray(line.start, line.end));
+    if (refusal.kind === "failure") {
+      this.failure = refusal.reason;
+      return;
+    }
+    if (refusal.about === "doubtful") this.isDoubtful = true;
+    for (let key = this.#lineFirst; key < this.#lineEnd(); key++) {
+      if (!this.#hasValue(key) && !this.#tooLong.has(key)) {
+        this.#refused.push(key);
+      }
+    }
+    this.#lineDone();
   }
 
   #lineEnd(): number {
@@ -263,6 +329,7 @@ export class GetMany implements Exchange {
   }
 
   #lineDone(): void {
+    this.replies++;
     this.#lineFirst = this.#lineEnd();
     this.#expected = this.#lineFirst;
     this.done = this.#lineFirst === this.#count;
@@ -270,10 +337,12 @@ export class GetMany implements Exchange {
   }
 
   /** Reads `KEY FLAGS LENGTH`. */
-  #readValueLine(bytes: Uint8Array, start: number, end: number): void {
+  #readValueLine(line: ReplyLines): void {
+    const { bytes, end } = line;
+    const start = line.start + VALUE.length;
     const key = this.#find(bytes, start, end);
     if (key < 0) {
-      this.failure = "a value for a key that was not asked for";
+      this.failure = otherKey;
       return;
     }
     let at = start + this.#ends[key] - this.#starts[key] + 1;
@@ -283,15 +352,17 @@ export class GetMany implements Exchange {
     for (; at < end && bytes[at] >= ZERO && bytes[at] <= NINE; at++) {
       length = length * 10 + bytes[at] - ZERO;
     }
-    const valid = at === end && at > lengthStart;
-    if (!valid || length > this.#dataSizeLimit) {
-      this.failure = "a value of no good length";
+    const isNumber = at === end && at > lengthStart;
+    if (!isNumber || !canPassOver(length)) {
+      const whole = bytes.subarray(line.start, end);
+      this.failure = readRefusal(whole).reason;
       return;
     }
     this.#expected = key + 1;
-    this.#reading = this.#numbers[key];
-    this.#values.put(this.#reading, bytes, 0, 0);
-    this.#dataLeft = length;
+    this.#reading = key;
+    if (length > this.#dataSizeLimit) this.#tooLong.set(key, length);
+    else this.#values.put(this.#numbers[key], bytes, 0, 0);
+    this.#length = this.#dataLeft = length;
     this.#endSeen = 0;
     this.#state = length === 0 ? "data end" : "data";
   }
@@ -325,12 +396,14 @@ export class GetMany implements Exchange {
     for (let at = 0; at < length; at++) {
       if (bytes[start + at] !== request[keyStart + at]) return false;
     }
-    return this.#values.starts[this.#numbers[key]] < 0;
+    return !this.#hasValue(key) && !this.#tooLong.has(key);
   }
 
   #takeData(bytes: Uint8Array, start: number): number {
     const end = Math.min(start + this.#dataLeft, bytes.length);
-    this.#values.append(this.#reading, bytes, start, end);
+    if (this.#length <= this.#dataSizeLimit) {
+      this.#values.append(this.#numbers[this.#reading], bytes, start, end);
+    }
     this.#dataLeft -= end - start;
     if (this.#dataLeft === 0) this.#state = "data end";
     return end;
@@ -338,7 +411,7 @@ export class GetMany implements Exchange {
 
   #takeDataEnd(bytes: Uint8Array, start: number): number {
     if (bytes[start] !== (this.#endSeen === 0 ? CR : LF)) {
-      this.failure = "the data is longer than announced";
+      this.failure = wrongLength(this.#length);
       return start;
     }
     if (++this.#endSeen === 2) this.#state = "line";

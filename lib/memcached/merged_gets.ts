@@ -1,59 +1,86 @@
-import {
-  ByteStringsBuilder,
-  countOf,
-  encodeAsciiStrings,
-  stringAt,
-} from "../bytes/byte_strings.ts";
+import { ByteStringsBuilder, stringAt } from "../bytes/byte_strings.ts";
+import { ExchangeRequest } from "./exchange.ts";
+import { GetMany } from "./get_many.ts";
+import { keyOfGet, type ReplyLimits } from "./protocol.ts";
+import { CommandRequest, type Request, type RequestQueue } from "./queue.ts";
 
-import { GetMany, noFrame } from "./get_many.ts";
-import type { ReplyLimits } from "./protocol.ts";
-import type { CommandRequest, ExchangeRequest } from "./queue.ts";
+/** The lookups of several callers, in lines of many keys. */
+class MergedGets extends GetMany {
+  #requests: readonly CommandRequest[];
+  #values: ByteStringsBuilder;
+  #alone = new Set<number>();
+
+  constructor(
+    requests: readonly CommandRequest[],
+    size: number,
+    values: ByteStringsBuilder,
+    limits: ReplyLimits,
+  ) {
+    super(requests.length, size, values, limits);
+    this.#requests = requests;
+    this.#values = values;
+    for (const [number, { bytes }] of requests.entries()) {
+      const key = keyOfGet(bytes);
+      this.beginKey().append(key, 0, key.length);
+      this.endKey(number);
+    }
+    this.finish();
+  }
+
+  /** Gives those their answer that have one; the others ask alone. */
+  override leftOpen(maxTry: number): CommandRequest[] {
+    const open = super.leftOpen(maxTry);
+    for (const [number, request] of this.#requests.entries()) {
+      if (this.#alone.has(number)) continue;
+      const data = stringAt(this.#values, number);
+      request.answer(
+        data === undefined
+          ? { kind: "not found" }
+          : { kind: "value", data, broken: false },
+      );
+    }
+    return open;
+  }
+
+  protected override alone(number: number): CommandRequest {
+    this.#alone.add(number);
+    const request = this.#requests[number];
+    request.isMergeable = false;
+    return request;
+  }
+}
+
+// Lookups of several callers that are worth a line of their own kind, and how
+// many go into one piece.
+const fewestMerged = 8;
+const mostMerged = 1000;
 
 /**
- * Makes one exchange of the `get` requests of several callers. What it leaves
- * unanswered is handed back, to be asked alone. `undefined` when a key is not
- * ASCII.
+ * Takes the first request off a queue; where more lookups are behind it, one
+ * exchange for all of them.
  */
-export function mergeGets(
-  requests: readonly CommandRequest[],
-  limits: ReplyLimits & { readonly maxTry: number },
-  askAlone: (requests: CommandRequest[]) => void,
-): ExchangeRequest | undefined {
-  const keys = encodeAsciiStrings(requests.map(({ mergeKey }) => mergeKey!));
-  if (keys === undefined) return undefined;
-  const count = countOf(keys);
-  const size = keys.bytes.length;
-  const values = new ByteStringsBuilder(count, size);
-  const gets = new GetMany(count, size, values, limits);
-  for (let at = 0; at < count; at++) {
-    gets.add(at, keys.bytes, keys.starts[at], keys.ends[at], noFrame);
+export function mergeGets(queue: RequestQueue, limits: ReplyLimits): Request {
+  const requests: CommandRequest[] = [];
+  let size = 0;
+  for (
+    let one = queue.head;
+    one instanceof CommandRequest && one.isMergeable &&
+    requests.length < mostMerged;
+    one = one.next
+  ) size += requests.push(one) && one.bytes.length;
+  if (requests.length < fewestMerged) return queue.shift()!;
+  for (let taken = 0; taken < requests.length; taken++) queue.shift();
+  const values = new ByteStringsBuilder(requests.length, size);
+  const merged = new ExchangeRequest(
+    new MergedGets(requests, size, values, limits),
+    0,
+    () => {},
+    (error) => {
+      for (const request of requests) request.fail(error);
+    },
+  );
+  for (const { mustEndAt } of requests) {
+    merged.mustEndAt = Math.min(merged.mustEndAt, mustEndAt);
   }
-  const exchange = gets.finish();
-  return {
-    command: undefined,
-    exchange,
-    size: exchange.bytes.length,
-    abandoned: false,
-    begun: false,
-    reject: (error) => {
-      for (const request of requests) request.reject(error);
-    },
-    resolve: (shortfall) => {
-      const unanswered = new Set(gets.unanswered().map(({ at }) => at));
-      const rest: CommandRequest[] = [];
-      for (const [at, request] of requests.entries()) {
-        const data = stringAt(values, at);
-        if (data !== undefined) {
-          request.resolve({ kind: "value", data, broken: false });
-        } else if (!unanswered.has(at)) request.resolve({ kind: "not found" });
-        else {
-          request.mergeKey = undefined;
-          request.tries += shortfall?.tries ?? 0;
-          if (request.tries < limits.maxTry) rest.push(request);
-          else request.reject(shortfall!.error);
-        }
-      }
-      askAlone(rest);
-    },
-  };
+  return merged;
 }

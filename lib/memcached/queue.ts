@@ -1,40 +1,194 @@
-import type { Exchange, Shortfall } from "./exchange.ts";
-import type { Command, Reply } from "./protocol.ts";
+import {
+  type Command,
+  keyOfGet,
+  type Refusal,
+  type Reply,
+} from "./protocol.ts";
+import type { ReplyParser } from "./reply_parser.ts";
 
-/** What all requests have in common. */
-interface Waiting {
-  /** Bytes of its commands, or about so many. */
-  readonly size: number;
-  readonly reject: (error: unknown) => void;
-  /** Nobody waits for it any more. */
-  abandoned: boolean;
+/** Whose try it was that a connection ended: of no command, the next one, or all. */
+export type Failed = "none" | "next" | "all";
+
+/** A connection, as a request knows it that reads its replies. */
+export interface ReplyReader {
+  /** Reads single replies. */
+  readonly parser: ReplyParser;
+  /** How many replies were read. */
+  replies: number;
+  /** Whether the next reply may belong to another command. */
+  isDoubtful: boolean;
+  /** The request has its reply. */
+  done(): void;
+  /** What follows cannot be read. */
+  end(reason: string, failed?: Failed): void;
+}
+
+/** What is to be done with a request whose connection ended. */
+export interface LeftOver {
+  /** What is sent again at once. */
+  readonly again: readonly Request[];
+  /** What has used up a try. */
+  readonly tried: readonly CommandRequest[];
+}
+
+/** Whom a request tells what becomes of its commands. */
+export interface RequestOwner {
+  /** A command was refused. */
+  refused(request: CommandRequest, refusal: Refusal): void;
+  /** Writes were done. */
+  written(request: Request): void;
+  /** Commands are to be sent. */
+  sendAgain(requests: readonly Request[]): void;
+}
+
+/** What waits to be sent, or for its replies. */
+export abstract class Request {
   /** The next one in its queue. */
-  next?: Request;
+  next: Request | undefined;
+  /** Nobody waits for it any more. */
+  isAbandoned = false;
+  /** When it ends at the latest, in milliseconds; known when it was sent. */
+  mustEndAt = Infinity;
+  /** Its place among all writes. */
+  order = 0;
+  /** Tries of each of its commands. */
+  readonly maxTry: number;
+  /** Called when it has ended, in whatever way. */
+  onEnd: (() => void) | undefined;
+  #reject: (error: unknown) => void;
+
+  /** Calls `reject` when it fails as a whole. */
+  constructor(maxTry: number, reject: (error: unknown) => void) {
+    this.maxTry = maxTry;
+    this.#reject = reject;
+  }
+
+  /** How many commands it has. */
+  abstract readonly count: number;
+  /** What is sent, in one piece. */
+  abstract readonly bytes: Uint8Array;
+  /** Prepares to read the replies from the first one on. */
+  abstract expect(reader: ReplyReader): void;
+  /** Reads from `start` on, as far as the replies go; returns where it stopped. */
+  abstract read(
+    reader: ReplyReader,
+    bytes: Uint8Array,
+    start: number,
+    owner: RequestOwner,
+  ): number;
+  /** Whether a part of the next reply has come. */
+  abstract isInside(reader: ReplyReader): boolean;
+  /** No more bytes come; whether it can be answered by those that came. */
+  abstract end(reader: ReplyReader, reason: string): boolean;
+  /**
+   * What is to be done now that the connection has ended, with a failure of this
+   * request, or of none or all.
+   */
+  abstract leftOver(failed: Failed, owner: RequestOwner): LeftOver;
+  /** Fails each of its commands. */
+  abstract failEach(error: unknown): void;
+
+  /** Ends it with an error. */
+  fail(error: unknown): void {
+    this.#reject(error);
+    this.onEnd?.();
+  }
 }
 
 /** A single command. */
-export interface CommandRequest extends Waiting {
+export class CommandRequest extends Request {
+  override readonly count = 1;
+  override readonly bytes: Uint8Array;
+  /** Which command it is. */
   readonly command: Command;
-  /** The memcache key of a `get` that may be sent in one line with others. */
-  mergeKey: string | undefined;
-  /** What is sent. */
-  readonly bytes: () => Uint8Array;
-  readonly resolve: (reply: Reply) => void;
+  /** Whether it is a lookup that may go out in one line with others. */
+  isMergeable = false;
   /** Tries that failed. */
-  tries: number;
+  tries = 0;
+  /** How the server refused it the last time, if it did. */
+  refusal: Refusal | undefined;
+  /** Why its last try failed. */
+  lastError: unknown;
+  #resolve: (reply: Reply) => void;
+
+  /** Calls `resolve` with a reply that is no failure, or `reject`. */
+  constructor(
+    command: Command,
+    bytes: Uint8Array,
+    maxTry: number,
+    resolve: (reply: Reply) => void,
+    reject: (error: unknown) => void,
+  ) {
+    super(maxTry, reject);
+    this.command = command;
+    this.bytes = bytes;
+    this.#resolve = resolve;
+  }
+
+  override expect({ parser }: ReplyReader): void {
+    const { command, bytes } = this;
+    parser.start(command, command === "get" ? keyOfGet(bytes) : undefined);
+  }
+
+  override read(
+    reader: ReplyReader,
+    bytes: Uint8Array,
+    start: number,
+    owner: RequestOwner,
+  ): number {
+    const { parser } = reader;
+    const at = parser.push(bytes, start);
+    const { reply } = parser;
+    if (reply === undefined) return at;
+    if (reply.kind === "failure") reader.end(reply.reason, "next");
+    else if (reply.kind === "refused") {
+      reader.done();
+      if (reply.about === "doubtful") reader.isDoubtful = true;
+      owner.refused(this, reply);
+    } else if (reader.isDoubtful && reply.kind !== "value") {
+      reader.end(doubtfulReply);
+    } else {
+      reader.done();
+      this.answer(reply);
+      if (this.command !== "get") owner.written(this);
+      else if (reply.kind === "value" && reply.broken) {
+        reader.end("a reply did not end as it should");
+      }
+    }
+    return at;
+  }
+
+  override isInside({ parser }: ReplyReader): boolean {
+    return parser.isInside;
+  }
+
+  override end({ parser }: ReplyReader, reason: string): boolean {
+    const reply = parser.end(reason);
+    if (reply.kind !== "value") return false;
+    // A value counts, though what closes it did not come.
+    this.answer(reply);
+    return true;
+  }
+
+  override leftOver(failed: Failed): LeftOver {
+    return failed === "none"
+      ? { again: [this], tried: [] }
+      : { again: [], tried: [this] };
+  }
+
+  override failEach(error: unknown): void {
+    this.fail(error);
+  }
+
+  /** Ends it with its reply. */
+  answer(reply: Reply): void {
+    this.#resolve(reply);
+    this.onEnd?.();
+  }
 }
 
-/** Many commands that are sent once. */
-export interface ExchangeRequest extends Waiting {
-  readonly command: undefined;
-  readonly exchange: Exchange;
-  readonly resolve: (shortfall: Shortfall | undefined) => void;
-  /** A part of its replies has come. */
-  begun: boolean;
-}
-
-/** What waits for its turn, or for its replies. */
-export type Request = CommandRequest | ExchangeRequest;
+/** The failure of a good reply that may be another command's. */
+export const doubtfulReply = "a reply may belong to another command";
 
 /** Requests in their order. */
 export class RequestQueue {
@@ -49,7 +203,7 @@ export class RequestQueue {
     if (this.#tail === undefined) this.head = request;
     else this.#tail.next = request;
     this.#tail = request;
-    this.size += request.size;
+    this.size += request.bytes.length;
   }
 
   /** Takes the first off. */
@@ -59,7 +213,7 @@ export class RequestQueue {
     this.head = request.next;
     if (this.head === undefined) this.#tail = undefined;
     request.next = undefined;
-    this.size -= request.size;
+    this.size -= request.bytes.length;
     return request;
   }
 
@@ -74,9 +228,7 @@ export class RequestQueue {
 
   /** Puts some before all others. */
   putBack(requests: readonly Request[]): void {
-    if (requests.length === 0) return;
     const later = this.takeAll();
-    for (const request of requests) this.push(request);
-    for (const request of later) this.push(request);
+    for (const request of [...requests, ...later]) this.push(request);
   }
 }

@@ -28,6 +28,13 @@ export class ReplyLines {
     return this.#held.length > 0;
   }
 
+  /** Forgets what it holds. */
+  clear(): void {
+    this.#held.length = 0;
+    this.complete = false;
+    this.tooLong = false;
+  }
+
   /** Takes bytes from `start` on to the end of a line; returns where it stopped. */
   take(bytes: Uint8Array, start: number): number {
     const lf = bytes.indexOf(LF, start);

@@ -1,79 +1,138 @@
-import type { Text } from "../bytes/text.ts";
+import { ByteBuffer } from "../bytes/byte_buffer.ts";
+import { byteText, type Text } from "../bytes/text.ts";
 import type { Exchange } from "./exchange.ts";
-import type { Command, ReplyLimits } from "./protocol.ts";
+import {
+  asciiBytes,
+  type Command,
+  readRefusal,
+  type Refusal,
+  type ReplyLimits,
+  tooLongLine,
+} from "./protocol.ts";
+import { CommandRequest, doubtfulReply } from "./queue.ts";
 import { ReplyLines } from "./reply_lines.ts";
 
-const ascii = new TextEncoder();
-const SERVER_ERROR = ascii.encode("SERVER_ERROR");
+type WriteCommand = Exclude<Command, "get">;
 
 const verdicts: Record<
-  Exclude<Command, "get">,
+  WriteCommand,
   readonly { readonly word: Uint8Array; readonly verdict: boolean }[]
 > = {
-  set: [{ word: ascii.encode("STORED"), verdict: true }],
+  set: [{ word: asciiBytes("STORED"), verdict: true }],
   delete: [
-    { word: ascii.encode("DELETED"), verdict: true },
-    { word: ascii.encode("NOT_FOUND"), verdict: false },
+    { word: asciiBytes("DELETED"), verdict: true },
+    { word: asciiBytes("NOT_FOUND"), verdict: false },
   ],
 };
 
 /** Many `set` or `delete` commands, sent without waiting in between. */
 export class WriteMany implements Exchange {
   /** As in Exchange. */
-  done = false;
+  replies = 0;
+  /** As in Exchange. */
+  readonly isForOne = true;
   /** As in Exchange. */
   failure: string | undefined;
+  /** As in Exchange. */
+  isDoubtful = false;
   /** Which command it sends. */
-  readonly command: Exclude<Command, "get">;
+  readonly command: WriteCommand;
   /** Whether each command did something; `undefined` while that is unknown. */
   readonly verdicts: (boolean | undefined)[] = [];
-  #text: Text;
-  #commands: string[] = [];
-  #bytes: Uint8Array | undefined;
+  /** Why the server did not do a command, though it answered. */
+  readonly refusals = new Map<number, Refusal>();
+  /** Why a command failed. */
+  readonly errors = new Map<number, unknown>();
+  #request: ByteBuffer;
+  /** Where each command starts in the request. */
+  #starts: number[] = [];
+  #keyEnds: number[] = [];
+  #sentFrom = 0;
   #answered = 0;
+  #lineSizeLimit: number;
   #lines: ReplyLines;
 
-  /** Sends nothing but commands of one kind; `text` says how they become bytes. */
-  constructor(
-    command: Exclude<Command, "get">,
-    text: Text,
-    limits: ReplyLimits,
-  ) {
+  /** Sends nothing but commands of one kind, of about `size` bytes in all. */
+  constructor(command: WriteCommand, limits: ReplyLimits, size = 1024) {
     this.command = command;
-    this.#text = text;
+    this.#request = new ByteBuffer(size);
+    this.#lineSizeLimit = limits.lineSizeLimit;
     this.#lines = new ReplyLines(limits.lineSizeLimit);
   }
 
   /** As in Exchange. */
   get bytes(): Uint8Array {
-    return this.#bytes ??= this.#text.encode(this.#commands.join(""));
+    const { bytes, length } = this.#request;
+    return bytes.subarray(this.#sentFrom, length);
   }
 
-  /** How many commands were added. */
+  /** As in Exchange. */
   get count(): number {
-    return this.#commands.length;
+    return this.#keyEnds.length;
+  }
+
+  /** As in Exchange. */
+  get done(): boolean {
+    return this.#answered === this.count;
+  }
+
+  /** As in Exchange. */
+  get isInside(): boolean {
+    return this.#lines.isHolding;
   }
 
   /**
-   * Adds a command, all before they are sent. Commands are numbered in the order
-   * in which they are added.
+   * Where the memcache key of the next command is to be put; then one of
+   * `endSet`, `endDelete` and `dropKey` is to be called.
    */
-  add(command: string): void {
-    this.#commands.push(command);
+  beginKey(): ByteBuffer {
+    this.#starts[this.count] = this.#request.length;
+    this.#request.appendAscii(`${this.command} `);
+    return this.#request;
   }
 
-  /** The commands without a verdict. */
-  unanswered(): number[] {
-    const found: number[] = [];
+  /** Nothing was put there, or nothing that can be written. */
+  dropKey(): void {
+    this.#request.length = this.#starts[this.count];
+  }
+
+  /** Completes a `set`; `size` is how many bytes the value has. */
+  endSet(
+    value: string,
+    size: number,
+    text: Text,
+    { flags, ttl }: { flags: number; ttl: number },
+  ): void {
+    const request = this.#request;
+    this.#keyEnds.push(request.length);
+    request.appendAscii(` ${flags} ${ttl} ${size}\r\n`);
+    request.appendText(value, text);
+    request.appendAscii("\r\n");
+  }
+
+  /** Completes a `delete`. */
+  endDelete(): void {
+    this.#keyEnds.push(this.#request.length);
+    this.#request.appendAscii("\r\n");
+  }
+
+  /** The memcache key of a command, one character for each byte. */
+  keyAt(at: number): string {
+    return byteText.decode(this.#keyBytes(at))!;
+  }
+
+  #keyBytes(at: number): Uint8Array {
+    const start = this.#starts[at] + this.command.length + 1;
+    return this.#request.bytes.subarray(start, this.#keyEnds[at]);
+  }
+
+  /** As in Exchange. */
+  *keys(isDone: boolean): Generator<readonly [at: number, key: string]> {
     for (let at = 0; at < this.count; at++) {
-      if (this.verdicts[at] === undefined) found.push(at);
+      if ((this.verdicts[at] !== undefined) === isDone) {
+        yield [at, this.keyAt(at)];
+      }
     }
-    return found;
-  }
-
-  /** A command, to be sent again by itself. */
-  commandAt(at: number): Uint8Array {
-    return this.#text.encode(this.#commands[at]);
   }
 
   /** As in Exchange. */
@@ -82,7 +141,7 @@ export class WriteMany implements Exchange {
     while (at < bytes.length && !this.done && this.failure === undefined) {
       const lines = this.#lines;
       at = lines.take(bytes, at);
-      if (lines.tooLong) this.failure = "a reply line is too long";
+      if (lines.tooLong) this.failure = tooLongLine(this.#lineSizeLimit);
       else if (lines.complete) this.#readLine(lines);
     }
     return at;
@@ -91,15 +150,63 @@ export class WriteMany implements Exchange {
   #readLine(line: ReplyLines): void {
     for (const { word, verdict } of verdicts[this.command]) {
       if (!line.is(word)) continue;
-      this.#answer(verdict);
+      if (this.isDoubtful) {
+        this.failure = doubtfulReply;
+      } else this.#answer(verdict);
       return;
     }
-    if (line.startsWith(SERVER_ERROR)) this.#answer(undefined);
-    else this.failure = "an unexpected reply";
+    const refusal = readRefusal(line.bytes.subarray(line.start, line.end));
+    if (refusal.kind === "failure") {
+      this.failure = refusal.reason;
+      return;
+    }
+    if (refusal.about === "doubtful") this.isDoubtful = true;
+    this.refusals.set(this.#answered, refusal);
+    this.#answer(undefined);
   }
 
   #answer(verdict: boolean | undefined): void {
+    this.replies++;
     this.verdicts[this.#answered++] = verdict;
-    this.done = this.#answered === this.#commands.length;
+  }
+
+  /** As in Exchange. */
+  restart(): void {
+    this.#lines.clear();
+    this.#sentFrom = this.#starts[this.#answered];
+    this.failure = undefined;
+    this.isDoubtful = false;
+  }
+
+  /** As in Exchange. */
+  leftOpen(maxTry: number): CommandRequest[] {
+    const open: CommandRequest[] = [];
+    for (const [at, refusal] of this.refusals) {
+      const alone = this.#alone(at, maxTry);
+      alone.refusal = refusal;
+      open.push(alone);
+    }
+    this.refusals.clear();
+    for (let at = this.#answered; at < this.count; at++) {
+      open.push(this.#alone(at, maxTry));
+    }
+    return open;
+  }
+
+  #alone(at: number, maxTry: number): CommandRequest {
+    const start = this.#starts[at];
+    const end = this.#starts[at + 1] ?? this.#request.length;
+    const alone = new CommandRequest(
+      this.command,
+      this.#request.bytes.subarray(start, end),
+      maxTry,
+      (reply) => {
+        if (reply.kind === "refused") this.refusals.set(at, reply);
+        else this.verdicts[at] = reply.kind !== "not found";
+      },
+      (error) => this.errors.set(at, error),
+    );
+    alone.order = at;
+    return alone;
   }
 }

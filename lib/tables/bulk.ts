@@ -12,7 +12,7 @@ import {
 } from "../bytes/byte_strings.ts";
 import type { Deleted, Entry, Found, Updated } from "../table.ts";
 import { Batches, type BatchResult } from "./batches.ts";
-import type { BatchAnswer, Driver } from "./driver.ts";
+import type { BatchAnswer, Driver, WriteAnswer } from "./driver.ts";
 import type { TableRules } from "./driver_table.ts";
 
 const lookupsOfBatch = 1024;
@@ -107,7 +107,10 @@ interface Writing<Item, Admitted, Result> {
   readonly admit: (item: Item) => Admitted | undefined;
   /** Writes some together, where the driver can do that. */
   readonly together:
-    | ((items: readonly Admitted[], signal?: AbortSignal) => Promise<boolean[]>)
+    | ((
+      items: readonly Admitted[],
+      signal?: AbortSignal,
+    ) => Promise<WriteAnswer>)
     | undefined;
   /** Writes one. */
   readonly one: (item: Admitted) => Promise<boolean>;
@@ -219,19 +222,19 @@ async function lookupEach(
 /** Writes together if that can be done; what was not admitted is refused. */
 async function write<Item>(
   items: readonly (Item | undefined)[],
-  together: ((items: readonly Item[]) => Promise<boolean[]>) | undefined,
+  together: ((items: readonly Item[]) => Promise<WriteAnswer>) | undefined,
   one: (item: Item) => Promise<boolean>,
 ): Promise<BatchResult<boolean>> {
   const results: boolean[] = [];
   try {
-    const verdicts = await together?.(
-      items.filter((item) => item !== undefined),
-    );
+    const answer = await together?.(items.filter((item) => item !== undefined));
     let next = 0;
     for (const item of items) {
-      results.push(
-        item !== undefined && (verdicts?.[next++] ?? await one(item)),
-      );
+      if (item === undefined) results.push(false);
+      else if (answer === undefined) results.push(await one(item));
+      else if (next === answer.failed?.at) {
+        return { results, failed: answer.failed };
+      } else results.push(answer.done[next++]);
     }
   } catch (error) {
     return { results, failed: { error } };

@@ -17,10 +17,19 @@ export interface BatchAnswer {
   readonly release?: () => void;
 }
 
+/** What became of writes that were made together. */
+export interface WriteAnswer {
+  /** Of each whether it was done; not sure from the first failure on. */
+  readonly done: readonly boolean[];
+  /** The first write that failed. */
+  readonly failed?: { readonly at: number; readonly error: unknown };
+}
+
 /**
  * What a table type implements. Keys and values arrive checked, keys folded
  * where the type has fixed strings as keys; {@linkcode DriverTable} makes a
- * table of it.
+ * table of it. A type that can be written has `update` or `updateBatch`, and
+ * `delete` or `deleteBatch`.
  */
 export interface Driver {
   /** As in Table. */
@@ -30,28 +39,22 @@ export interface Driver {
    * one after the other.
    */
   lookupBatch?(keys: ByteStrings, signal?: AbortSignal): Promise<BatchAnswer>;
-  /** As in Table; missing where the type cannot be written. */
+  /** As in Table. */
   update?(key: string, value: string, signal?: AbortSignal): Promise<boolean>;
-  /**
-   * Stores some entries together; tells of each whether it was stored. Missing
-   * where the type has nothing better than one after the other.
-   */
+  /** Stores some entries together. */
   updateBatch?(
     entries: readonly Entry[],
     signal?: AbortSignal,
-  ): Promise<boolean[]>;
+  ): Promise<WriteAnswer>;
   /** How many batches of writes may be under way at once; one unless told. */
   readonly writesAtOnce?: number;
-  /** As in Table; missing where the type cannot be written. */
+  /** As in Table. */
   delete?(key: string, signal?: AbortSignal): Promise<boolean>;
-  /**
-   * Removes some keys together; tells of each whether it was there. Missing where
-   * the type has nothing better than one after the other.
-   */
+  /** Removes some keys together. */
   deleteBatch?(
     keys: readonly string[],
     signal?: AbortSignal,
-  ): Promise<boolean[]>;
+  ): Promise<WriteAnswer>;
   /** All entries; missing where the type cannot list them. */
   sequence?(): AsyncIterable<Entry>;
   /** Ends requests with `reason` and frees what is open. */

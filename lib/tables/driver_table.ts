@@ -1,4 +1,4 @@
-import { ConfigError, ReadOnlyError, TemporaryError } from "../errors.ts";
+import { ClosedError, ConfigError, ReadOnlyError } from "../errors.ts";
 import type { Text } from "../bytes/text.ts";
 import type { ByteStrings } from "../bytes/byte_strings.ts";
 import type {
@@ -10,7 +10,17 @@ import type {
   Updated,
 } from "../table.ts";
 import { LazyIterator } from "./lazy_iterator.ts";
-import type { BatchAnswer, Driver } from "./driver.ts";
+import type { BatchAnswer, Driver, WriteAnswer } from "./driver.ts";
+
+/**
+ * Told of an update that is refused, and why: by a rule of the table, as for the
+ * next update of that key, or by the server that was to store it.
+ */
+export type Refuse = (
+  key: string,
+  reason: string,
+  by: "rules" | "server",
+) => void;
 
 /** How a table treats what it is given. */
 export interface TableRules {
@@ -20,8 +30,10 @@ export interface TableRules {
   readonly fold: boolean;
   /** Allow update and delete. */
   readonly write: boolean;
-  /** Told of refusals. */
+  /** Told of what is passed over. */
   readonly onWarning: (message: string) => void;
+  /** Told of updates that are refused; by default that is a warning. */
+  readonly onRefusal?: Refuse;
   /** Closes the table when aborted. */
   readonly signal?: AbortSignal;
 }
@@ -44,7 +56,8 @@ export class DriverTable implements Table {
     this.#driver = driver;
     this.#rules = rules;
     this.writable = rules.write;
-    if (rules.write && driver.update === undefined) {
+    const { update, updateBatch } = driver;
+    if (rules.write && update === undefined && updateBatch === undefined) {
       throw new ReadOnlyError(
         `${name} is read-only: its type cannot be written`,
       );
@@ -76,8 +89,12 @@ export class DriverTable implements Table {
   ): Promise<boolean> {
     const entry = this.#admitEntry(key, value);
     options?.signal?.throwIfAborted();
-    return entry !== undefined &&
-      await this.#driver.update!(entry.key, entry.value, options?.signal);
+    if (entry === undefined) return false;
+    const driver = this.#driver;
+    const signal = options?.signal;
+    return driver.updateBatch === undefined
+      ? await driver.update!(entry.key, entry.value, signal)
+      : only(await driver.updateBatch([entry], signal));
   }
 
   /** As in Table. */
@@ -86,7 +103,11 @@ export class DriverTable implements Table {
     const admitted = this.#admit(key);
     options?.signal?.throwIfAborted();
     if (admitted === undefined) return false;
-    return await this.#driver.delete!(admitted, options?.signal);
+    const driver = this.#driver;
+    const signal = options?.signal;
+    return driver.deleteBatch === undefined
+      ? await driver.delete!(admitted, signal)
+      : only(await driver.deleteBatch([admitted], signal));
   }
 
   /** As in Table. */
@@ -196,9 +217,7 @@ export class DriverTable implements Table {
   #mustBeOpen(): void {
     if (this.#closed === undefined) return;
     const { signal } = this.#rules;
-    throw signal?.aborted
-      ? signal.reason
-      : new TemporaryError(`${this.name}: the table is closed`);
+    throw signal?.aborted ? signal.reason : new ClosedError(this.name);
   }
 
   #mustWrite(operation: string): void {
@@ -210,7 +229,7 @@ export class DriverTable implements Table {
 
   /** An entry as the driver sees it; `undefined`, with a warning, when it cannot be. */
   #admitEntry(key: string, value: string): Entry | undefined {
-    const { text, onWarning } = this.#rules;
+    const { text } = this.#rules;
     if (typeof value !== "string") {
       throw new TypeError(
         `${this.name}: a value must be a string: ${typeof value}`,
@@ -223,10 +242,10 @@ export class DriverTable implements Table {
     const admitted = this.#admit(key);
     if (admitted === undefined) return undefined;
     if (text.valid(value)) return { key: admitted, value };
-    onWarning(
-      `${this.name}: not storing key "${key}": its value is not ${
-        encoding(text)
-      }`,
+    refuse(this.name, this.#rules)(
+      key,
+      `its value is not ${encoding(text)}`,
+      "rules",
     );
     return undefined;
   }
@@ -248,6 +267,22 @@ export class DriverTable implements Table {
     }
     return fold ? text.fold(key) : key;
   }
+}
+
+/** What is done about updates of a table that are refused. */
+export function refuse(
+  name: string,
+  { onRefusal, onWarning }: TableRules,
+): Refuse {
+  return onRefusal ??
+    ((key, reason) =>
+      onWarning(`${name}: not storing key "${key}": ${reason}`));
+}
+
+/** What became of the only write that there was. */
+function only({ done, failed }: WriteAnswer): boolean {
+  if (failed !== undefined) throw failed.error;
+  return done[0];
 }
 
 function encoding(text: Text): string {

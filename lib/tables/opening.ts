@@ -32,6 +32,7 @@ export function rulesOf(options: TableOptions): TableRules {
     fold: options.fold ?? true,
     write: options.write ?? false,
     onWarning: options.onWarning!,
+    onRefusal: options.onRefusal,
     signal: options.signal,
   };
 }

@@ -183,7 +183,7 @@ Deno.test("command line meets bad input with one clear line", async (t) => {
 Deno.test("command line refuses a key that is not UTF-8, typed or piped", async () => {
   await using folder = await Folder.make();
   await using server = new ScriptedServer(
-    () => ["VALUE k 0 1\r\n1\r\nEND\r\n"],
+    ({ line }) => [`VALUE ${line.slice(4)} 0 1\r\n1\r\nEND\r\n`],
   );
   const table = `memcache:${await folder.write(
     "t.cf",

@@ -1,563 +1,918 @@
-import { ConfigError, TemporaryError } from "../../lib/errors.ts";
-import { byteText, utf8Text } from "../../lib/bytes/text.ts";
-import {
-  type ClientOptions,
-  MemcacheClient,
-} from "../../lib/memcached/client.ts";
-import { encodeDelete, encodeGet } from "../../lib/memcached/protocol.ts";
+import { ClosedError, ConfigError, TemporaryError } from "../../lib/errors.ts";
+import type { ClientOptions } from "../../lib/memcached/client.ts";
 import type { Socket } from "../../lib/socket/socket.ts";
 import { assert, assertEquals, assertRejects } from "../support/assert.ts";
-import { FakeClock } from "../support/fake_clock.ts";
-import { FakeConnection, FakeServer } from "../support/fake_server.ts";
+import {
+  ClientScene,
+  gets,
+  sets,
+  type Step,
+  timeout,
+  value,
+} from "../support/client_scene.ts";
+import { FakeConnection } from "../support/fake_server.ts";
+import { encodeGet } from "../../lib/memcached/protocol.ts";
+import { byteText } from "../../lib/bytes/text.ts";
 
-class Scene {
-  readonly server = new FakeServer();
-  readonly clock = new FakeClock();
-  readonly warnings: string[] = [];
-  readonly client: MemcacheClient;
+const closed = "error: the server closed the connection";
+const silent = "no answer: no answer within 2 s";
+const busy = "SERVER_ERROR busy\r\n";
+const full = "SERVER_ERROR out of memory storing object\r\n";
 
-  constructor(more: Partial<ClientOptions> = {}) {
-    this.client = new MemcacheClient({
-      table: "memcache:t",
-      endpoint: { transport: "tcp", hostname: "h", port: 1 },
-      connect: this.server.connect,
-      timeout: 2000,
-      maxTry: 2,
-      retryPause: 1000,
-      lineSizeLimit: 1024,
-      dataSizeLimit: 10240,
-      clock: this.clock,
-      loadMergeGets: async () =>
-        (await import("../../lib/memcached/merged_gets.ts")).mergeGets,
-      onWarning: (message) => this.warnings.push(message),
-      ...more,
-    });
-  }
-
-  async get(key: string, signal?: AbortSignal): Promise<string | undefined> {
-    const reply = await this.client.request(
-      "get",
-      encodeGet(utf8Text, key),
-      signal,
-    );
-    return reply.kind === "value" ? byteText.decode(reply.data) : undefined;
-  }
-
-  /** As a table does it. */
-  async lookup(key: string, signal?: AbortSignal): Promise<string | undefined> {
-    const reply = await this.client.get(utf8Text, key, signal);
-    return reply.kind === "value" ? byteText.decode(reply.data) : undefined;
-  }
-
-  async delete(key: string): Promise<boolean> {
-    const reply = await this.client.request(
-      "delete",
-      encodeDelete(utf8Text, key),
-    );
-    return reply.kind === "deleted";
-  }
+/** What a scene needs besides its steps. */
+interface Scene {
+  options?: Partial<ClientOptions>;
+  warnings?: string[];
+  steps: Step[];
 }
 
-const value = (text: string, key = "k") =>
-  `VALUE ${key} 0 ${text.length}\r\n${text}\r\nEND\r\n`;
+const oneTry = { maxTry: 1 };
 
-Deno.test("MemcacheClient connects when it is first asked, once", async () => {
-  const { client, server, get, delete: remove } = bound(new Scene());
-  assertEquals(server.attempts, 0);
-  const first = get("a");
-  const connection = await server.connection(0);
-  assertEquals(await connection.take(), "get a\r\n");
-  connection.send(value("1"));
-  assertEquals(await first, "1");
-  const second = remove("b");
-  assertEquals(await connection.take(), "delete b\r\n");
-  connection.send("NOT_FOUND\r\n");
-  assertEquals(await second, false);
-  assertEquals(server.attempts, 1);
-  await client.close();
-  assert(connection.closed);
-});
+const scenes: Record<string, Scene> = {
+  "connects when it is first asked, once": {
+    steps: [
+      { quiet: 0 },
+      { ask: ["get a"] },
+      { sent: "get a\r\n" },
+      { say: value("a", "1") },
+      { got: { "get a": "1" } },
+      { ask: ["delete b"] },
+      { sent: "delete b\r\n" },
+      { say: "NOT_FOUND\r\n" },
+      { got: { "delete b": "not found" } },
+      { quiet: 1 },
+    ],
+  },
+  "sends concurrent requests together, in their order": {
+    steps: [
+      { ask: ["get a", "get b", "get c"] },
+      { sent: gets("abc") },
+      { say: value("a") + "END\r\n" + value("c").slice(0, 9) },
+      // What is asked while others wait goes out at the end of the turn.
+      { ask: ["get d", "get e"] },
+      { sent: gets("de") },
+      { say: value("c").slice(9) + "END\r\n" + value("e") },
+      {
+        got: {
+          "get a": "a",
+          "get b": "not found",
+          "get c": "c",
+          "get d": "not found",
+          "get e": "e",
+        },
+      },
+    ],
+  },
+  "tries a lone command again on a new connection, after the pause": {
+    steps: [
+      { ask: ["get a"] },
+      { sent: "get a\r\n" },
+      { say: busy },
+      { pass: 999 },
+      { quiet: 1 },
+      { pass: 1 },
+      { sent: "get a\r\n", on: 1 },
+      { say: value("a", "1") },
+      { got: { "get a": "1" } },
+    ],
+  },
+  "gives up after max_try, and logs failures after the first": {
+    options: { maxTry: 3 },
+    warnings: [
+      "memcache:t: memcached at inet:h:1 failed: it answers " +
+      '"SERVER_ERROR 2"',
+    ],
+    steps: [
+      { ask: ["get a"] },
+      { sent: "get a\r\n" },
+      { say: "SERVER_ERROR 1\r\n" },
+      { pause: true },
+      { sent: "get a\r\n", on: 1 },
+      { say: "SERVER_ERROR 2\r\n" },
+      { pause: true },
+      { sent: "get a\r\n", on: 2 },
+      { say: "SERVER_ERROR 3\r\n" },
+      { got: { "get a": 'error: it answers "SERVER_ERROR 3"' } },
+    ],
+  },
+  "does not try again when connecting fails": {
+    steps: [
+      { refuse: "Connection refused" },
+      { ask: ["get a", "sets bc"] },
+      {
+        got: Object.fromEntries(
+          ["get a", "b", "c"].map((asked) => [
+            asked,
+            "no answer: cannot connect to memcached at inet:h:1: " +
+            "Connection refused",
+          ]),
+        ),
+      },
+      { ask: ["get b"] },
+      { sent: "get b\r\n" },
+      { say: "END\r\n" },
+      { got: { "get b": "not found" } },
+    ],
+  },
+  "ends a hang, and a late reply answers nobody": {
+    options: oneTry,
+    steps: [
+      { ask: ["get a"] },
+      { sent: "get a\r\n" },
+      { pass: 1999 },
+      { got: { "get a": "…" } },
+      { pass: 1 },
+      { got: { "get a": silent } },
+      { say: value("a", "late") },
+      { ask: ["get a"] },
+      { sent: "get a\r\n", on: 1 },
+      { say: value("a", "own") },
+      { got: { "get a": "own" } },
+    ],
+  },
+  "counts the time-out from the last bytes that came": {
+    steps: [
+      { ask: ["get a"] },
+      { sent: "get a\r\n" },
+      { pass: 1500 },
+      { say: "VALUE a 0" },
+      { pass: 1500 },
+      { say: " 1\r\n1\r\n" },
+      { pass: 1500 },
+      { say: "END\r\n" },
+      { got: { "get a": "1" } },
+    ],
+  },
+  "ends what drips, in the time that all tries have": {
+    steps: [
+      { ask: ["get a", "get b"] },
+      { sent: gets("ab") },
+      ...[..."VALU"].flatMap((letter): Step[] => [{ pass: 1200 }, {
+        say: letter,
+      }]),
+      { pass: 199 },
+      { got: { "get a": "…" } },
+      { pass: 1 },
+      {
+        got: {
+          "get a": "no answer: no complete answer in the time for all tries",
+          "get b": "no answer: no complete answer in the time for all tries",
+        },
+      },
+      { ask: ["get c"] },
+      { sent: "get c\r\n", on: 1 },
+      { say: value("c") },
+      { got: { "get c": "c" } },
+    ],
+  },
+  "notices what the server closed while it idled": {
+    options: oneTry,
+    steps: [
+      { ask: ["get a"] },
+      { sent: "get a\r\n" },
+      { say: value("a") },
+      { got: { "get a": "a" } },
+      { end: true },
+      { quiet: 1 },
+      { ask: ["get b"] },
+      { sent: "get b\r\n", on: 1 },
+      { say: value("b") },
+      { got: { "get b": "b" } },
+    ],
+  },
+  "sends again at once when an idle connection ends before a reply": {
+    options: oneTry,
+    steps: [
+      { ask: ["get a"] },
+      { sent: "get a\r\n" },
+      { say: value("a") },
+      { pass: 60_000 },
+      // The end comes when the request is out already, as after a long computation.
+      { ask: ["get b", "deletes xy"] },
+      { sent: "get b\r\n" },
+      { end: true },
+      { sent: "get b\r\ndelete x\r\ndelete y\r\n", on: 1 },
+      { say: value("b") + "DELETED\r\nDELETED\r\n" },
+      { got: { "get b": "b", x: "true", y: "true" } },
+    ],
+  },
+  "counts it as the only try when a busy connection ends": {
+    options: oneTry,
+    steps: [
+      { ask: ["get a", "get b", "get c"] },
+      { sent: gets("abc") },
+      { say: value("a") },
+      { end: true },
+      { got: { "get a": "a", "get b": closed } },
+      { sent: gets("c"), on: 1 },
+      { say: value("c") },
+      { got: { "get c": "c" } },
+    ],
+  },
+  "sends again at once what a server has not read that closes between replies":
+    {
+      steps: [
+        { ask: ["get a", "get b", "get c"] },
+        { sent: gets("abc") },
+        { say: value("a") },
+        { end: true },
+        { sent: gets("bc"), on: 1 },
+        { say: value("b") },
+        { end: true },
+        { sent: gets("c"), on: 2 },
+        { say: "END\r\n" },
+        { got: { "get a": "a", "get b": "b", "get c": "not found" } },
+      ],
+    },
+  "goes on with the lines and commands of exchanges that have no reply": {
+    steps: [
+      { ask: ["sets abc", "deletes xyz"] },
+      { sent: `${sets("abc")}delete x\r\ndelete y\r\ndelete z\r\n` },
+      { say: "STORED\r\n" },
+      { end: true },
+      { sent: `${sets("bc")}delete x\r\ndelete y\r\ndelete z\r\n`, on: 1 },
+      { say: "STORED\r\nSTORED\r\nDELETED\r\n" },
+      { end: true },
+      { sent: "delete y\r\ndelete z\r\n", on: 2 },
+      { say: "NOT_FOUND\r\nDELETED\r\n" },
+      {
+        got: {
+          a: "true",
+          b: "true",
+          c: "true",
+          x: "true",
+          y: "false",
+          z: "true",
+        },
+      },
+    ],
+  },
+  "leaves a connection that says what nobody asked": {
+    options: oneTry,
+    steps: [
+      { ask: ["get a"] },
+      { sent: "get a\r\n" },
+      { say: value("a") + value("b") },
+      { got: { "get a": "a" } },
+      { ask: ["get b"] },
+      { sent: "get b\r\n", on: 1 },
+      { say: value("b", "own") },
+      { got: { "get b": "own" } },
+      { say: "END\r\n" },
+      { quiet: 2 },
+      { ask: ["get c"] },
+      { sent: "get c\r\n", on: 2 },
+      { say: value("c") },
+      { got: { "get c": "c" } },
+    ],
+  },
+  "never believes a value of another key, of a lone lookup either": {
+    options: oneTry,
+    steps: [
+      { ask: ["get a"] },
+      { sent: "get a\r\n" },
+      // The reply to the first is lost; the next one goes out behind it.
+      { ask: ["get b"] },
+      { sent: "get b\r\n" },
+      { say: value("b") },
+      {
+        got: {
+          "get a": "error: a value for a key that was not asked for",
+          "get b": "…",
+        },
+      },
+      { sent: "get b\r\n", on: 1 },
+      { say: value("b") },
+      { got: { "get b": "b" } },
+    ],
+  },
+  "ends one request by its signal, and keeps the order": {
+    steps: [
+      { ask: ["get a", "gets xy", "get b"], with: "signal" },
+      { ask: ["get c"] },
+      { sent: `get a\r\nget x y\r\n${gets("bc")}` },
+      { abort: "enough" },
+      {
+        got: {
+          "get a": "error: enough",
+          "gets xy": "error: enough",
+          "get b": "error: enough",
+        },
+      },
+      { say: value("a") + "END\r\n" + value("b") + value("c") },
+      { got: { "get c": "c" } },
+      { ask: ["get d"], with: "signal" },
+      { got: { "get d": "error: enough" } },
+      { quiet: 1 },
+    ],
+  },
 
-Deno.test("MemcacheClient sends concurrent requests together, in their order", async () => {
-  const { client, server, get } = bound(new Scene());
-  const answers = Promise.all(["a", "b", "c"].map((key) => get(key)));
-  const connection = await server.connection(0);
-  assertEquals(await connection.take(), "get a\r\nget b\r\nget c\r\n");
-  connection.send(value("A", "a") + "END\r\n" + value("C", "c").slice(0, 9));
-  // What is asked while others wait goes out at the end of the turn.
-  const later = Promise.all([get("d"), get("e")]);
-  assert(!connection.hasRequest);
-  assertEquals(await connection.take(), "get d\r\nget e\r\n");
-  connection.send(value("C", "c").slice(9) + "END\r\n" + value("E", "e"));
-  assertEquals(await answers, ["A", undefined, "C"]);
-  assertEquals(await later, [undefined, "E"]);
-  // A lone one goes out at once.
-  const lone = get("f");
-  assert(connection.hasRequest);
-  connection.send(value("F"));
-  assertEquals(await lone, "F");
-  await client.close();
-});
+  // A command fails by itself.
+  "tries what was refused again by itself, while others go on": {
+    steps: [
+      { ask: ["get a", "get b", "get c"] },
+      { sent: gets("abc") },
+      { say: value("a") + busy + value("c") },
+      { got: { "get a": "a", "get b": "…", "get c": "c" } },
+      // Another command does not wait for that pause.
+      { ask: ["get d"] },
+      { sent: "get d\r\n", on: 1 },
+      { say: value("d") },
+      { got: { "get d": "d" } },
+      { pause: true },
+      { sent: "get b\r\n", on: 1 },
+      { say: value("b") },
+      { got: { "get b": "b" } },
+    ],
+  },
+  "gives each of many refused commands its tries, all with one pause": {
+    steps: [
+      { ask: ["get a", "get b", "get c"] },
+      { sent: gets("abc") },
+      { say: "ERROR\r\nCLIENT_ERROR no\r\nNOT_STORED\r\n" },
+      { pause: true },
+      { sent: gets("abc"), on: 1 },
+      { say: "ERROR\r\nCLIENT_ERROR no\r\n" + busy },
+      {
+        got: {
+          "get a": 'error: it answers "ERROR"',
+          "get b": 'error: it answers "CLIENT_ERROR no"',
+          "get c": 'error: it answers "SERVER_ERROR busy"',
+        },
+      },
+      { quiet: 2 },
+    ],
+  },
+  "does not believe a good answer behind an error that may have two lines": {
+    options: oneTry,
+    steps: [
+      { ask: ["delete a", "delete b", "get c"] },
+      { sent: "delete a\r\ndelete b\r\nget c\r\n" },
+      { say: "ERROR\r\nDELETED\r\nEND\r\n" },
+      { got: { "delete a": 'error: it answers "ERROR"', "delete b": "…" } },
+      { sent: "delete b\r\nget c\r\n", on: 1 },
+      { say: "NOT_FOUND\r\nEND\r\n" },
+      { got: { "delete b": "not found", "get c": "not found" } },
+    ],
+  },
+  "believes a value with its key behind such an error": {
+    options: oneTry,
+    steps: [
+      { ask: ["get a", "get b"] },
+      { sent: gets("ab") },
+      { say: "ERROR\r\n" + value("b") },
+      { got: { "get a": 'error: it answers "ERROR"', "get b": "b" } },
+      { quiet: 1 },
+    ],
+  },
+  "tries at once again what there was no memory for, on the same connection": {
+    steps: [
+      { ask: ["set a 1", "get b", "set c 1"] },
+      { sent: `${sets("a", "1")}get b\r\n${sets("c", "1")}` },
+      { say: full + value("b") + "STORED\r\n" },
+      { got: { "set a 1": "…", "get b": "b", "set c 1": "stored" } },
+      { sent: sets("a", "1"), on: 0 },
+      { say: full },
+      { got: { "set a 1": "refused" } },
+      { ask: ["get d"] },
+      { sent: "get d\r\n", on: 0 },
+      { say: "END\r\n" },
+      { got: { "get d": "not found" } },
+      { quiet: 1 },
+    ],
+  },
+  "passes over a value that is too long, at no cost for the others": {
+    steps: [
+      { ask: ["get a", "gets bc", "get d"] },
+      { sent: "get a\r\nget b c\r\nget d\r\n" },
+      {
+        say: value("a", "x".repeat(11)) +
+          value("b", "y".repeat(11)).replace("END\r\n", "") + value("c") +
+          value("d"),
+      },
+      { got: { "get d": "d", "get a": "…" } },
+      { sent: gets("ab"), on: 0 },
+      { say: value("a", "x".repeat(11)) + value("b", "short") },
+      {
+        got: {
+          "get a": "error: a value of 11 bytes is longer than " +
+            "data_size_limit = 10",
+          b: "short",
+          c: "c",
+        },
+      },
+      { quiet: 1 },
+    ],
+  },
+  "counts a bad reply for its command alone": {
+    options: oneTry,
+    steps: [
+      { ask: ["get a", "get b", "get c", "get d"] },
+      { sent: gets("abcd") },
+      { say: value("a") + "NONSENSE\r\n" + value("x") },
+      { sent: gets("cd"), on: 1 },
+      { say: value("c") + value("d") },
+      {
+        got: {
+          "get a": "a",
+          "get b": 'error: it answers "NONSENSE"',
+          "get c": "c",
+          "get d": "d",
+        },
+      },
+    ],
+  },
+  "counts half a reply for its command alone": {
+    options: oneTry,
+    steps: [
+      { ask: ["get a", "get b", "get c"] },
+      { sent: gets("abc") },
+      { say: value("a") + "VALUE b 0 1\r\n" },
+      { end: true },
+      { sent: gets("c"), on: 1 },
+      { say: value("c") },
+      { got: { "get a": "a", "get b": closed, "get c": "c" } },
+    ],
+  },
+  "counts silence for all that wait": {
+    steps: [
+      { ask: ["get a", "get b", "get c"] },
+      { sent: gets("abc") },
+      { say: value("a") },
+      { timeout: true },
+      { pause: true },
+      { sent: gets("bc"), on: 1 },
+      { timeout: true },
+      { got: { "get a": "a", "get b": silent, "get c": silent } },
+      { quiet: 2 },
+    ],
+  },
+  "counts for all that wait when two connections in a row answer nothing": {
+    steps: [
+      { ask: ["get a", "get b", "get c"] },
+      { sent: gets("abc") },
+      { say: "NONSENSE\r\n" },
+      // It may be about the first alone.
+      { sent: gets("bc"), on: 1 },
+      { say: "NONSENSE\r\n" },
+      { quiet: 2 },
+      { pause: true },
+      { sent: gets("abc"), on: 2 },
+      { say: "NONSENSE\r\n" },
+      {
+        got: Object.fromEntries(
+          [..."abc"].map((
+            key,
+          ) => [`get ${key}`, 'error: it answers "NONSENSE"']),
+        ),
+      },
+      { quiet: 3 },
+    ],
+  },
+  "asks each key alone when the answer to many cannot be read": {
+    options: oneTry,
+    steps: [
+      { ask: ["gets abc"] },
+      { sent: "get a b c\r\n" },
+      { say: value("a").replace("END", "EN") },
+      { sent: gets("bc"), on: 1 },
+      { say: value("b") + "NONSENSE\r\n" },
+      { got: { a: "a", b: "b", c: 'error: it answers "NONSENSE"' } },
+    ],
+  },
+  "asks each key alone when many were refused together": {
+    options: oneTry,
+    steps: [
+      { ask: ["gets ab"] },
+      { sent: "get a b\r\n" },
+      { say: busy },
+      { sent: gets("ab"), on: 0 },
+      { say: value("a") + busy },
+      { got: { a: "a", b: 'error: it answers "SERVER_ERROR busy"' } },
+    ],
+  },
+  "tries the writes again that were refused among many, all with one pause": {
+    steps: [
+      { ask: ["sets abcd"] },
+      { sent: sets("abcd") },
+      { say: `STORED\r\n${busy}${full}STORED\r\n` },
+      { sent: sets("c"), on: 1 },
+      { say: full },
+      { pause: true },
+      { sent: sets("b"), on: 1 },
+      { say: "STORED\r\n" },
+      { got: { a: "true", b: "true", c: "refused", d: "true" } },
+    ],
+  },
 
-Deno.test("MemcacheClient tries again on a new connection after the pause", async () => {
-  const scene = new Scene();
-  const { client, server, clock, get } = bound(scene);
-  const answer = get("a");
-  const first = await server.connection(0);
-  await first.take();
-  first.send("SERVER_ERROR busy\r\n");
-  await clock.untilSet(1000);
-  assert(first.closed);
-  assertEquals(server.attempts, 1);
-  clock.pass(999);
-  assertEquals(server.attempts, 1);
-  clock.pass(1);
-  const second = await server.connection(1);
-  assertEquals(await second.take(), "get a\r\n");
-  second.send(value("1"));
-  assertEquals(await answer, "1");
-  assertEquals(scene.warnings, []);
-  await client.close();
-});
+  // No sequence of bytes leaves a request waiting.
+  "settles all after a refusal, a reply and bytes that nobody asked for": {
+    options: oneTry,
+    steps: [
+      { ask: ["get a", "get b"] },
+      { sent: gets("ab") },
+      { say: busy + value("b") + "more\r\n" },
+      {
+        got: { "get a": 'error: it answers "SERVER_ERROR busy"', "get b": "b" },
+      },
+      { ask: ["get c"] },
+      { sent: "get c\r\n", on: 1 },
+      { say: value("c") },
+      { got: { "get c": "c" } },
+    ],
+  },
+  "says what the server said before it closed": {
+    options: oneTry,
+    steps: [
+      { ask: ["get a"] },
+      { sent: "get a\r\n" },
+      { say: "ERROR Too many open connections\r\n" },
+      { end: true },
+      {
+        got: {
+          "get a": 'error: it answers "ERROR Too many open connections"',
+        },
+      },
+    ],
+  },
 
-Deno.test("MemcacheClient gives up after max_try, and logs failures after the first", async () => {
-  const scene = new Scene({ maxTry: 3 });
-  const { client, server, clock, get } = bound(scene);
-  clock.passPauses(1000);
-  const failed = assertRejects(
-    () => get("a"),
-    TemporaryError,
-    "unexpected reply",
-  );
-  for (let number = 0; number < 3; number++) {
-    const connection = await server.connection(number);
-    await connection.take();
-    connection.send(`SERVER_ERROR ${number}\r\n`);
-  }
-  const error = await failed;
-  assert(
-    error.message.includes("memcache:t") && error.message.includes("inet:h:1"),
-  );
-  assertEquals(scene.warnings.length, 1);
-  assertEquals(server.attempts, 3);
-  await client.close();
-});
+  // An older write never wins over a newer one.
+  "does not send a refused write again when a newer one of the key was done": {
+    steps: [
+      { ask: ["set a old"] },
+      { sent: sets("a", "old") },
+      { say: busy },
+      { quiet: 1 },
+      { ask: ["set a new"] },
+      { sent: sets("a", "new"), on: 1 },
+      { say: "STORED\r\n" },
+      { pause: true },
+      {
+        got: {
+          "set a old": 'error: it answers "SERVER_ERROR busy"',
+          "set a new": "stored",
+        },
+      },
+      { quiet: 2 },
+    ],
+  },
+  "does not send a refused write again while a newer one is under way": {
+    steps: [
+      { ask: ["set a old", "sets xa"] },
+      { sent: sets("a", "old") + sets("xa") },
+      { say: full },
+      {
+        got: {
+          "set a old": "refused",
+        },
+      },
+      { say: "STORED\r\nSTORED\r\n" },
+      { got: { a: "true", x: "true" } },
+      { quiet: 1 },
+    ],
+  },
+  "sends refused writes of one key again in their order": {
+    steps: [
+      { ask: ["set a old", "set a new"] },
+      { sent: sets("a", "old") + sets("a", "new") },
+      { say: busy + busy },
+      { pause: true },
+      { sent: sets("a", "old") + sets("a", "new"), on: 1 },
+      { say: "STORED\r\nSTORED\r\n" },
+      { got: { "set a old": "stored", "set a new": "stored" } },
+    ],
+  },
+};
 
-Deno.test("MemcacheClient does not try again when connecting fails", async () => {
-  const scene = new Scene();
-  const { client, server, get } = bound(scene);
-  server.refusals.push(() => Promise.reject(new Error("Connection refused")));
-  const error = await assertRejects(
-    () => get("a"),
-    TemporaryError,
-    "Connection refused",
-  );
-  assertEquals((error.cause as Error).message, "Connection refused");
-  assertEquals(server.attempts, 1);
-  const next = get("b");
-  const connection = await server.connection(0);
-  await connection.take();
-  connection.send("END\r\n");
-  assertEquals(await next, undefined);
-  await client.close();
-});
+for (
+  const [name, { options, steps, warnings = [] }] of Object.entries(scenes)
+) {
+  Deno.test(`MemcacheClient ${name}`, async () => {
+    const scene = new ClientScene(options);
+    await scene.play(steps);
+    assertEquals(scene.warnings, warnings);
+    await scene.close();
+  });
+}
 
 Deno.test("MemcacheClient passes a ConfigError of the adapter on as it is", async () => {
-  const { client, server, get } = bound(new Scene());
-  server.refusals.push(() => Promise.reject(new ConfigError("no permission")));
-  await assertRejects(() => get("a"), ConfigError, "no permission");
-  await client.close();
-});
-
-Deno.test("MemcacheClient ends a connect, a late socket is closed", async () => {
-  const { client, server, clock, get } = bound(new Scene());
-  let open = (_socket: Socket) => {};
-  server.refusals.push(() => new Promise((resolve) => open = resolve));
-  const failed = assertRejects(
-    () => get("a"),
-    TemporaryError,
-    "no answer within 2 s",
+  const scene = new ClientScene();
+  scene.server.refusals.push(() =>
+    Promise.reject(new ConfigError("no permission"))
   );
-  await clock.untilSet(2000);
-  clock.pass(2000);
-  await failed;
-  let closed = false;
-  open({
-    read: () => new Promise(() => {}),
-    write: () => Promise.resolve(),
-    close: () => closed = true,
-  });
-  await Promise.resolve();
-  await Promise.resolve();
-  assert(closed);
-  await client.close();
-});
-
-Deno.test("MemcacheClient ends a hang, and a late reply answers nobody", async () => {
-  const { client, server, clock, get } = bound(new Scene({ maxTry: 1 }));
-  const failed = assertRejects(
-    () => get("a"),
-    TemporaryError,
-    "no answer within 2 s",
+  await assertRejects(
+    () => scene.client.request("get", encodeGet(byteText.encode("a"))),
+    ConfigError,
+    "no permission",
   );
-  const first = await server.connection(0);
-  await first.take();
-  clock.pass(1999);
-  assert(!first.closed);
-  clock.pass(1);
-  await failed;
-  assert(first.closed);
-  first.send(value("late"));
-  const next = get("b");
-  const second = await server.connection(1);
-  assertEquals(await second.take(), "get b\r\n");
-  second.send(value("own"));
-  assertEquals(await next, "own");
-  await client.close();
-});
-
-Deno.test("MemcacheClient counts the time-out from the last bytes that came", async () => {
-  const { client, server, clock, get } = bound(new Scene({ maxTry: 1 }));
-  const answer = get("a");
-  const connection = await server.connection(0);
-  await connection.take();
-  for (const character of value("slow")) {
-    clock.pass(1500);
-    connection.send(character);
-    for (let turn = 0; turn < 10; turn++) await Promise.resolve();
-  }
-  assertEquals(await answer, "slow");
-  await client.close();
+  await scene.close();
 });
 
 Deno.test("MemcacheClient waits for ever where there is no time-out", async () => {
-  const { client, server, clock, get } = bound(new Scene({ timeout: 0 }));
-  const answer = get("a");
-  const connection = await server.connection(0);
-  await connection.take();
-  clock.pass(1e9);
-  connection.send(value("1"));
-  assertEquals(await answer, "1");
-  assertEquals(clock.set, []);
-  await client.close();
+  const scene = new ClientScene({ timeout: 0 });
+  await scene.play([
+    { ask: ["get a"] },
+    { sent: "get a\r\n" },
+    { pass: 1e9 },
+    { say: value("a") },
+    { got: { "get a": "a" } },
+  ]);
+  assertEquals(scene.clock.set, []);
+  await scene.close();
 });
 
-Deno.test("MemcacheClient notices what the server closed while it idled", async () => {
-  const { client, server, clock, get } = bound(new Scene({ maxTry: 1 }));
-  const first = get("a");
-  const old = await server.connection(0);
-  await old.take();
-  old.send(value("1"));
-  await first;
-  old.end();
-  await old.whenClosed;
-  const second = get("b");
-  const connection = await server.connection(1);
-  await connection.take();
-  connection.send(value("2"));
-  assertEquals(await second, "2");
-  assert(!clock.set.includes(1000));
-  await client.close();
+Deno.test("MemcacheClient ends a connect, and closes a socket that comes late", async () => {
+  const scene = new ClientScene();
+  let open = (_socket: Socket) => {};
+  scene.server.refusals.push(() => new Promise((resolve) => open = resolve));
+  await scene.play([
+    { ask: ["get a"] },
+    { timeout: true },
+    {
+      got: {
+        "get a": "no answer: cannot connect to memcached at inet:h:1: " +
+          "no answer within 2 s",
+      },
+    },
+    // The next one has a time-out of its own, also when it comes at once.
+    { ask: ["get b"] },
+    { sent: "get b\r\n" },
+    { timeout: true },
+    { pause: true },
+    { sent: "get b\r\n", on: 1 },
+    { timeout: true },
+    { got: { "get b": silent } },
+  ]);
+  const late = new FakeConnection();
+  open(late.socket);
+  await late.whenClosed;
+  await scene.close();
 });
 
-Deno.test("MemcacheClient sends again at once when an idle connection ends before a reply", async () => {
-  const { client, server, clock, get } = bound(new Scene({ maxTry: 1 }));
-  const first = get("a");
-  const old = await server.connection(0);
-  await old.take();
-  old.send(value("1"));
-  await first;
-  clock.pass(60_000);
-  // The end comes when the request is out already, as after a long computation.
-  const second = get("b");
-  assertEquals(await old.take(), "get b\r\n");
-  old.end();
-  const connection = await server.connection(1);
-  assertEquals(await connection.take(), "get b\r\n");
-  connection.send(value("2"));
-  assertEquals(await second, "2");
-  await client.close();
+Deno.test("MemcacheClient has a time-out for a connect that is begun when another one failed", async () => {
+  const scene = new ClientScene();
+  scene.server.refusals.push(
+    () => new Promise(() => {}),
+    () => new Promise(() => {}),
+  );
+  const ask = () =>
+    scene.client.request("get", encodeGet(byteText.encode("a")));
+  const both = ask().catch(() => ask());
+  await scene.clock.untilSet(timeout);
+  scene.clock.pass(timeout);
+  await scene.play([{ timeout: true }]);
+  await assertRejects(() => both, TemporaryError, "no answer within 2 s");
+  await scene.close();
+});
+
+Deno.test("MemcacheClient reads what has arrived before it gives up", async () => {
+  const scene = new ClientScene(oneTry);
+  await scene.play([{ ask: ["get a"] }, { sent: "get a\r\n" }]);
+  // The program was busy for 3 seconds; the reply has been there for two of them.
+  scene.clock.passLate(3000);
+  await scene.play([{ say: value("a") }, { got: { "get a": "a" } }]);
+  await scene.play([{ ask: ["get b"] }, { sent: "get b\r\n" }]);
+  scene.clock.passLate(3000);
+  // Nothing was there.
+  await scene.play([{ pass: 10 }, { got: { "get b": silent } }]);
+  await scene.close();
 });
 
 Deno.test("MemcacheClient sends again at once when an idle connection takes no write", async () => {
-  const { client, server, clock, get } = bound(new Scene({ maxTry: 1 }));
-  const first = get("a");
-  const old = await server.connection(0);
-  await old.take();
-  old.send(value("1"));
-  await first;
-  clock.pass(60_000);
-  old.failWrites = true;
-  const second = get("b");
-  const connection = await server.connection(1);
-  await connection.take();
-  connection.send(value("2"));
-  assertEquals(await second, "2");
-  await client.close();
-});
-
-Deno.test("MemcacheClient counts it as a try when a busy connection ends", async () => {
-  const { client, server, get } = bound(new Scene({ maxTry: 1 }));
-  const first = get("a");
-  const connection = await server.connection(0);
-  await connection.take();
-  connection.send(value("1"));
-  await first;
-  const failed = assertRejects(
-    () => get("b"),
-    TemporaryError,
-    "closed the connection",
-  );
-  await connection.take();
-  connection.end();
-  await failed;
-  assertEquals(server.attempts, 1);
-  await client.close();
-});
-
-Deno.test("MemcacheClient leaves a connection that says what nobody asked", async () => {
-  const { client, server, get } = bound(new Scene({ maxTry: 1 }));
-  const answer = get("a");
-  const first = await server.connection(0);
-  await first.take();
-  first.send(value("1") + value("2"));
-  assertEquals(await answer, "1");
-  assert(first.closed);
-  const next = get("b");
-  const second = await server.connection(1);
-  assertEquals(await second.take(), "get b\r\n");
-  second.send(value("2"));
-  assertEquals(await next, "2");
-  second.send("END\r\n");
-  await second.whenClosed;
-  await client.close();
-});
-
-Deno.test("MemcacheClient never hands a value of one key to another", async () => {
-  const { client, server, get } = bound(new Scene({ maxTry: 1 }));
-  const answers = Promise.all([get("a"), get("b"), get("c")]);
-  const first = await server.connection(0);
-  await first.take();
-  first.send(value("1", "a") + value("not for b", "a"));
-  // From then on it asks one after the other, as Postfix does, and takes what
-  // comes.
-  for (const [number, key] of ["b", "c"].entries()) {
-    const second = await server.connection(1);
-    assertEquals(await second.take(), `get ${key}\r\n`);
-    assert(!second.hasRequest);
-    second.send(value(`${number + 2}`));
-  }
-  assert(first.closed);
-  assertEquals(await answers, ["1", "2", "3"]);
-  assertEquals(server.attempts, 2);
-  await client.close();
-});
-
-Deno.test("MemcacheClient ends one request by its signal, and keeps the order", async () => {
-  const { client, server, get } = bound(new Scene());
-  const abort = new AbortController();
-  const first = assertRejects(() => get("a", abort.signal), Error, "enough");
-  const queued = assertRejects(() => get("b", abort.signal), Error, "enough");
-  const third = get("c");
-  const connection = await server.connection(0);
-  assertEquals(await connection.take(), "get a\r\nget b\r\nget c\r\n");
-  abort.abort(new Error("enough"));
-  await Promise.all([first, queued]);
-  connection.send(value("for a", "a") + value("for b", "b"));
-  connection.send(value("for c", "c"));
-  assertEquals(await third, "for c");
-  await assertRejects(() => get("d", abort.signal), Error, "enough");
-  await client.close();
+  const scene = new ClientScene(oneTry);
+  await scene.play([
+    { ask: ["get a"] },
+    { sent: "get a\r\n" },
+    { say: value("a") },
+    { pass: 60_000 },
+  ]);
+  scene.server.connections[0].failWrites = true;
+  await scene.play([
+    { ask: ["get b"] },
+    { pass: 10 },
+    { sent: "get b\r\n", on: 1 },
+    { say: value("b") },
+    { got: { "get b": "b" } },
+  ]);
+  await scene.close();
 });
 
 Deno.test("MemcacheClient.close() ends all that is under way", async () => {
-  const scenes: [string, (scene: Scene) => Promise<void>][] = [
-    [
-      "a reply",
-      async ({ server }) => void await (await server.connection(0)).take(),
+  const scenes: Record<string, Step[]> = {
+    "a reply": [{ sent: "get a\r\nset b 0 0 1\r\nv\r\nset c 0 0 1\r\nv\r\n" }],
+    "a pause": [
+      { sent: "get a\r\nset b 0 0 1\r\nv\r\nset c 0 0 1\r\nv\r\n" },
+      { say: busy },
     ],
-    ["a pause", async ({ server, clock }) => {
-      const connection = await server.connection(0);
-      await connection.take();
-      connection.end();
-      await clock.untilSet(1000);
-    }],
-    ["a connect", async () => {}],
-  ];
-  for (const [what, until] of scenes) {
-    const scene = new Scene();
+    "a connect": [],
+  };
+  for (const [what, steps] of Object.entries(scenes)) {
+    const scene = new ClientScene();
     if (what === "a connect") {
       scene.server.refusals.push(() => new Promise(() => {}));
     }
-    const one = assertRejects(() => scene.get("a"), TemporaryError, "closed");
-    const two = assertRejects(() => scene.get("b"), TemporaryError, "closed");
-    await until(scene);
-    await scene.client.close();
-    await Promise.all([one, two]);
-    await assertRejects(() => scene.get("c"), TemporaryError, "closed");
-    assertEquals(scene.clock.waiting, 0, what);
-    await scene.client.close();
+    await scene.play([{ ask: ["get a", "sets bc"] }, ...steps]);
+    await scene.close();
+    scene.ask("get d");
+    const isClosed = "error: the table is closed";
+    await scene.play([
+      { got: { "get a": isClosed, "sets bc": isClosed, "get d": isClosed } },
+    ]);
+    await scene.close();
   }
 });
 
 Deno.test("MemcacheClient.close() closes a socket that opens at that very moment", async () => {
   // The client takes several turns to notice a socket: close in each of them.
   for (let turns = 0; turns < 12; turns++) {
-    const { client, server, get } = bound(new Scene());
+    const scene = new ClientScene();
     const connection = new FakeConnection();
     let open = (_socket: Socket) => {};
-    server.refusals.push(() => new Promise((resolve) => open = resolve));
-    const failed = assertRejects(() => get("a"), TemporaryError, "closed");
+    scene.server.refusals.push(() => new Promise((resolve) => open = resolve));
+    scene.ask("get a");
     open(connection.socket);
     for (let turn = 0; turn < turns; turn++) await Promise.resolve();
-    await client.close();
-    await failed;
+    await scene.client.close(new ClosedError("memcache:t"));
     await connection.whenClosed;
+    await scene.play([{ got: { "get a": "error: the table is closed" } }]);
   }
 });
 
 Deno.test("MemcacheClient does not send what was given up before it could be sent", async () => {
-  const { client, server, get } = bound(new Scene());
+  const scene = new ClientScene();
   const connection = new FakeConnection();
   let open = (_socket: Socket) => {};
-  server.refusals.push(() => new Promise((resolve) => open = resolve));
-  const abort = new AbortController();
-  const given = assertRejects(() => get("a", abort.signal), Error, "enough");
-  abort.abort(new Error("enough"));
-  await given;
-  const next = get("b");
+  scene.server.refusals.push(() => new Promise((resolve) => open = resolve));
+  await scene.play([
+    { ask: ["get a"], with: "signal" },
+    { abort: "enough" },
+    { got: { "get a": "error: enough" } },
+    { ask: ["get b"] },
+  ]);
   open(connection.socket);
   assertEquals(await connection.take(), "get b\r\n");
-  connection.send(value("2"));
-  assertEquals(await next, "2");
-  await client.close();
+  connection.send(value("b"));
+  await scene.play([{ got: { "get b": "b" } }]);
+  await scene.close();
+});
+
+Deno.test("MemcacheClient listens to a signal once, however many requests it is for", async () => {
+  const scene = new ClientScene();
+  const { signal } = new AbortController();
+  let listeners = 0;
+  const { addEventListener, removeEventListener } = signal;
+  signal.addEventListener = (...args: Parameters<typeof addEventListener>) => {
+    listeners++;
+    addEventListener.apply(signal, args);
+  };
+  signal.removeEventListener = (
+    ...args: Parameters<typeof removeEventListener>
+  ) => {
+    listeners--;
+    removeEventListener.apply(signal, args);
+  };
+  for (let round = 0; round < 2; round++) {
+    for (let number = 0; number < 30; number++) {
+      scene.ask(`get ${number}`, signal);
+    }
+    scene.ask("gets xyz", signal);
+    assertEquals(listeners, 1);
+    const connection = await scene.server.connection(0);
+    await connection.take();
+    connection.send("END\r\n".repeat(31));
+    await scene.play([{ got: { "get 29": "not found" } }]);
+    assertEquals(listeners, 0);
+  }
+  await scene.close();
 });
 
 Deno.test("MemcacheClient lets the process end while it idles", async () => {
-  const { client, server, get } = bound(new Scene());
-  const answer = get("a");
-  const connection = await server.connection(0);
-  await connection.take();
-  connection.send(value("1"));
-  await answer;
-  // Unless it asks for more in the next turns.
-  for (let turn = 0; turn < 32; turn++) await undefined;
+  const scene = new ClientScene();
+  await scene.play([
+    { ask: ["get a"] },
+    { sent: "get a\r\n" },
+    { say: value("a") },
+    { got: { "get a": "a" } },
+  ]);
+  const [connection] = scene.server.connections;
   assertEquals(connection.busy.at(-1), false);
-  const next = get("b");
+  scene.ask("get b");
   assertEquals(connection.busy.at(-1), true);
-  await connection.take();
-  connection.send(value("1"));
-  await next;
-  await client.close();
+  await scene.close();
 });
 
 /** A scene whose client knows already that it is asked many things at once. */
-async function busyScene(more: Partial<ClientOptions> = {}) {
-  const scene = new Scene(more);
-  const warmUp = Promise.all([scene.lookup("a"), scene.lookup("b")]);
-  const connection = await scene.server.connection(0);
-  await connection.take();
-  connection.send("END\r\nEND\r\n");
-  await warmUp;
-  const lone = scene.lookup("a");
-  await connection.take();
-  const other = scene.lookup("b");
+async function busyScene(options: Partial<ClientOptions> = {}) {
+  const loadMergeGets = async () =>
+    (await import("../../lib/memcached/merged_gets.ts")).mergeGets;
+  const scene = new ClientScene({ ...options, loadMergeGets });
+  await scene.play([
+    { ask: ["get a"] },
+    { sent: "get a\r\n" },
+    { ask: ["get b"] },
+    { sent: "get b\r\n" },
+    { say: "END\r\nEND\r\n" },
+  ]);
   // What loads meanwhile takes turns of the event loop.
-  await connection.take();
-  await import("../../lib/memcached/merged_gets.ts");
+  await loadMergeGets();
   await new Promise((resolve) => setTimeout(resolve));
-  connection.send("END\r\nEND\r\n");
-  await Promise.all([lone, other]);
-  return { ...bound(scene), scene, connection };
+  return scene;
 }
 
-const letters = [..."abcdefghij"];
+const letters = "abcdefghij";
+const lookups = [...letters].map((key) => `get ${key}`);
 
 Deno.test("MemcacheClient asks for the keys of many callers in one line", async () => {
-  const { client, connection, lookup } = await busyScene();
-  const answers = Promise.all(letters.map((key) => lookup(key)));
-  assertEquals(await connection.take(), "get a\r\n");
-  assertEquals(await connection.take(), "get b c d e f g h i j\r\n");
-  connection.send("END\r\n" + value("D", "d").replace("END\r\n", ""));
-  connection.send(value("J", "j"));
-  assertEquals(
-    await answers,
-    letters.map((key) => "dj".includes(key) ? key.toUpperCase() : undefined),
-  );
-  await client.close();
+  const scene = await busyScene();
+  await scene.play([
+    { ask: lookups },
+    { sent: "get a\r\n" },
+    { sent: "get b c d e f g h i j\r\n" },
+    { say: "END\r\n" + value("d").replace("END\r\n", "") + value("j") },
+    {
+      got: Object.fromEntries(
+        [...letters].map((
+          key,
+        ) => [`get ${key}`, "dj".includes(key) ? key : "not found"]),
+      ),
+    },
+  ]);
+  await scene.close();
 });
 
-Deno.test("MemcacheClient asks alone for what such a line leaves open", async () => {
-  const { client, clock, connection, server, lookup } = await busyScene();
-  const abort = new AbortController();
-  const answers = Promise.allSettled(
-    letters.map((key) => lookup(key, key === "e" ? abort.signal : undefined)),
-  );
-  await connection.take();
-  await connection.take();
-  abort.abort("enough");
-  // The server ends after one value; the pause is that of any try.
-  connection.send("END\r\n" + value("C", "c").replace("END\r\n", ""));
-  connection.end();
-  await clock.untilSet(1000);
-  assertEquals(server.attempts, 1);
-  clock.pass(1000);
-  const second = await server.connection(1);
-  const sent = await second.take();
-  const rest = letters.filter((key) => !"ac".includes(key));
-  assertEquals(
-    sent.split("\r\n").filter((line) => line !== "").sort(),
-    rest.filter((key) => key !== "e").map((key) => `get ${key}`),
-  );
-  for (const line of sent.trimEnd().split("\r\n")) {
-    const key = line.slice(4);
-    second.send(key === "d" ? "SERVER_ERROR busy\r\n" : value(`2${key}`, key));
-  }
-  // The one that was refused is tried again by itself, after the others.
-  await clock.untilSet(1000);
-  await second.whenClosed;
-  clock.pass(1000);
-  const third = await server.connection(2);
-  assertEquals(await third.take(), "get d\r\n");
-  third.send(value("3", "d"));
-  assertEquals(
-    (await answers).map((answer) =>
-      answer.status === "fulfilled" ? answer.value : answer.reason
-    ),
-    [undefined, "2b", "C", "3", "enough", ..."fghij"].map((wanted) =>
-      wanted?.length === 1 && "fghij".includes(wanted) ? `2${wanted}` : wanted
-    ),
-  );
-  await client.close();
+Deno.test("MemcacheClient has each caller ask alone for what such a line leaves open", async () => {
+  const scene = await busyScene();
+  await scene.play([
+    { ask: ["get a", "get b", "get c", "get d"] },
+    { ask: ["get e"], with: "signal" },
+    { ask: ["get f", "get g", "get h", "get i", "get j"] },
+    { sent: "get a\r\n" },
+    { sent: "get b c d e f g h i j\r\n" },
+    { abort: "enough" },
+    { say: "END\r\n" + value("c").replace("END\r\n", "") },
+    { end: true },
+    { got: { "get a": "not found", "get c": "c", "get e": "error: enough" } },
+    { sent: gets("bdfghij"), on: 1 },
+    {
+      say: value("b") + busy +
+        [..."fghij"].map((key) => value(key)).join(""),
+    },
+    { pause: true },
+    { sent: "get d\r\n", on: 2 },
+    { say: value("d") },
+    {
+      got: Object.fromEntries(
+        [..."bcdfghij"].map((key) => [`get ${key}`, key]),
+      ),
+    },
+  ]);
+  await scene.close();
 });
 
 Deno.test("MemcacheClient gives up many at once when the server is silent", async () => {
-  const { client, clock, server, lookup } = await busyScene({ maxTry: 1 });
-  const answers = Promise.allSettled(letters.map((key) => lookup(key)));
-  await (await server.connection(0)).take();
-  await (await server.connection(0)).take();
-  clock.pass(2000);
-  for (const answer of await answers) {
-    assert(answer.status === "rejected");
-    assert(answer.reason instanceof TemporaryError);
-  }
-  // No pause is left behind that the next one would have to wait for.
-  const next = lookup("k");
-  const second = await server.connection(1);
-  await second.take();
-  second.send(value("1"));
-  assertEquals(await next, "1");
-  await client.close();
+  const scene = await busyScene(oneTry);
+  await scene.play([
+    { ask: lookups },
+    { sent: "get a\r\n" },
+    { sent: "get b c d e f g h i j\r\n" },
+    { timeout: true },
+    { got: Object.fromEntries(lookups.map((lookup) => [lookup, silent])) },
+    { ask: ["get k"] },
+    { sent: "get k\r\n", on: 1 },
+    { say: value("k") },
+    { got: { "get k": "k" } },
+  ]);
+  await scene.close();
 });
 
-/** The scene with its methods usable by themselves. */
-function bound(scene: Scene) {
-  return {
-    client: scene.client,
-    server: scene.server,
-    clock: scene.clock,
-    get: scene.get.bind(scene),
-    lookup: scene.lookup.bind(scene),
-    delete: scene.delete.bind(scene),
-  };
-}
+Deno.test("MemcacheClient does not send a huge queue at once", async () => {
+  const scene = new ClientScene();
+  const keys = Array.from(
+    { length: 8000 },
+    (_, number) => `${number}`.padStart(200, "k"),
+  );
+  for (const key of keys) scene.ask(`get ${key}`);
+  const connection = await scene.server.connection(0);
+  let most = 0;
+  let largest = 0;
+  for (let answered = 0; answered < keys.length;) {
+    let taken = "";
+    while (connection.hasRequest || taken === "") {
+      const write = await connection.take();
+      largest = Math.max(largest, write.length);
+      taken += write;
+      await scene.play([{ got: {} }]);
+    }
+    most = Math.max(most, taken.length);
+    const count = taken.split("\r\n").length - 1;
+    answered += count;
+    connection.send("END\r\n".repeat(count));
+    await scene.play([{ got: {} }]);
+  }
+  assertEquals(new Set(scene.outcomes.values()), new Set(["not found"]));
+  assertEquals(scene.outcomes.size, keys.length);
+  assert(most <= 262144 + 65536 + 300, `${most} bytes under way`);
+  assert(most >= 65536, `${most} bytes under way`);
+  assert(largest <= 65536 + 300, `${largest} bytes in one write`);
+  await scene.close();
+});

@@ -1,15 +1,17 @@
-import { byteText, utf8Text } from "../../lib/bytes/text.ts";
+import { byteText } from "../../lib/bytes/text.ts";
 import {
   type Command,
   encodeDelete,
   encodeGet,
-  encodeSet,
+  quoted,
+  readRefusal,
   type Reply,
-  ReplyParser,
 } from "../../lib/memcached/protocol.ts";
+import { ReplyParser } from "../../lib/memcached/reply_parser.ts";
 import { assert, assertEquals } from "../support/assert.ts";
 import { Random } from "../support/random.ts";
 
+const k = byteText.encode("k");
 const limits = { lineSizeLimit: 64, dataSizeLimit: 16 };
 const longLine = `VALUE ${"k".repeat(60)} 0 5\r\nhello\r\nEND\r\n`;
 
@@ -33,18 +35,26 @@ const table: [Command, string, string, number][] = [
     "0123456789abcdef",
     37,
   ],
-  ["get", "VALUE k 0 17\r\n", "failure", 14],
+  ["get", "VALUE k 0 17\r\n", "…", 14],
+  ["get", `VALUE k 0 17\r\n${"x".repeat(17)}\r\nEND\r\n`, "refused", 38],
+  ["get", `VALUE k 0 17\r\n${"x".repeat(17)}\r\nEN\r\n`, "failure", 37],
+  ["get", `VALUE k 0 17\r\n${"x".repeat(19)}\r\nEND\r\n`, "failure", 32],
+  ["get", "VALUE k 0 99999999\r\n", "failure", 20],
+  ["get", "VALUE other 0 5\r\nhello\r\nEND\r\n", "failure", 17],
+  ["get", "VALUE kk 0 5\r\nhello\r\nEND\r\n", "failure", 14],
+  ["get", "VALUE  k\t0 5\r\nhello\r\nEND\r\n", "hello", 26],
+  ["get", "SERVER_ERROR busy\r\nEND\r\n", "refused", 19],
   ["get", "VALUE k 0 -1\r\n", "failure", 14],
   ["get", "STORED\r\n", "failure", 8],
   ["get", "toString\r\n", "failure", 10],
   ["get", longLine, "failure", 71],
   ["set", "STORED\r\n", "stored", 8],
-  ["set", "NOT_STORED\r\n", "failure", 12],
+  ["set", "NOT_STORED\r\n", "refused", 12],
   ["set", "END\r\n", "failure", 5],
   ["set", "VALUE k 0 5\r\n", "failure", 13],
   ["delete", "DELETED\r\n", "deleted", 9],
   ["delete", "NOT_FOUND\r\n", "not found", 11],
-  ["delete", "ERROR\r\n", "failure", 7],
+  ["delete", "ERROR\r\n", "refused", 7],
 ];
 
 function word(reply: Reply | undefined): string {
@@ -56,7 +66,7 @@ function word(reply: Reply | undefined): string {
 Deno.test("ReplyParser reads replies, and takes no byte too many", () => {
   for (const [command, text, expected, used] of table) {
     const parser = new ReplyParser(limits);
-    parser.start(command);
+    parser.start(command, k);
     const taken = parser.push(byteText.encode(text), 0);
     assertEquals(
       [word(parser.reply), taken],
@@ -71,7 +81,7 @@ Deno.test("ReplyParser reads the same however the bytes are cut", () => {
   for (const [command, text, expected] of table) {
     for (let round = 0; round < 40; round++) {
       const parser = new ReplyParser(limits);
-      parser.start(command);
+      parser.start(command, k);
       const bytes = byteText.encode(text);
       for (let at = 0; at < bytes.length && parser.reply === undefined;) {
         const length = round === 0 ? 1 : random.integer(1, 8);
@@ -86,11 +96,11 @@ Deno.test("ReplyParser reads the same however the bytes are cut", () => {
 Deno.test("ReplyParser reads one reply after another from one chunk", () => {
   const parser = new ReplyParser(limits);
   const bytes = byteText.encode(
-    "VALUE a 0 1\r\n1\r\nEND\r\nEND\r\nVALUE b 0 1\r\n2\r\nEND\r\n",
+    "VALUE k 0 1\r\n1\r\nEND\r\nEND\r\nVALUE k 0 1\r\n2\r\nEND\r\n",
   );
   const words: string[] = [];
   for (let at = 0; at < bytes.length;) {
-    parser.start("get");
+    parser.start("get", k);
     at = parser.push(bytes, at);
     words.push(word(parser.reply));
   }
@@ -108,7 +118,7 @@ Deno.test("ReplyParser.end() keeps a value that only lacks its END", () => {
   ];
   for (const [text, expected] of endings) {
     const parser = new ReplyParser(limits);
-    parser.start("get");
+    parser.start("get", k);
     parser.push(byteText.encode(text), 0);
     assertEquals(word(parser.end("closed")), expected, text);
   }
@@ -116,7 +126,7 @@ Deno.test("ReplyParser.end() keeps a value that only lacks its END", () => {
 
 Deno.test("ReplyParser gives up an endless line at the limit", () => {
   const parser = new ReplyParser(limits);
-  parser.start("get");
+  parser.start("get", k);
   const chunk = byteText.encode("x".repeat(10));
   let pushed = 0;
   while (parser.reply === undefined) {
@@ -145,7 +155,7 @@ Deno.test("ReplyParser survives random bytes", () => {
   ];
   for (let round = 0; round < 3000; round++) {
     const parser = new ReplyParser(limits);
-    parser.start(random.pick<Command>(["get", "set", "delete"]));
+    parser.start(random.pick<Command>(["get", "set", "delete"]), k);
     const bytes = byteText.encode(
       random.list(0, 12, () => random.pick(pieces)).join(""),
     );
@@ -159,17 +169,35 @@ Deno.test("ReplyParser survives random bytes", () => {
 const wire = (bytes: Uint8Array) => byteText.decode(bytes);
 
 Deno.test("requests are encoded as memcached's text protocol has them", () => {
-  assertEquals(wire(encodeGet(utf8Text, "a")), "get a\r\n");
-  assertEquals(wire(encodeGet(utf8Text, "ä")), "get \xc3\xa4\r\n");
-  assertEquals(wire(encodeGet(byteText, "\xe4")), "get \xe4\r\n");
-  assertEquals(wire(encodeDelete(utf8Text, "a")), "delete a\r\n");
-  const value = utf8Text.encode("wért");
-  assertEquals(
-    wire(encodeSet(utf8Text, "a", value, 3, -1)),
-    "set a 3 -1 5\r\nw\xc3\xa9rt\r\n",
-  );
-  assertEquals(
-    wire(encodeSet(utf8Text, "a", new Uint8Array(0), 0, 0)),
-    "set a 0 0 0\r\n\r\n",
-  );
+  assertEquals(wire(encodeGet(byteText.encode("a\xe4"))), "get a\xe4\r\n");
+  assertEquals(wire(encodeDelete(byteText.encode("a"))), "delete a\r\n");
+});
+
+Deno.test("readRefusal() tells what an answer that is no good one is about", () => {
+  const table: [string, string][] = [
+    ["SERVER_ERROR out of memory storing object", "entry"],
+    ["SERVER_ERROR object too large for cache", "entry"],
+    ["SERVER_ERROR busy", "command"],
+    ["SERVER_ERROR", "command"],
+    ["ERROR", "doubtful"],
+    ["ERROR Too many open connections", "doubtful"],
+    ["CLIENT_ERROR unauthenticated", "doubtful"],
+    ["NOT_STORED", "doubtful"],
+    ["EXISTS", "doubtful"],
+    ["ERRORS", "failure"],
+    ["SERVER_ERRORS", "failure"],
+    ["server_error x", "failure"],
+    ["", "failure"],
+  ];
+  for (const [line, expected] of table) {
+    const refusal = readRefusal(byteText.encode(line));
+    const about = refusal.kind === "failure" ? refusal.kind : refusal.about;
+    assertEquals([about, refusal.reason], [expected, `it answers "${line}"`]);
+  }
+});
+
+Deno.test("quoted() shows what a server said, and marks what is cut off", () => {
+  assertEquals(quoted("a\r\n\x00\xff"), '"a????"');
+  assertEquals(quoted("x".repeat(200)), `"${"x".repeat(200)}"`);
+  assertEquals(quoted("x".repeat(201)), `"${"x".repeat(200)}…"`);
 });

@@ -1,58 +1,104 @@
-import { byteText } from "../../lib/bytes/text.ts";
+import { byteText, utf8Text } from "../../lib/bytes/text.ts";
 import { WriteMany } from "../../lib/memcached/write_many.ts";
 import { assertEquals } from "../support/assert.ts";
 
-const limits = { lineSizeLimit: 30, dataSizeLimit: 100 };
+const limits = { lineSizeLimit: 60, dataSizeLimit: 100 };
+const keys = ["one", "two", "three"];
+
+function writing(command: "set" | "delete"): WriteMany {
+  const writes = new WriteMany(command, limits, 1);
+  for (const key of keys) {
+    // Begun, and then not sent.
+    writes.beginKey().appendAscii("never");
+    writes.dropKey();
+    writes.beginKey().appendAscii(key);
+    if (command === "delete") writes.endDelete();
+    else writes.endSet("wért", 5, utf8Text, { flags: 3, ttl: -1 });
+  }
+  return writes;
+}
+
+const wire = (bytes: Uint8Array) => byteText.decode(bytes)!;
+
+Deno.test("WriteMany encodes commands as memcached's text protocol has them", () => {
+  assertEquals(
+    wire(writing("delete").bytes),
+    "delete one\r\ndelete two\r\ndelete three\r\n",
+  );
+  assertEquals(
+    wire(writing("set").bytes),
+    keys.map((key) => `set ${key} 3 -1 5\r\nw\xc3\xa9rt\r\n`).join(""),
+  );
+  assertEquals(writing("set").keyAt(1), "two");
+});
+
+const replies: {
+  command: "set" | "delete";
+  reply: string;
+  verdicts: (boolean | undefined)[];
+  refusals?: [number, string][];
+  failure?: string;
+}[] = [
+  {
+    command: "set",
+    reply: "STORED\r\nSTORED\nSTORED\r\n",
+    verdicts: [true, true, true],
+  },
+  {
+    command: "set",
+    reply: "STORED\r\nSERVER_ERROR out of memory storing object\r\nSTORED\r\n",
+    verdicts: [true, undefined, true],
+    refusals: [[1, "entry"]],
+  },
+  {
+    command: "set",
+    reply: "SERVER_ERROR object too large for cache\r\nSERVER_ERROR busy\r\n" +
+      "STORED\r\n",
+    verdicts: [undefined, undefined, true],
+    refusals: [[0, "entry"], [1, "command"]],
+  },
+  {
+    command: "set",
+    reply: "ERROR\r\nCLIENT_ERROR unauthenticated\r\nNOT_STORED\r\n",
+    verdicts: [undefined, undefined, undefined],
+    refusals: [[0, "doubtful"], [1, "doubtful"], [2, "doubtful"]],
+  },
+  {
+    command: "set",
+    reply: "STORED\r\nERROR\r\nSTORED\r\n",
+    verdicts: [true, undefined],
+    refusals: [[1, "doubtful"]],
+    failure: "a reply may belong to another command",
+  },
+  {
+    command: "set",
+    reply: "STORED\r\nDELETED\r\n",
+    verdicts: [true],
+    failure: 'it answers "DELETED"',
+  },
+  {
+    command: "set",
+    reply: "STORED\r\n" + "x".repeat(70),
+    verdicts: [true],
+    failure: "a reply line is longer than line_size_limit = 60",
+  },
+  {
+    command: "delete",
+    reply: "DELETED\r\nNOT_FOUND\r\nDELETED\r\n",
+    verdicts: [true, false, true],
+  },
+  {
+    command: "delete",
+    reply: "ERRORS\r\n",
+    verdicts: [],
+    failure: 'it answers "ERRORS"',
+  },
+];
 
 Deno.test("WriteMany reads a verdict for each command, however replies are cut", () => {
-  const cases: {
-    command: "set" | "delete";
-    reply: string;
-    verdicts: (boolean | undefined)[];
-    failure?: string;
-  }[] = [
-    {
-      command: "set",
-      reply: "STORED\r\nSTORED\nSTORED\r\n",
-      verdicts: [true, true, true],
-    },
-    {
-      command: "set",
-      reply: "STORED\r\nSERVER_ERROR out of memory\r\nSTORED\r\n",
-      verdicts: [true, undefined, true],
-    },
-    {
-      command: "set",
-      reply: "STORED\r\nNOT_STORED\r\n",
-      verdicts: [true],
-      failure: "an unexpected reply",
-    },
-    {
-      command: "set",
-      reply: "STORED\r\n" + "x".repeat(40),
-      verdicts: [true],
-      failure: "a reply line is too long",
-    },
-    {
-      command: "delete",
-      reply: "DELETED\r\nNOT_FOUND\r\nDELETED\r\n",
-      verdicts: [true, false, true],
-    },
-    {
-      command: "delete",
-      reply: "STORED\r\n",
-      verdicts: [],
-      failure: "an unexpected reply",
-    },
-  ];
-  for (const { command, reply, verdicts, failure } of cases) {
+  for (const { command, reply, verdicts, refusals = [], failure } of replies) {
     for (const size of [1, 4, 100]) {
-      const writes = new WriteMany(command, byteText, limits);
-      for (const text of ["one\r\n", "two\r\n", "three\r\n"]) {
-        writes.add(text);
-      }
-      assertEquals(byteText.decode(writes.bytes), "one\r\ntwo\r\nthree\r\n");
-      assertEquals(byteText.decode(writes.commandAt(1)), "two\r\n");
+      const writes = writing(command);
       const bytes = byteText.encode(reply);
       for (let at = 0; at < bytes.length; at += size) {
         writes.push(bytes.subarray(at, at + size), 0);
@@ -61,9 +107,31 @@ Deno.test("WriteMany reads a verdict for each command, however replies are cut",
       assertEquals(writes.done, failure === undefined);
       assertEquals(writes.verdicts, verdicts);
       assertEquals(
-        writes.unanswered(),
-        [0, 1, 2].filter((at) => verdicts[at] === undefined),
+        [...writes.refusals].map(([at, { about }]): [number, string] => [
+          at,
+          about,
+        ]),
+        refusals,
       );
+      // What was refused, and what has no reply, is left open.
+      const open = writes.leftOpen(2).map(({ bytes, refusal }) =>
+        wire(bytes).split(" ", 2)[1].trim() + (refusal ? " refused" : "")
+      );
+      assertEquals(open, [
+        ...refusals.map(([at]) => `${keys[at]} refused`),
+        ...keys.slice(verdicts.length),
+      ]);
     }
   }
+});
+
+Deno.test("WriteMany is sent again from the first command without a reply", () => {
+  const writes = writing("delete");
+  writes.push(byteText.encode("DELETED\r\nNOT_"), 0);
+  assertEquals(writes.isInside, true);
+  writes.restart();
+  assertEquals(wire(writes.bytes), "delete two\r\ndelete three\r\n");
+  assertEquals(writes.isInside, false);
+  writes.push(byteText.encode("NOT_FOUND\r\nDELETED\r\n"), 0);
+  assertEquals([writes.done, writes.verdicts], [true, [true, false, true]]);
 });

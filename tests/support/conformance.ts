@@ -1,4 +1,5 @@
 import {
+  ClosedError,
   ConfigError,
   type Entry,
   type Found,
@@ -814,17 +815,17 @@ export const requirements: Requirement[] = [
       await table.close();
       await table[Symbol.asyncDispose]();
       for (const closed of [unused, table]) {
-        await assertRejects(() => closed.lookup("k"), TemporaryError, "closed");
+        await assertRejects(() => closed.lookup("k"), ClosedError, "closed");
         await assertRejects(
           () => Array.fromAsync(closed.lookupMany(["k"])),
-          TemporaryError,
+          ClosedError,
           "closed",
         );
-        await assertRejects(() => closed.next(), TemporaryError, "closed");
-        await assertRejects(() => closed.first(), TemporaryError, "closed");
+        await assertRejects(() => closed.next(), ClosedError, "closed");
+        await assertRejects(() => closed.first(), ClosedError, "closed");
         await assertRejects(
           async () => await Array.fromAsync(closed),
-          TemporaryError,
+          ClosedError,
           "closed",
         );
       }
@@ -837,7 +838,7 @@ export const requirements: Requirement[] = [
         () => Array.fromAsync(table.deleteMany(["k"])),
       ];
       for (const call of calls) {
-        await assertRejects(call, TemporaryError, "closed");
+        await assertRejects(call, ClosedError, "closed");
       }
     },
   },

@@ -43,9 +43,26 @@ export class FakeClock implements Clock {
     this.#now = end;
   }
 
+  /** Time passes while the program is busy: what is due goes off late, all at once. */
+  passLate(milliseconds: number): void {
+    this.#now += milliseconds;
+    const due = this.#timers.filter(({ at }) => at <= this.#now);
+    this.#timers = this.#timers.filter(({ at }) => at > this.#now);
+    for (const { callback } of due) callback();
+  }
+
   /** Waits until a timer of that length is set. */
   async untilSet(milliseconds: number): Promise<void> {
     while (!this.set.includes(milliseconds)) {
+      await new Promise<void>((resolve) => this.#onSet = resolve);
+    }
+  }
+
+  /** Waits until a timer that has so much time left waits. */
+  async untilWaiting(milliseconds: number): Promise<void> {
+    const isThere = () =>
+      this.#timers.some(({ at }) => at - this.#now === milliseconds);
+    while (!isThere()) {
       await new Promise<void>((resolve) => this.#onSet = resolve);
     }
   }

@@ -1,3 +1,4 @@
+import { assertEquals } from "./assert.ts";
 import { run } from "./processes.ts";
 
 /** A port that nobody listens on, for the moment. */
@@ -129,6 +130,15 @@ export class Memcached implements AsyncDisposable {
     return reply === "END\r\n"
       ? undefined
       : reply.slice(start, reply.length - "\r\nEND\r\n".length);
+  }
+
+  /** Waits until a key has a value: what a lookup found is stored beside it. */
+  async until(key: string, value: string | undefined): Promise<void> {
+    for (let look = 0; look < 500; look++) {
+      if (await this.get(key) === value) return;
+      await new Promise((resolve) => setTimeout(resolve, 10));
+    }
+    assertEquals(await this.get(key), value, key);
   }
 
   async flush(): Promise<void> {

@@ -1,5 +1,6 @@
 import { type Clock, systemClock } from "../../system/clock.ts";
 import {
+  ClosedError,
   ConfigError,
   NotUtf8Error,
   reasonOf,
@@ -10,7 +11,7 @@ import type { ByteStrings } from "../../bytes/byte_strings.ts";
 import type { Text } from "../../bytes/text.ts";
 import type { Entry } from "../../table.ts";
 import type { KvWrite } from "./commits.ts";
-import type { BatchAnswer, Driver } from "../driver.ts";
+import type { BatchAnswer, Driver, WriteAnswer } from "../driver.ts";
 
 /** What a KV table is made of. */
 export interface KvParts {
@@ -124,12 +125,8 @@ export class KvDriver implements Driver {
     return { values };
   }
 
-  async update(key: string, value: string): Promise<boolean> {
-    return (await this.updateBatch([{ key, value }]))[0];
-  }
-
   /** In as few commits as the database allows: each one waits for the disk. */
-  async updateBatch(entries: readonly Entry[]): Promise<boolean[]> {
+  async updateBatch(entries: readonly Entry[]): Promise<WriteAnswer> {
     const { commitsOf, replacing, adding } = await import("./commits.ts");
     const { replace, onDuplicate } = this.#parts;
     const existing = await this.#open(false);
@@ -148,7 +145,7 @@ export class KvDriver implements Driver {
         if (!stored[at]) onDuplicate(entries[at].key);
       }
     }
-    return stored;
+    return { done: stored };
   }
 
   /** An entry as it is written; `undefined`, with a warning, when it is too long. */
@@ -192,25 +189,13 @@ export class KvDriver implements Driver {
     });
   }
 
-  async delete(key: string): Promise<boolean> {
-    const database = await this.#open(false);
-    if (database === undefined) return false;
-    const bytes = this.#parts.text.encode(key);
-    if (this.#isTooLong(database, bytes)) return false;
-    const kvKey = this.#key(bytes);
-    const { versionstamp } = await this.#ask(() => database.get(kvKey));
-    if (versionstamp === null) return false;
-    await this.#ask(() => database.delete(kvKey));
-    return true;
-  }
-
   /** In as few commits as `updateBatch`. */
-  async deleteBatch(keys: readonly string[]): Promise<boolean[]> {
+  async deleteBatch(keys: readonly string[]): Promise<WriteAnswer> {
     const { readMany } = await import("./reads.ts");
     const { commitsOf, removing } = await import("./commits.ts");
     const deleted = keys.map(() => false);
     const database = await this.#open(false);
-    if (database === undefined) return deleted;
+    if (database === undefined) return { done: deleted };
     // A key that comes twice is there only once.
     const first = new Map<string, number>();
     for (const [at, key] of keys.entries()) {
@@ -233,7 +218,7 @@ export class KvDriver implements Driver {
       await this.#ask(() => removeAll(database, some));
       for (const { at } of some) deleted[at] = true;
     }
-    return deleted;
+    return { done: deleted };
   }
 
   /**
@@ -329,7 +314,7 @@ export class KvDriver implements Driver {
     const opening = (async () => {
       await earlier?.catch(() => undefined);
       // What would be opened now, nobody would close.
-      if (this.#closed) throw this.#failure("the table is closed");
+      if (this.#closed) throw new ClosedError(this.#parts.name);
       return this.#database ??= await this.#parts.openDatabase(create);
     })();
     this.#opening = opening;
@@ -438,8 +423,9 @@ async function removeAll(
   database: KvDatabase,
   writes: readonly KvWrite[],
 ): Promise<void> {
+  if (writes.length === 1) return await database.delete(writes[0].key);
   let atomic = database.atomic();
-  if (writes.length === 1 || atomic.delete === undefined) {
+  if (atomic.delete === undefined) {
     for (const { key } of writes) await database.delete(key);
     return;
   }

@@ -1,24 +1,13 @@
-import { longestKey } from "../../memcached/protocol.ts";
+import { ByteBuffer } from "../../bytes/byte_buffer.ts";
+import { type Text, utf8Text } from "../../bytes/text.ts";
+import { TemporaryError } from "../../errors.ts";
+import { asciiBytes, longestKey } from "../../memcached/protocol.ts";
 import type { DomainList } from "./domain_list.ts";
 import type { Digest } from "./key_digest.ts";
-import {
-  expandKeyFormat,
-  isPlainKeyFormat,
-  type KeyFormat,
-} from "./key_format.ts";
-import { type Text, utf8Text } from "../../bytes/text.ts";
+import type { KeyFormat } from "./key_format.ts";
 
-/**
- * What became of a lookup key: the memcache key, the reason why there is none,
- * or how long the key would be that is too long to be sent.
- */
-export type PreparedKey =
-  | { readonly key: string }
-  | { readonly skipped: string }
-  | { readonly tooLong: number };
-
-/** From lookup key to memcache key. */
-export interface KeyRules {
+/** What decides how a lookup key becomes a memcache key. */
+export interface KeyRuleParts {
   /** Only keys in these domains; all when there is none. */
   readonly domains?: DomainList;
   /** The key_format, taken apart. */
@@ -31,82 +20,208 @@ export interface KeyRules {
   readonly skipsLongKeys?: boolean;
 }
 
-// deno-lint-ignore no-control-regex -- control characters are what it is after
-const spaceOrControl = /[\u0000-\u0020\u007f]/;
+/**
+ * What became of a lookup key: `undefined` when its memcache key was added, the
+ * reason why there is none, or how many bytes one has that is too long to be sent.
+ */
+export type KeyVerdict = string | number | undefined;
+
+/** What {@linkcode KeyRules} makes of a key that is to be looked up. */
+export type GetCommand = Uint8Array | string | number;
+
+const GET = asciiBytes("get ");
+// What the format may add to a key before the buffer has to grow.
+const moreThanKey = 64;
+
+const AT = 64;
+const DOT = 46;
+const SPACE = 32;
+const DELETE = 127;
+
+type Part =
+  | { readonly literal: Uint8Array }
+  | { readonly expand: string };
 
 /**
- * Prepares a key that was checked and folded. The result is a promise only
- * where a table of the domain list or Web Crypto makes it one.
+ * From lookup key to memcache key: the one place that decides which keys are
+ * skipped, for single lookups, many, updates and deletes alike.
+ *
+ * Implements "domain", "key_format" and "key_digest" of memcache_table(5).
  */
-export function prepareKey(
-  rules: KeyRules,
-  key: string,
-): PreparedKey | Promise<PreparedKey> {
-  if (key === "") return { skipped: "the key is empty" };
-  if (key.includes("\0")) return { skipped: "the key has a null byte" };
-  if (rules.domains === undefined) return expandKey(rules, key);
-  const at = key.lastIndexOf("@");
-  // As in Postfix an empty domain is for the list to judge: no name matches it,
-  // though a table may.
-  if (at <= 0) {
-    return { skipped: "the key is no user@domain, which a domain list needs" };
+export class KeyRules {
+  /** How strings stand for bytes. */
+  readonly text: Text;
+  #rules: KeyRuleParts;
+  #parts: readonly Part[];
+
+  /** Rules that stay the same. */
+  constructor(rules: KeyRuleParts) {
+    this.text = rules.text;
+    this.#rules = rules;
+    this.#parts = rules.format.parts.map((part) =>
+      "literal" in part ? { literal: rules.text.encode(part.literal) } : part
+    );
   }
-  const domain = unicodeText(rules.text, key.slice(at + 1));
-  if (domain === undefined) return whenListed(rules, key, false);
-  const listed = rules.domains.matches(domain);
-  return typeof listed === "boolean"
-    ? whenListed(rules, key, listed)
-    : listed.then((answer) => whenListed(rules, key, answer));
-}
 
-// A domain list is Unicode text also where keys are byte strings.
-function unicodeText(text: Text, key: string): string | undefined {
-  return text.utf8 ? key : utf8Text.decode(text.encode(key));
-}
-
-function whenListed(
-  rules: KeyRules,
-  key: string,
-  listed: boolean,
-): PreparedKey | Promise<PreparedKey> {
-  return listed
-    ? expandKey(rules, key)
-    : { skipped: "its domain is not on the domain list" };
-}
-
-function expandKey(
-  rules: KeyRules,
-  key: string,
-): PreparedKey | Promise<PreparedKey> {
-  const expanded = isPlainKeyFormat(rules.format)
-    ? key
-    : expandKeyFormat(rules.format, key);
-  if (expanded === undefined) {
-    return { skipped: "the key lacks a part that key_format asks for" };
+  /**
+   * Adds the memcache key of a lookup key, which was folded, to `out`; leaves that
+   * as it is where there is none. The verdict is a promise only where a table of
+   * the domain list or Web Crypto makes it one.
+   */
+  append(
+    out: ByteBuffer,
+    source: Uint8Array,
+    start: number,
+    end: number,
+  ): KeyVerdict | Promise<KeyVerdict> {
+    if (start === end) return "the key is empty";
+    for (let at = start; at < end; at++) {
+      if (source[at] === 0) return "the key has a null byte";
+    }
+    const { domains } = this.#rules;
+    if (domains === undefined) return this.#expand(out, source, start, end);
+    const at = lastAt(source, start, end);
+    // As in Postfix an empty domain is for the list to judge: no name matches it,
+    // though a table may.
+    if (at <= start) {
+      return "the key is no user@domain, which a domain list needs";
+    }
+    // A domain list is Unicode text also where keys are byte strings.
+    const domain = utf8Text.decode(source.subarray(at + 1, end));
+    const listed = domain !== undefined && domains.matches(domain);
+    const whenListed = (isListed: boolean) =>
+      isListed
+        ? this.#expand(out, source, start, end)
+        : "its domain is not on the domain list";
+    return typeof listed === "boolean"
+      ? whenListed(listed)
+      : listed.then(whenListed);
   }
-  if (expanded === "") return { skipped: "its key_format expansion is empty" };
-  if (rules.digest === undefined) return checkKey(rules, expanded);
-  const digest = rules.digest(rules.text.encode(expanded));
-  return typeof digest === "string"
-    ? checkKey(rules, digest)
-    : digest.then((answer) => checkKey(rules, answer));
-}
 
-function checkKey(
-  { text, skipsLongKeys }: KeyRules,
-  key: string,
-): PreparedKey {
-  if (spaceOrControl.test(key)) {
-    return {
-      skipped: "the memcache key has white space or a control character",
+  /**
+   * The bytes of `get KEY` for a lookup key; or why there are none, as a verdict.
+   */
+  getCommand(key: string): GetCommand | Promise<GetCommand> {
+    const bytes = this.text.encode(key);
+    const out = new ByteBuffer(GET.length + bytes.length + moreThanKey);
+    out.append(GET, 0, GET.length);
+    const complete = (verdict: KeyVerdict) => {
+      if (verdict !== undefined) return verdict;
+      out.appendAscii("\r\n");
+      return out.view();
     };
+    const verdict = this.append(out, bytes, 0, bytes.length);
+    return verdict instanceof Promise
+      ? verdict.then(complete)
+      : complete(verdict);
   }
-  // A character takes one to three bytes, so most keys need no counting.
-  const bytes = key.length * 3 <= longestKey ? 0 : text.encode(key).length;
-  if (bytes <= longestKey) return { key };
-  if (!skipsLongKeys) return { tooLong: bytes };
-  return {
-    skipped: `its memcache key has ${bytes} bytes, and memcached takes ` +
-      `${longestKey}: set key_digest = sha256`,
-  };
+
+  #expand(
+    out: ByteBuffer,
+    source: Uint8Array,
+    start: number,
+    end: number,
+  ): KeyVerdict | Promise<KeyVerdict> {
+    const from = out.length;
+    if (!this.#appendParts(out, source, start, end)) {
+      out.length = from;
+      return "the key lacks a part that key_format asks for";
+    }
+    const { digest } = this.#rules;
+    if (out.length === from) return "its key_format expansion is empty";
+    if (digest === undefined) return this.#check(out, from);
+    const digested = digest(out.bytes.slice(from, out.length));
+    const whenDigested = (hex: string) => {
+      out.length = from;
+      out.appendAscii(hex);
+      return this.#check(out, from);
+    };
+    return typeof digested === "string"
+      ? whenDigested(digested)
+      : digested.then(whenDigested);
+  }
+
+  /** Expands the format; `false` when the key lacks what it needs. */
+  #appendParts(
+    out: ByteBuffer,
+    source: Uint8Array,
+    start: number,
+    end: number,
+  ): boolean {
+    const { usesLocalPart, usesDomain, labels } = this.#rules.format;
+    const at = usesLocalPart || usesDomain ? lastAt(source, start, end) : -1;
+    const domain = at < 0 ? end : at + 1;
+    if (usesDomain && domain === end) return false;
+    if (usesLocalPart && at === start) return false;
+    const spans = labels > 0 ? labelSpans(source, domain, end) : [];
+    if (spans.length < labels) return false;
+    for (const part of this.#parts) {
+      if ("literal" in part) out.append(part.literal, 0, part.literal.length);
+      else if (part.expand === "s") out.append(source, start, end);
+      else if (part.expand === "u") {
+        out.append(source, start, at < 0 ? end : at);
+      } else if (part.expand === "d") out.append(source, domain, end);
+      else {
+        const [first, last] = spans[spans.length - Number(part.expand)];
+        out.append(source, first, last);
+      }
+    }
+    return true;
+  }
+
+  /** Decides over what stands in `out` from a place on. */
+  #check(out: ByteBuffer, from: number): KeyVerdict {
+    const { bytes, length } = out;
+    const size = length - from;
+    out.length = from;
+    for (let at = from; at < length; at++) {
+      if (bytes[at] <= SPACE || bytes[at] === DELETE) {
+        return "the memcache key has white space or a control character";
+      }
+    }
+    if (size > longestKey) {
+      return this.#rules.skipsLongKeys ? tooLong(size) : size;
+    }
+    out.length = length;
+  }
+}
+
+function tooLong(bytes: number): string {
+  return `its memcache key has ${bytes} bytes, and memcached takes ` +
+    `${longestKey}: set key_digest = sha256`;
+}
+
+/** The failure of a key whose memcache key would have so many bytes. */
+export function tooLongKey(
+  name: string,
+  key: string,
+  bytes: number,
+): TemporaryError {
+  const shown = key.length > 60 ? `${key.slice(0, 60)}…` : key;
+  return new TemporaryError(`${name}: key "${shown}": ${tooLong(bytes)}`);
+}
+
+function lastAt(source: Uint8Array, start: number, end: number): number {
+  let at = end - 1;
+  while (at >= start && source[at] !== AT) at--;
+  return at < start ? -1 : at;
+}
+
+/**
+ * Where the labels of a domain are. Postfix joins over empty ones: `a..b` has the
+ * labels `a` and `b`.
+ */
+function labelSpans(
+  source: Uint8Array,
+  start: number,
+  end: number,
+): [start: number, end: number][] {
+  const spans: [number, number][] = [];
+  let from = start;
+  for (let at = start; at <= end; at++) {
+    if (at < end && source[at] !== DOT) continue;
+    if (at > from) spans.push([from, at]);
+    from = at + 1;
+  }
+  return spans;
 }

@@ -1,38 +1,19 @@
-import type { MemcacheParameters } from "./parameters.ts";
-import { NoAnswerError, NotUtf8Error, TemporaryError } from "../../errors.ts";
-import { type KeyRules, type PreparedKey, prepareKey } from "./key_rules.ts";
-import type { MemcacheClient } from "../../memcached/client.ts";
-import {
-  beforeNull,
-  encodeDelete,
-  encodeSet,
-  longestKey,
-  type ReplyLimits,
-} from "../../memcached/protocol.ts";
-import type { Entry, Table } from "../../table.ts";
 import type { ByteStrings } from "../../bytes/byte_strings.ts";
-import type { SpareLookups } from "./writes.ts";
-import type { BatchAnswer, Driver } from "../driver.ts";
-
-/** What a memcache table is made of. */
-export interface MemcacheParts {
-  /** The table's name in messages. */
-  readonly name: string;
-  /** Its parameters. */
-  readonly parameters: MemcacheParameters;
-  /** From lookup key to memcache key. */
-  readonly keys: KeyRules;
-  /** The connection to memcached. */
-  readonly client: MemcacheClient;
-  /** The persistent backup, if any. */
-  readonly backup?: Table;
-  /** What is closed with the table: the backup, tables of the domain list. */
-  readonly owned: readonly Table[];
-  /** Told of refusals and outages. */
-  readonly onWarning: (message: string) => void;
-  /** Told of keys that are skipped, and what was asked for. */
-  readonly onDetail?: (message: string) => void;
-}
+import { byteText } from "../../bytes/text.ts";
+import {
+  ClosedError,
+  NoAnswerError,
+  NotUtf8Error,
+  TemporaryError,
+} from "../../errors.ts";
+import { beforeNull, keyOfGet } from "../../memcached/protocol.ts";
+import type { ClientRequestOptions } from "../../memcached/client.ts";
+import type { Entry, Table } from "../../table.ts";
+import type { BatchAnswer, Driver, WriteAnswer } from "../driver.ts";
+import type { Cache, MemcacheParts } from "./cache.ts";
+import { type GetCommand, tooLongKey } from "./key_rules.ts";
+import type { KeysInUse } from "./keys_in_use.ts";
+import type { SpareLookups } from "./lookups.ts";
 
 /** Where the answers to lookups came from, for who wants to know. */
 export interface LookupTrace {
@@ -40,62 +21,16 @@ export interface LookupTrace {
   backup: number;
 }
 
-/** What memcached is asked for. */
-export type Asked = "reads" | "writes";
-
-/** A memcached that fails while a backup answers, and what is said of it. */
-export class Outage {
-  #onWarning: (message: string) => void;
-  #reported: Asked | undefined;
-
-  /** It is not known that there is one. */
-  constructor(onWarning: (message: string) => void) {
-    this.#onWarning = onWarning;
-  }
-
-  /** Memcached failed. One warning an outage: a bulk run would print thousands. */
-  report(asked: Asked, error: TemporaryError): void {
-    if (this.#reported !== undefined) return;
-    this.#onWarning(`${error.message}; going on with the backup`);
-    this.#reported = asked;
-  }
-
-  /** Memcached answered: one that is full does so, but only to reads. */
-  over(asked: Asked): void {
-    if (this.#reported === asked) this.#reported = undefined;
-  }
-}
-
-/** What a reply may have at most. */
-export function limitsOf(parameters: MemcacheParameters): ReplyLimits {
-  return {
-    lineSizeLimit: parameters.line_size_limit,
-    dataSizeLimit: parameters.data_size_limit,
-  };
-}
-
-/** What is said of a key of which memcached wants nothing to know. */
-export function tooLongKey(
-  name: string,
-  key: string,
-  bytes: number,
-): TemporaryError {
-  return new TemporaryError(
-    `${name}: key "${shorten(key)}" makes a memcache key of ${bytes} ` +
-      `bytes, and memcached takes ${longestKey}: set key_digest = sha256`,
-  );
-}
-
-/** Says that a value does not go to memcached. */
-export function warnOfLongValue(
-  { name, parameters, onWarning }: MemcacheParts,
-  key: string,
-  size: number,
-): void {
-  onWarning(
-    `${name}: not storing key "${key}" in memcached: its ${size} bytes ` +
-      `are more than data_size_limit = ${parameters.data_size_limit}`,
-  );
+/** A memcache table at work. */
+export interface MemcacheState {
+  /** What it is made of. */
+  readonly parts: MemcacheParts;
+  /** Its memcached. */
+  readonly cache: Cache;
+  /** Which keys are looked up and written now. */
+  readonly keysInUse: KeysInUse;
+  /** Memory of lookups that are done with, for others. */
+  readonly spare: SpareLookups[];
 }
 
 /**
@@ -104,13 +39,12 @@ export function warnOfLongValue(
  */
 export class MemcacheDriver implements Driver {
   #parts: MemcacheParts;
-  #outage: Outage;
-  #spare: SpareLookups[] = [];
+  /** Loaded when there is more to do than to look one key up in memcached. */
+  #state: Promise<MemcacheState> | undefined;
 
   /** Takes over the client, the backup and the tables of the domain list. */
   constructor(parts: MemcacheParts) {
     this.#parts = parts;
-    this.#outage = new Outage(parts.onWarning);
   }
 
   lookup(
@@ -118,50 +52,87 @@ export class MemcacheDriver implements Driver {
     signal?: AbortSignal,
     trace?: LookupTrace,
   ): Promise<string | undefined> {
-    const prepared = prepareKey(this.#parts.keys, key);
-    return prepared instanceof Promise
-      ? prepared.then((answer) => this.#lookup(key, answer, signal, trace))
-      : this.#lookup(key, prepared, signal, trace);
+    const command = this.#parts.keys.getCommand(key);
+    return command instanceof Promise
+      ? command.then((made) => this.#lookup(key, made, signal, trace))
+      : this.#lookup(key, command, signal, trace);
   }
 
   #lookup(
     key: string,
-    prepared: PreparedKey,
-    signal?: AbortSignal,
-    trace?: LookupTrace,
+    command: GetCommand,
+    signal: AbortSignal | undefined,
+    trace: LookupTrace | undefined,
   ): Promise<string | undefined> {
-    if ("skipped" in prepared) {
-      this.#detailSkipped("lookup", key, prepared.skipped);
+    const { name, backup, onDetail } = this.#parts;
+    if (typeof command === "string") {
+      onDetail?.(`${name}: skipping the lookup of "${key}": ${command}`);
       return Promise.resolve(undefined);
     }
-    const { backup } = this.#parts;
     return backup === undefined
-      ? this.#get(key, prepared, signal)
-      : this.#getOrFill(backup, key, prepared, signal, trace);
+      ? this.#get(key, command, { signal })
+      : this.#getOrAsk(backup, key, command, signal, trace);
   }
 
-  async #getOrFill(
+  async #get(
+    key: string,
+    command: Uint8Array | number,
+    options: ClientRequestOptions,
+  ): Promise<string | undefined> {
+    const { name, client, keys: { text }, onDetail } = this.#parts;
+    if (typeof command === "number") throw tooLongKey(name, key, command);
+    const reply = await client.request("get", command, options);
+    onDetail?.(
+      `${name}: lookup "${key}" as ` +
+        `"${keyOf(command)}": ${reply.kind}`,
+    );
+    if (reply.kind !== "value") return undefined;
+    const data = beforeNull(reply.data);
+    const value = text.decode(data);
+    if (value === undefined) throw new NotUtf8Error(name, key, data);
+    return value;
+  }
+
+  async #getOrAsk(
     backup: Table,
     key: string,
-    prepared: PreparedKey,
-    signal?: AbortSignal,
-    trace?: LookupTrace,
+    command: Uint8Array | number,
+    signal: AbortSignal | undefined,
+    trace: LookupTrace | undefined,
   ): Promise<string | undefined> {
-    let isSilent = false;
-    try {
-      const cached = await this.#get(key, prepared, signal);
-      if (cached !== undefined) return cached;
-    } catch (error) {
-      this.#reportOrThrow("reads", error);
-      isSilent = error instanceof NoAnswerError;
+    const state = await this.#load();
+    const { cache } = state;
+    let memcacheKey: string | undefined;
+    let isMiss = false;
+    if (typeof command === "number") {
+      cache.reportLongKey(tooLongKey(this.#parts.name, key, command));
+    } else if (cache.unsure.has(memcacheKey = keyOf(command))) {
+      cache.removeUnsure();
+    } else {
+      try {
+        const options = cache.requestOptions(signal);
+        const cached = await this.#get(key, command, options);
+        cache.answered("reads");
+        if (cached !== undefined) return cached;
+        isMiss = true;
+      } catch (error) {
+        if (!(error instanceof TemporaryError)) throw error;
+        cache.outage.report("reads", error);
+        // The backup's answer need not wait for another time-out.
+        if (error instanceof NoAnswerError) memcacheKey = undefined;
+      }
     }
-    const value = await backup.lookup(key, { signal });
-    if (value !== undefined && trace !== undefined) trace.backup++;
-    // The backup's answer need not wait for another time-out.
-    if (value !== undefined && !isSilent) {
-      await this.#orBackup(this.#set(key, prepared, value, signal));
-    }
-    return value;
+    const { lookupInBackup } = await import("./backup_lookups.ts");
+    let found: string | undefined;
+    const failed = await lookupInBackup(
+      { ...state, backup },
+      [{ at: 0, key, memcacheKey, isMiss }],
+      (_, value) => found = value,
+      signal,
+    );
+    if (failed !== undefined) throw failed.error;
+    if (found !== undefined && trace !== undefined) trace.backup++;
+    return found;
   }
 
   async lookupBatch(
@@ -170,29 +141,7 @@ export class MemcacheDriver implements Driver {
     trace?: LookupTrace,
   ): Promise<BatchAnswer> {
     const { lookupKeys } = await import("./lookups.ts");
-    return await lookupKeys(this.#batch(signal), keys, trace);
-  }
-
-  async update(
-    key: string,
-    value: string,
-    signal?: AbortSignal,
-  ): Promise<boolean> {
-    const { name, keys, backup, onWarning } = this.#parts;
-    const prepared = await prepareKey(keys, key);
-    if ("skipped" in prepared) {
-      onWarning(`${name}: not storing key "${key}": ${prepared.skipped}`);
-      return false;
-    }
-    const setting = this.#set(key, prepared, value, signal);
-    if (backup === undefined) return await setting;
-    const cached = await this.#orBackup(setting);
-    const stored = await backup.update(key, value, { signal });
-    // What the backup keeps instead is what lookups shall find.
-    if (cached && !stored) {
-      await this.#orBackup(this.#delete(key, prepared, signal));
-    }
-    return stored;
+    return await lookupKeys(await this.#load(), keys, signal, trace);
   }
 
   /** A backup has to be written in the order of the batches. */
@@ -203,39 +152,17 @@ export class MemcacheDriver implements Driver {
   async updateBatch(
     entries: readonly Entry[],
     signal?: AbortSignal,
-  ): Promise<boolean[]> {
+  ): Promise<WriteAnswer> {
     const { updateEntries } = await import("./writes.ts");
-    return await updateEntries(this.#batch(signal), entries);
+    return await updateEntries(await this.#load(), entries, signal);
   }
 
   async deleteBatch(
     keys: readonly string[],
     signal?: AbortSignal,
-  ): Promise<boolean[]> {
+  ): Promise<WriteAnswer> {
     const { deleteKeys } = await import("./writes.ts");
-    return await deleteKeys(this.#batch(signal), keys);
-  }
-
-  #batch(signal?: AbortSignal) {
-    return {
-      parts: this.#parts,
-      outage: this.#outage,
-      signal,
-      spare: this.#spare,
-    };
-  }
-
-  async delete(key: string, signal?: AbortSignal): Promise<boolean> {
-    const prepared = await prepareKey(this.#parts.keys, key);
-    if ("skipped" in prepared) {
-      this.#detailSkipped("delete", key, prepared.skipped);
-      return false;
-    }
-    const { backup } = this.#parts;
-    const deleted = this.#delete(key, prepared, signal);
-    if (backup === undefined) return await deleted;
-    await this.#orBackup(deleted);
-    return await backup.delete(key, { signal });
+    return await deleteKeys(await this.#load(), keys, signal);
   }
 
   async *sequence(): AsyncGenerator<Entry> {
@@ -251,91 +178,31 @@ export class MemcacheDriver implements Driver {
   }
 
   async close(reason?: unknown): Promise<void> {
-    const { client, owned } = this.#parts;
-    await client.close(reason);
+    const { name, client, owned } = this.#parts;
+    const state = await this.#state;
+    if (state === undefined) {
+      await client.close(reason ?? new ClosedError(name));
+    } else await state.cache.close(reason);
     for (const table of owned) await table.close();
   }
 
-  async #get(
-    key: string,
-    prepared: PreparedKey,
-    signal?: AbortSignal,
-  ): Promise<string | undefined> {
-    const { name, client, keys, onDetail } = this.#parts;
-    const memcacheKey = this.#sendable(key, prepared);
-    const reply = await client.get(keys.text, memcacheKey, signal);
-    this.#outage.over("reads");
-    onDetail?.(`${name}: lookup "${key}" as "${memcacheKey}": ${reply.kind}`);
-    if (reply.kind !== "value") return undefined;
-    const data = beforeNull(reply.data);
-    const value = keys.text.decode(data);
-    if (value === undefined) throw new NotUtf8Error(name, key, data);
-    return value;
+  #load(): Promise<MemcacheState> {
+    return this.#state ??= this.#loadNow();
   }
 
-  async #set(
-    key: string,
-    prepared: PreparedKey,
-    value: string,
-    signal?: AbortSignal,
-  ): Promise<boolean> {
-    const { name, client, keys, parameters, onDetail } = this.#parts;
-    const data = keys.text.encode(value);
-    if (data.length > parameters.data_size_limit) {
-      warnOfLongValue(this.#parts, key, data.length);
-      return false;
-    }
-    const memcacheKey = this.#sendable(key, prepared);
-    const { flags, ttl } = parameters;
-    const request = encodeSet(keys.text, memcacheKey, data, flags, ttl);
-    await client.request("set", request, signal);
-    this.#outage.over("writes");
-    onDetail?.(`${name}: update "${key}" as "${memcacheKey}": stored`);
-    return true;
-  }
-
-  async #delete(
-    key: string,
-    prepared: PreparedKey,
-    signal?: AbortSignal,
-  ): Promise<boolean> {
-    const { name, client, keys, onDetail } = this.#parts;
-    const memcacheKey = this.#sendable(key, prepared);
-    const request = encodeDelete(keys.text, memcacheKey);
-    const reply = await client.request("delete", request, signal);
-    this.#outage.over("writes");
-    onDetail?.(`${name}: delete "${key}" as "${memcacheKey}": ${reply.kind}`);
-    return reply.kind === "deleted";
-  }
-
-  #sendable(key: string, prepared: PreparedKey): string {
-    if ("key" in prepared) return prepared.key;
-    const length = "tooLong" in prepared ? prepared.tooLong : 0;
-    throw tooLongKey(this.#parts.name, key, length);
-  }
-
-  /** What a write did, or `undefined` with a warning when memcached failed. */
-  async #orBackup<T>(written: Promise<T>): Promise<T | undefined> {
-    try {
-      return await written;
-    } catch (error) {
-      this.#reportOrThrow("writes", error);
-      return undefined;
-    }
-  }
-
-  #reportOrThrow(asked: Asked, error: unknown): void {
-    if (!(error instanceof TemporaryError)) throw error;
-    this.#outage.report(asked, error);
-  }
-
-  #detailSkipped(operation: string, key: string, reason: string): void {
-    this.#parts.onDetail?.(
-      `${this.#parts.name}: skipping the ${operation} of "${key}": ${reason}`,
-    );
+  async #loadNow(): Promise<MemcacheState> {
+    const { Cache } = await import("./cache.ts");
+    const { KeysInUse } = await import("./keys_in_use.ts");
+    return {
+      parts: this.#parts,
+      cache: new Cache(this.#parts),
+      keysInUse: new KeysInUse(),
+      spare: [],
+    };
   }
 }
 
-function shorten(key: string): string {
-  return key.length > 60 ? `${key.slice(0, 60)}…` : key;
+/** The memcache key of a lookup, one character for each byte. */
+function keyOf(command: Uint8Array): string {
+  return byteText.decode(keyOfGet(command))!;
 }

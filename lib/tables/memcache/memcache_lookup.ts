@@ -25,17 +25,16 @@
  */
 import type { Clock, Timer } from "../../system/clock.ts";
 import { type MemcacheParameters, readParameters } from "./parameters.ts";
-import { ConfigError, NotUtf8Error } from "../../errors.ts";
+import { ClosedError, ConfigError, NotUtf8Error } from "../../errors.ts";
 import { webDigest } from "./key_digest.ts";
 import { parseKeyFormat } from "./key_format.ts";
-import { type KeyRules, prepareKey } from "./key_rules.ts";
+import { KeyRules, tooLongKey } from "./key_rules.ts";
 import { utf8Text } from "../../bytes/text.ts";
 import { MemcacheClient } from "../../memcached/client.ts";
 import { beforeNull } from "../../memcached/protocol.ts";
 import { requireRuntime } from "../../system/runtime.ts";
 import { parseEndpoint } from "../../socket/endpoint.ts";
 import { namedParameters } from "./parameter_source.ts";
-import { tooLongKey } from "./memcache_driver.ts";
 import type {
   Connect,
   Endpoint,
@@ -120,11 +119,17 @@ export class MemcacheLookup implements AsyncDisposable {
       );
     });
     const read = readParameters(namedParameters(name, given));
-    this.#keys = configured(`key_format = ${read.key_format}`, () => ({
-      format: parseKeyFormat(read.key_format),
-      digest: read.key_digest === "" ? undefined : webDigest(read.key_digest),
-      text: utf8Text,
-    }));
+    this.#keys = configured(
+      `key_format = ${read.key_format}`,
+      () =>
+        new KeyRules({
+          format: parseKeyFormat(read.key_format),
+          digest: read.key_digest === ""
+            ? undefined
+            : webDigest(read.key_digest),
+          text: utf8Text,
+        }),
+    );
     const endpoint = configured(`memcache = ${read.memcache}`, () => {
       const found = parseEndpoint(read.memcache);
       if (!("service" in found)) return found;
@@ -162,10 +167,10 @@ export class MemcacheLookup implements AsyncDisposable {
     signal?.throwIfAborted();
     if (!utf8Text.valid(key)) return this.#skip(key, "it is not UTF-8");
     const folded = this.#options.fold === false ? key : utf8Text.fold(key);
-    const prepared = await prepareKey(this.#keys, folded);
-    if ("skipped" in prepared) return this.#skip(key, prepared.skipped);
-    if ("tooLong" in prepared) throw tooLongKey(name, key, prepared.tooLong);
-    const reply = await this.#client.get(utf8Text, prepared.key, signal);
+    const command = await this.#keys.getCommand(folded);
+    if (typeof command === "string") return this.#skip(key, command);
+    if (typeof command === "number") throw tooLongKey(name, key, command);
+    const reply = await this.#client.request("get", command, { signal });
     if (reply.kind !== "value") return undefined;
     const data = beforeNull(reply.data);
     const value = utf8Text.decode(data);
@@ -175,7 +180,7 @@ export class MemcacheLookup implements AsyncDisposable {
 
   /** Ends all lookups, and the connection. */
   close(): Promise<void> {
-    return this.#client.close();
+    return this.#client.close(new ClosedError(name));
   }
 
   /** As `close`. */

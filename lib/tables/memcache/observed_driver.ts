@@ -3,7 +3,7 @@ import type { EventListener } from "../../events.ts";
 import { type ByteStrings, countOf } from "../../bytes/byte_strings.ts";
 import type { Entry } from "../../table.ts";
 import type { LookupTrace, MemcacheDriver } from "./memcache_driver.ts";
-import type { BatchAnswer, Driver } from "../driver.ts";
+import type { BatchAnswer, Driver, WriteAnswer } from "../driver.ts";
 
 /** What an observer has to know. */
 export interface Observation {
@@ -70,18 +70,10 @@ export class ObservedDriver implements Driver {
     }
   }
 
-  update(key: string, value: string, signal?: AbortSignal): Promise<boolean> {
-    return this.#observe(
-      1,
-      () => this.#driver.update(key, value, signal),
-      updateEvent,
-    );
-  }
-
   updateBatch(
     entries: readonly Entry[],
     signal?: AbortSignal,
-  ): Promise<boolean[]> {
+  ): Promise<WriteAnswer> {
     return this.#observe(
       entries.length,
       () => this.#driver.updateBatch(entries, signal),
@@ -93,18 +85,10 @@ export class ObservedDriver implements Driver {
     return this.#driver.writesAtOnce;
   }
 
-  delete(key: string, signal?: AbortSignal): Promise<boolean> {
-    return this.#observe(
-      1,
-      () => this.#driver.delete(key, signal),
-      deleteEvent,
-    );
-  }
-
   deleteBatch(
     keys: readonly string[],
     signal?: AbortSignal,
-  ): Promise<boolean[]> {
+  ): Promise<WriteAnswer> {
     return this.#observe(
       keys.length,
       () => this.#driver.deleteBatch(keys, signal),
@@ -120,19 +104,20 @@ export class ObservedDriver implements Driver {
     return this.#driver.close(reason);
   }
 
-  async #observe<Verdict extends boolean | boolean[]>(
+  async #observe(
     asked: number,
-    work: () => Promise<Verdict>,
+    work: () => Promise<WriteAnswer>,
     event: (done: number, not: number, failed: number, time: Time) => Told,
-  ): Promise<Verdict> {
+  ): Promise<WriteAnswer> {
     const told = this.#timer();
     let done = 0;
     let failed = asked;
     try {
-      const verdict = await work();
-      done = [verdict].flat().filter(Boolean).length;
-      failed = 0;
-      return verdict;
+      const answer = await work();
+      const sure = answer.failed?.at ?? asked;
+      done = answer.done.slice(0, sure).filter(Boolean).length;
+      failed = asked - sure;
+      return answer;
     } finally {
       told((time) => event(done, asked - done - failed, failed, time));
     }

@@ -8,7 +8,8 @@ import { ConfigError, reasonOf } from "../../errors.ts";
 import type { EventListener } from "../../events.ts";
 import type { Digest } from "./key_digest.ts";
 import { type KeyFormat, parseKeyFormat } from "./key_format.ts";
-import type { KeyRules } from "./key_rules.ts";
+import type { DomainList } from "./domain_list.ts";
+import { KeyRules } from "./key_rules.ts";
 import { foldAscii, foldCase } from "../../bytes/text.ts";
 import { MemcacheClient } from "../../memcached/client.ts";
 import { connectLazily } from "../../socket/connect.ts";
@@ -16,14 +17,15 @@ import { parseEndpoint, resolveService } from "../../socket/endpoint.ts";
 import type { Endpoint } from "../../socket/socket.ts";
 import type { Table } from "../../table.ts";
 import { findParameters, type Sourced } from "./parameter_source.ts";
-import { MemcacheDriver, type MemcacheParts } from "./memcache_driver.ts";
+import type { MemcacheParts } from "./cache.ts";
+import { MemcacheDriver } from "./memcache_driver.ts";
 import {
   configuredText,
   type Opening,
   orConfigError,
   readText,
 } from "../opening.ts";
-import { DriverTable } from "../driver_table.ts";
+import { DriverTable, refuse } from "../driver_table.ts";
 
 /** Opens `memcache:` tables. */
 export async function openMemcache(opening: Opening): Promise<Table> {
@@ -94,14 +96,16 @@ export async function openMemcacheApart(
 ): Promise<MemcacheApart> {
   const { name, options, rules } = opening;
   const source = await findParameters(opening);
-  const { parts, domainTables } = await openParts(opening, source);
+  const { parts, domainTables } = await openParts(opening, source, true);
   const { parameters, backup } = parts;
+  const onDetail = (message: string) => options.onDetail?.(message);
   const driver = new MemcacheDriver({
     ...parts,
     backup: undefined,
     owned: domainTables,
-    keys: { ...parts.keys, skipsLongKeys: true },
-    onWarning: (message) => options.onDetail?.(message),
+    onWarning: onDetail,
+    refuse: options.onRefusal ??
+      refuse(name, { ...rules, onWarning: onDetail }),
   });
   const cache = await closingAtFailure(
     () => backup === undefined ? domainTables : [backup, ...domainTables],
@@ -127,6 +131,7 @@ async function closingAtFailure<T>(
 async function openParts(
   opening: Opening,
   source: ParameterSource,
+  skipsLongKeys = false,
 ): Promise<{
   parts: Omit<MemcacheParts, "owned">;
   domainTables: readonly Table[];
@@ -154,7 +159,9 @@ async function openParts(
     backup === undefined ? domainTables : [backup, ...domainTables];
   const keys = await closingAtFailure(
     opened,
-    () => keyRules(opening, parameters, format, digest, domainTables),
+    () => readDomains(opening, parameters, domainTables),
+  ).then((domains) =>
+    new KeyRules({ domains, format, digest, text: rules.text, skipsLongKeys })
   );
   const onEvent = guarded(opening);
   const client = new MemcacheClient({
@@ -179,7 +186,9 @@ async function openParts(
     keys,
     client,
     backup,
+    clock: options.clock ?? systemClock,
     onWarning: rules.onWarning,
+    refuse: refuse(name, rules),
     onDetail: options.onDetail,
   };
   return { parts, domainTables, onEvent };
@@ -252,26 +261,23 @@ async function findDigest(
   );
 }
 
-async function keyRules(
-  opening: Opening,
-  parameters: MemcacheParameters,
-  format: KeyFormat,
-  digest: Digest | undefined,
+/** The domain list, if there is one; `opened` gets the tables that it names. */
+async function readDomains(
+  { options, rules, mail, open }: Opening,
+  { domain }: MemcacheParameters,
   opened: Table[],
-): Promise<KeyRules> {
-  const { options, rules, mail } = opening;
-  const { text } = rules;
-  if (parameters.domain === "") return { format, digest, text };
+): Promise<DomainList | undefined> {
+  if (domain === "") return undefined;
   // As in Postfix the list is text in the encoding of the mail system, also
   // where the table itself was opened without UTF-8.
-  const utf8 = text.utf8 || await mail.smtputf8();
+  const utf8 = rules.text.utf8 || await mail.smtputf8();
   const { DomainList } = await import("./domain_list.ts");
-  const domains = await DomainList.read(parameters.domain, {
+  return await DomainList.read(domain, {
     fold: utf8 ? foldCase : foldAscii,
     readText: (path) => readText(options, path),
     onWarning: rules.onWarning,
     openTable: async (inner) => {
-      const table = await opening.open(inner, {
+      const table = await open(inner, {
         ...options,
         utf8,
         write: false,
@@ -283,5 +289,4 @@ async function keyRules(
       return table;
     },
   });
-  return { domains, format, digest, text };
 }

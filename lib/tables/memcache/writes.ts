@@ -1,205 +1,227 @@
-import { TemporaryError } from "../../errors.ts";
-import { prepareKey } from "./key_rules.ts";
-import type { ByteStringsBuilder } from "../../bytes/byte_strings.ts";
-import { byteLength } from "../../bytes/text.ts";
-import type { GetMany } from "../../memcached/get_many.ts";
-import { deleteCommand, setCommand } from "../../memcached/protocol.ts";
+import { byteText } from "../../bytes/text.ts";
+import { ClosedError, TemporaryError } from "../../errors.ts";
 import { WriteMany } from "../../memcached/write_many.ts";
 import type { Entry } from "../../table.ts";
-import {
-  type Asked,
-  limitsOf,
-  type MemcacheParts,
-  type Outage,
-  tooLongKey,
-  warnOfLongValue,
-} from "./memcache_driver.ts";
-import type { BatchAnswer } from "../driver.ts";
+import type { WriteAnswer } from "../driver.ts";
+import { limitsOf } from "./cache.ts";
+import { tooLongKey } from "./key_rules.ts";
+import { firstOf } from "./lookups.ts";
+import type { WriteInUse } from "./keys_in_use.ts";
+import type { MemcacheState } from "./memcache_driver.ts";
 
-/** What requests of a memcache table for many keys have in common. */
-export interface MemcacheBatch {
-  /** The table. */
-  readonly parts: MemcacheParts;
-  /** Whether memcached fails, as far as the administrator was told. */
-  readonly outage: Outage;
-  /** Ends them. */
-  readonly signal?: AbortSignal;
-  /** Memory of lookups that are done with, for others. */
-  readonly spare: SpareLookups[];
+/** Writes on their way to memcached, and then to the backup. */
+interface Batch {
+  /** The commands for memcached. */
+  readonly writes: WriteMany;
+  /** For each command, which of the items it is of. */
+  readonly sent: number[];
+  /** The items that no rule refused: the backup gets those. */
+  readonly accepted: number[];
+  /** Why an item did not go to memcached, though no rule refused it. */
+  readonly errors: Map<number, unknown>;
 }
 
-/** What a batch of lookups was made in. */
-export interface SpareLookups {
-  /** The request. */
-  readonly gets: GetMany;
-  /** The values. */
-  readonly values: ByteStringsBuilder;
-}
-
-/** Errors, by the number of the key or entry that they are of. */
-export type Errors = Map<number, unknown>;
-
-/** The first of some errors. */
-export function firstOf(errors: Errors): BatchAnswer["failed"] {
-  if (errors.size === 0) return undefined;
-  let at = Infinity;
-  for (const number of errors.keys()) at = Math.min(at, number);
-  return { at, error: errors.get(at) };
-}
-
-/** Tells of failures that a backup makes good; returns the others. */
-export function passToBackup(
-  { outage }: MemcacheBatch,
-  asked: Asked,
-  errors: Errors,
-): Errors {
-  const other: Errors = new Map();
-  for (const [at, error] of errors) {
-    if (error instanceof TemporaryError) outage.report(asked, error);
-    else other.set(at, error);
-  }
-  return other;
-}
-
-/** Whether a value may go to memcached; warns when it may not. */
-export function fits(
-  parts: MemcacheParts,
-  key: string,
-  size: number,
-): boolean {
-  if (size <= parts.parameters.data_size_limit) return true;
-  warnOfLongValue(parts, key, size);
-  return false;
-}
-
-/** Sends commands; the errors of those that failed. */
-export async function sendWrites(
-  { parts, outage, signal }: MemcacheBatch,
-  writes: WriteMany,
-): Promise<Errors> {
-  const errors: Errors = new Map();
-  if (writes.count === 0) return errors;
-  const { client } = parts;
-  try {
-    const shortfall = await client.exchange(writes, signal);
-    await Promise.all(
-      writes.unanswered().map(async (at) => {
-        const bytes = writes.commandAt(at);
-        try {
-          const { kind } = await client.request(
-            writes.command,
-            bytes,
-            signal,
-            shortfall,
-          );
-          writes.verdicts[at] = kind !== "not found";
-        } catch (error) {
-          errors.set(at, error);
-        }
-      }),
-    );
-  } catch (error) {
-    for (const at of writes.unanswered()) errors.set(at, error);
-  }
-  if (errors.size === 0) outage.over("writes");
-  return errors;
-}
-
-/** Stores many entries, in memcached first, then in the backup. */
+/** Stores entries, in memcached first, then in the backup. */
 export async function updateEntries(
-  batch: MemcacheBatch,
+  state: MemcacheState,
   entries: readonly Entry[],
-): Promise<boolean[]> {
-  const { parts, signal } = batch;
-  const { name, keys, parameters, backup, onWarning } = parts;
-  const sets = new WriteMany("set", keys.text, limitsOf(parameters));
-  const stored = entries.map(() => false);
-  const accepted: number[] = [];
-  const errors: Errors = new Map();
-  for (const [at, { key, value }] of entries.entries()) {
-    const preparing = prepareKey(keys, key);
-    const prepared = preparing instanceof Promise ? await preparing : preparing;
-    if ("skipped" in prepared) {
-      onWarning(`${name}: not storing key "${key}": ${prepared.skipped}`);
-      continue;
+  signal: AbortSignal | undefined,
+): Promise<WriteAnswer> {
+  const { parts, cache } = state;
+  const { keys: { text }, parameters, backup, refuse } = parts;
+  const batch = await makeBatch(state, "set", entries, {
+    keyOf: ({ key }) => key,
+    skip: ({ key }, reason) => refuse(key, reason, "rules"),
+    complete: ({ key, value }, writes) => {
+      const size = cache.sizeOf(value);
+      if (!cache.fits(key, size)) return false;
+      writes.endSet(value, size, text, parameters);
+      return true;
+    },
+  });
+  const inUse = beginWrite(state, batch, (at) => entries[at].key);
+  try {
+    await cache.write(batch.writes, signal);
+    const done = entries.map(() => false);
+    for (const [number, at] of batch.sent.entries()) {
+      done[at] = batch.writes.verdicts[number] ?? false;
     }
-    accepted.push(at);
-    const size = byteLength(keys.text, value);
-    if (!fits(parts, key, size)) continue;
-    if ("tooLong" in prepared) {
-      errors.set(at, tooLongKey(name, key, prepared.tooLong));
-      continue;
+    if (backup === undefined) {
+      for (const [number, { reason }] of batch.writes.refusals) {
+        const { key } = entries[batch.sent[number]];
+        refuse(key, `memcached does not take it: ${reason}`, "server");
+      }
+      return { done, failed: firstOf(allErrors(batch)) };
     }
-    stored[at] = true;
-    const { flags, ttl } = parameters;
-    sets.add(setCommand(prepared.key, value, size, flags, ttl));
-  }
-  for (const [at, error] of await sendWrites(batch, sets)) {
-    errors.set(at, error);
-  }
-  if (backup === undefined) {
-    for (const error of errors.values()) throw error;
-    return stored;
-  }
-  for (const error of passToBackup(batch, "writes", errors).values()) {
-    throw error;
-  }
-  const asked = accepted.map((at) => entries[at]);
-  const verdicts = backup.updateMany(asked, { signal });
-  const deletes = new WriteMany("delete", keys.text, limitsOf(parameters));
-  for (const at of accepted) {
-    const cached = stored[at];
-    stored[at] = (await verdicts.next()).value.stored;
-    if (!cached || stored[at]) continue;
+    reportToBackup(state, batch);
+    await inUse?.earlier;
+    const stored = entries.map(() => false);
+    const kept: number[] = [];
+    const failed = await writeBackup(
+      batch.accepted,
+      backup.updateMany(batch.accepted.map((at) => entries[at]), { signal }),
+      (at, result) => {
+        stored[at] = result.stored;
+        if (!result.stored && done[at]) kept.push(at);
+      },
+    );
     // What the backup keeps instead is what lookups shall find.
-    const prepared = await prepareKey(keys, entries[at].key);
-    if ("key" in prepared) deletes.add(deleteCommand(prepared.key));
+    await removeFromCache(state, batch, kept, inUse!);
+    return { done: stored, failed };
+  } finally {
+    inUse?.end();
   }
-  passToBackup(batch, "writes", await sendWrites(batch, deletes));
-  return stored;
 }
 
-/** Removes many keys, from memcached first, then from the backup. */
+/** Removes keys, from memcached first, then from the backup. */
 export async function deleteKeys(
-  batch: MemcacheBatch,
+  state: MemcacheState,
   keys: readonly string[],
-): Promise<boolean[]> {
-  const { parts, signal } = batch;
-  const { name, keys: rules, parameters, backup } = parts;
-  const deletes = new WriteMany("delete", rules.text, limitsOf(parameters));
-  const deleted = keys.map(() => false);
-  const accepted: number[] = [];
-  const sent: number[] = [];
-  const errors: Errors = new Map();
-  for (const [at, key] of keys.entries()) {
-    const preparing = prepareKey(rules, key);
-    const prepared = preparing instanceof Promise ? await preparing : preparing;
-    if ("skipped" in prepared) continue;
-    accepted.push(at);
-    if ("tooLong" in prepared) {
-      errors.set(at, tooLongKey(name, key, prepared.tooLong));
-      continue;
+  signal: AbortSignal | undefined,
+): Promise<WriteAnswer> {
+  const { parts, cache } = state;
+  const { name, backup, onDetail } = parts;
+  const batch = await makeBatch(state, "delete", keys, {
+    keyOf: (key) => key,
+    skip: (key, reason) =>
+      onDetail?.(`${name}: skipping the delete of "${key}": ${reason}`),
+    complete: (_, writes) => {
+      writes.endDelete();
+      return true;
+    },
+  });
+  const inUse = beginWrite(state, batch, (at) => keys[at]);
+  try {
+    await cache.write(batch.writes, signal);
+    const done = keys.map(() => false);
+    if (backup === undefined) {
+      for (const [number, at] of batch.sent.entries()) {
+        done[at] = batch.writes.verdicts[number] ?? false;
+      }
+      return { done, failed: firstOf(allErrors(batch)) };
     }
-    sent.push(at);
-    deletes.add(deleteCommand(prepared.key));
+    reportToBackup(state, batch);
+    await inUse?.earlier;
+    const failed = await writeBackup(
+      batch.accepted,
+      backup.deleteMany(batch.accepted.map((at) => keys[at]), { signal }),
+      (at, { deleted }) => done[at] = deleted,
+    );
+    return { done, failed };
+  } finally {
+    inUse?.end();
   }
-  for (const [number, error] of await sendWrites(batch, deletes)) {
-    errors.set(sent[number], error);
-  }
-  if (backup === undefined) {
-    for (const error of errors.values()) throw error;
-    for (const [number, at] of sent.entries()) {
-      deleted[at] = deletes.verdicts[number] ?? false;
+}
+
+async function makeBatch<Item>(
+  { parts, cache }: MemcacheState,
+  command: "set" | "delete",
+  items: readonly Item[],
+  { keyOf, skip, complete }: {
+    keyOf: (item: Item) => string;
+    /** Told of an item that a rule refuses. */
+    skip: (item: Item, reason: string) => void;
+    /** Completes the command of an item; `false` when that is not to be sent. */
+    complete: (item: Item, writes: WriteMany) => boolean;
+  },
+): Promise<Batch> {
+  const { name, keys: rules, parameters, onDetail } = parts;
+  const writes = new WriteMany(command, limitsOf(parameters));
+  const batch: Batch = {
+    writes,
+    sent: [],
+    accepted: [],
+    errors: new Map(),
+  };
+  for (const [at, item] of items.entries()) {
+    const key = keyOf(item);
+    const bytes = rules.text.encode(key);
+    const judging = rules.append(writes.beginKey(), bytes, 0, bytes.length);
+    const verdict = judging instanceof Promise ? await judging : judging;
+    if (typeof verdict === "string") skip(item, verdict);
+    else batch.accepted.push(at);
+    if (typeof verdict === "number") {
+      batch.errors.set(at, tooLongKey(name, key, verdict));
     }
-    return deleted;
+    if (verdict === undefined && complete(item, writes)) {
+      batch.sent.push(at);
+      onDetail?.(
+        `${name}: ${command === "set" ? "update" : "delete"} "${key}" as ` +
+          `"${writes.keyAt(writes.count - 1)}"`,
+      );
+    } else writes.dropKey();
   }
-  for (const error of passToBackup(batch, "writes", errors).values()) {
-    throw error;
+  cache.removeUnsure();
+  return batch;
+}
+
+/** With a backup, lookups and other writes of the keys have to know of these. */
+function beginWrite(
+  { parts, keysInUse }: MemcacheState,
+  { writes, accepted }: Batch,
+  keyOf: (at: number) => string,
+): WriteInUse | undefined {
+  if (parts.backup === undefined) return undefined;
+  const memcacheKeys = new Set<string>();
+  for (let at = 0; at < writes.count; at++) memcacheKeys.add(writes.keyAt(at));
+  return keysInUse.beginWrite(memcacheKeys, new Set(accepted.map(keyOf)));
+}
+
+/** What failed, by the number of the item. */
+function allErrors({ writes, sent, errors }: Batch): Map<number, unknown> {
+  const all = new Map(errors);
+  for (const [number, error] of writes.errors) all.set(sent[number], error);
+  return all;
+}
+
+/** Says what memcached has not got; throws what no backup makes good. */
+function reportToBackup({ cache }: MemcacheState, batch: Batch): void {
+  for (const error of batch.errors.values()) cache.reportLongKey(error);
+  for (const error of batch.writes.errors.values()) {
+    if (!(error instanceof TemporaryError)) throw error;
   }
-  const asked = accepted.map((at) => keys[at]);
-  const verdicts = backup.deleteMany(asked, { signal });
-  for (const at of accepted) {
-    deleted[at] = (await verdicts.next()).value.deleted;
+  cache.reportWrites(batch.writes);
+}
+
+/** Writes to the backup; the first item that failed, and why. */
+async function writeBackup<Result>(
+  accepted: readonly number[],
+  results: AsyncIterable<Result>,
+  done: (at: number, result: Result) => void,
+): Promise<WriteAnswer["failed"]> {
+  let next = 0;
+  try {
+    for await (const result of results) done(accepted[next++], result);
+  } catch (error) {
+    return { at: accepted[next] ?? 0, error };
   }
-  return deleted;
+  return undefined;
+}
+
+/**
+ * Takes what was written to memcached out again, unless another write of the same
+ * memcache key came behind it, which decides.
+ */
+async function removeFromCache(
+  { parts, cache }: MemcacheState,
+  { writes, sent }: Batch,
+  items: readonly number[],
+  inUse: WriteInUse,
+): Promise<void> {
+  if (items.length === 0) return;
+  const wrong = new Set(items);
+  const last = new Map<string, number>();
+  for (const [number, at] of sent.entries()) last.set(writes.keyAt(number), at);
+  const deletes = new WriteMany("delete", limitsOf(parts.parameters));
+  for (const [key, at] of last) {
+    if (!wrong.has(at) || !inUse.isLast(key)) continue;
+    deletes.beginKey().appendText(key, byteText);
+    deletes.endDelete();
+  }
+  try {
+    await cache.write(deletes, undefined);
+  } catch (error) {
+    if (!(error instanceof ClosedError)) throw error;
+  }
+  cache.reportWrites(deletes);
 }

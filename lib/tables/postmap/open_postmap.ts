@@ -16,7 +16,7 @@ import {
 import type { Entry, Table } from "../../table.ts";
 import { encodeBase64 } from "../../bytes/base64.ts";
 import { duplicateWarning, type Opening } from "../opening.ts";
-import type { BatchAnswer, Driver } from "../driver.ts";
+import type { BatchAnswer, Driver, WriteAnswer } from "../driver.ts";
 import { DriverTable } from "../driver_table.ts";
 
 // deno-lint-ignore no-control-regex -- control characters are what it is after
@@ -121,11 +121,7 @@ class PostmapDriver implements Driver {
     }, signal);
   }
 
-  async update(key: string, value: string): Promise<boolean> {
-    return (await this.updateBatch([{ key, value }]))[0];
-  }
-
-  async updateBatch(entries: readonly Entry[]): Promise<boolean[]> {
+  async updateBatch(entries: readonly Entry[]): Promise<WriteAnswer> {
     const { name, onDuplicate, onWarning } = this.#parts;
     const stored = entries.map(() => false);
     const together: number[] = [];
@@ -148,7 +144,7 @@ class PostmapDriver implements Driver {
     for (const at of kept.toSorted((left, right) => left - right)) {
       onDuplicate(this.#folded(entries[at].key));
     }
-    return stored;
+    return { done: stored };
   }
 
   /** Stores the entries of those numbers; returns the numbers of those it kept. */
@@ -203,7 +199,7 @@ class PostmapDriver implements Driver {
   async #deleteBatch(
     keys: readonly string[],
     signal?: AbortSignal,
-  ): Promise<boolean[]> {
+  ): Promise<WriteAnswer> {
     const { encodeStrings, stringAt } = await import(
       "../../bytes/byte_strings.ts"
     );
@@ -222,7 +218,7 @@ class PostmapDriver implements Driver {
     });
     const lines = keys.filter((_, at) => deleted[at]).map((key) => `${key}\n`);
     if (lines.length > 0) await this.#run(["-d", "-"], lines.join(""));
-    return deleted;
+    return { done: deleted };
   }
 
   async *sequence(): AsyncGenerator<Entry> {

@@ -1,5 +1,10 @@
 import { type Clock, systemClock } from "../../system/clock.ts";
-import { ConfigError, reasonOf, TemporaryError } from "../../errors.ts";
+import {
+  ClosedError,
+  ConfigError,
+  reasonOf,
+  TemporaryError,
+} from "../../errors.ts";
 import type { Connect, Endpoint, Socket } from "../../socket/socket.ts";
 import {
   AttributeParser,
@@ -55,7 +60,7 @@ export class ProxymapClient {
   async close(reason?: unknown): Promise<void> {
     this.#closed ??= {
       reason: reason ??
-        new TemporaryError(`${this.#options.table}: the table is closed`),
+        new ClosedError(this.#options.table),
     };
     this.#drop();
     await this.#last;

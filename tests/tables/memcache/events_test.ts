@@ -139,8 +139,8 @@ Deno.test("onEvent tells of retries, time-outs, and how long all took", async ()
   assertEquals("milliseconds" in last && last.milliseconds, 8000);
   assertEquals(since(), [
     "connect again=false",
-    'disconnect reason=unexpected reply "NONSENSE"',
-    'retry commands=1 reason=unexpected reply "NONSENSE"',
+    'disconnect reason=it answers "NONSENSE"',
+    'retry commands=1 reason=it answers "NONSENSE"',
     "connect again=true",
     "timeout waited=reply",
     "disconnect reason=no answer within 3 s",

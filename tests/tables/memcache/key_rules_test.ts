@@ -1,23 +1,78 @@
+import { ByteBuffer } from "../../../lib/bytes/byte_buffer.ts";
+import { byteText, foldCase, utf8Text } from "../../../lib/bytes/text.ts";
 import { DomainList } from "../../../lib/tables/memcache/domain_list.ts";
 import { parseKeyFormat } from "../../../lib/tables/memcache/key_format.ts";
 import {
-  type KeyRules,
-  prepareKey,
+  type KeyRuleParts,
+  KeyRules,
 } from "../../../lib/tables/memcache/key_rules.ts";
-import { byteText, foldCase, utf8Text } from "../../../lib/bytes/text.ts";
 import { assert, assertEquals } from "../../support/assert.ts";
 
-function rules(more: Partial<KeyRules> = {}): KeyRules {
-  return { format: parseKeyFormat("%s"), text: utf8Text, ...more };
+function rules(more: Partial<KeyRuleParts> = {}): KeyRules {
+  return new KeyRules({
+    format: parseKeyFormat("%s"),
+    text: utf8Text,
+    ...more,
+  });
 }
 
+/** The memcache key, or a word for why there is none; checks single and appended. */
 async function outcome(rules: KeyRules, key: string): Promise<string> {
-  const prepared = await prepareKey(rules, key);
-  if ("key" in prepared) return prepared.key;
-  return "skipped" in prepared ? "skipped" : `too long: ${prepared.tooLong}`;
+  const { text } = rules;
+  const bytes = text.encode(`<${key}>`);
+  const out = new ByteBuffer(1);
+  out.appendAscii("before ");
+  const verdict = await rules.append(out, bytes, 1, bytes.length - 1);
+  const added = text.decode(out.view())!.slice("before ".length);
+  const command = await rules.getCommand(key);
+  if (verdict !== undefined) {
+    assertEquals([added, command], ["", verdict]);
+    return typeof verdict === "number" ? `too long: ${verdict}` : "skipped";
+  }
+  assert(command instanceof Uint8Array);
+  assertEquals(text.decode(command), `get ${added}\r\n`);
+  return added;
 }
 
-Deno.test("prepareKey() skips white space and control characters in the result", async () => {
+Deno.test("KeyRules expand the format, or skip a key that lacks a part of it", async () => {
+  const table: [string, string, string | undefined][] = [
+    ["%s", "a@b", "a@b"],
+    ["x:%s", "a", "x:a"],
+    ["100%%", "a", "100%"],
+    ["%S%U%D", "a@b.c", "a@b.cab.c"],
+    ["%u", "a@b", "a"],
+    ["%u", "a", "a"],
+    ["%u", "@b", undefined],
+    ["%s", "@b", "@b"],
+    ["%u", "a@b@c", "a@b"],
+    ["%d", "a@b@c", "c"],
+    ["%d", "a", undefined],
+    ["%d", "a@", undefined],
+    ["%d", "@b", "b"],
+    ["%u", "a@", "a"],
+    ["%1", "a@mail.example.com", "com"],
+    ["%3.%2.%1", "a@mail.example.com", "mail.example.com"],
+    ["%4", "a@mail.example.com", undefined],
+    ["%2", "a@example..com", "example"],
+    ["%2", "a@.com", undefined],
+    ["%9", "a@1.2.3.4.5.6.7.8.9", "1"],
+    ["%u%1", "@b.c", undefined],
+    ["", "a", undefined],
+    ["literal", "a", "literal"],
+    ["%s'\"", "o'neil", "o'neil'\""],
+  ];
+  for (const [format, key, expected] of table) {
+    for (const text of [utf8Text, byteText]) {
+      assertEquals(
+        await outcome(rules({ format: parseKeyFormat(format), text }), key),
+        expected ?? "skipped",
+        `${format} of ${key}`,
+      );
+    }
+  }
+});
+
+Deno.test("KeyRules skips white space and control characters in the result", async () => {
   const refused = [...Array(33).keys(), 127];
   for (const code of refused) {
     assertEquals(
@@ -35,7 +90,7 @@ Deno.test("prepareKey() skips white space and control characters in the result",
   assertEquals(await outcome(spaced, "key"), "skipped");
 });
 
-Deno.test("prepareKey() counts the bytes of a key, not its characters", async () => {
+Deno.test("KeyRules counts the bytes of a key, not its characters", async () => {
   assertEquals(await outcome(rules(), "k".repeat(250)), "k".repeat(250));
   assertEquals(await outcome(rules(), "k".repeat(251)), "too long: 251");
   assertEquals(await outcome(rules(), "é".repeat(125)), "é".repeat(125));
@@ -46,7 +101,7 @@ Deno.test("prepareKey() counts the bytes of a key, not its characters", async ()
   assertEquals(await outcome(bytes, "é".repeat(251)), "too long: 251");
 });
 
-Deno.test("prepareKey() digests what key_format made, white space and all", async () => {
+Deno.test("KeyRules digests what key_format made, white space and all", async () => {
   const seen: string[] = [];
   const digested = rules({
     format: parseKeyFormat("a: %s"),
@@ -57,10 +112,10 @@ Deno.test("prepareKey() digests what key_format made, white space and all", asyn
   });
   assertEquals(await outcome(digested, "k".repeat(300)), "d1ge57");
   assertEquals(await outcome(digested, "x y"), "d1ge57");
-  assertEquals(seen, [`a: ${"k".repeat(300)}`, "a: x y"]);
+  assertEquals([...new Set(seen)], [`a: ${"k".repeat(300)}`, "a: x y"]);
 });
 
-Deno.test("prepareKey() asks the domain list before it expands", async () => {
+Deno.test("KeyRules asks the domain list before it expands", async () => {
   const domains = await DomainList.read("bücher.example", {
     fold: foldCase,
     onWarning: () => {},
@@ -85,6 +140,12 @@ Deno.test("prepareKey() asks the domain list before it expands", async () => {
   assertEquals(await outcome(bytes, "a@b\xfccher.example"), "skipped");
 });
 
-Deno.test("prepareKey() makes no promise where it needs none", () => {
-  assert(!(prepareKey(rules(), "a") instanceof Promise));
+Deno.test("KeyRules make no promise where they need none", () => {
+  assert(!(rules().getCommand("a") instanceof Promise));
+});
+
+Deno.test("KeyRules skip a key that is too long, where that is no failure", async () => {
+  const skipping = rules({ skipsLongKeys: true });
+  assertEquals(await outcome(skipping, "k".repeat(250)), "k".repeat(250));
+  assertEquals(await outcome(skipping, "k".repeat(251)), "skipped");
 });

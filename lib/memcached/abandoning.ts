@@ -1,0 +1,40 @@
+import type { Request } from "./queue.ts";
+
+/** Ends requests whose signal is aborted: one listener for each signal. */
+export class Abandoning {
+  #bySignal = new Map<AbortSignal, Set<Request>>();
+
+  /** Watches over a request until it ends; `false` when it is too late for it. */
+  watch(request: Request, signal: AbortSignal): boolean {
+    if (signal.aborted) {
+      request.fail(signal.reason);
+      return false;
+    }
+    const requests = this.#bySignal.get(signal) ?? this.#listen(signal);
+    requests.add(request);
+    const { onEnd } = request;
+    request.onEnd = () => {
+      onEnd?.();
+      requests.delete(request);
+      if (requests.size > 0) return;
+      this.#bySignal.delete(signal);
+      signal.removeEventListener("abort", this.#abort);
+    };
+    return true;
+  }
+
+  #listen(signal: AbortSignal): Set<Request> {
+    const requests = new Set<Request>();
+    this.#bySignal.set(signal, requests);
+    signal.addEventListener("abort", this.#abort);
+    return requests;
+  }
+
+  #abort = (event: Event): void => {
+    const signal = event.target as AbortSignal;
+    for (const request of [...this.#bySignal.get(signal) ?? []]) {
+      request.isAbandoned = true;
+      request.fail(signal.reason);
+    }
+  };
+}

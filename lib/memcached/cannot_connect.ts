@@ -1,0 +1,23 @@
+import { ConfigError, NoAnswerError, reasonOf } from "../errors.ts";
+import { formatEndpoint } from "../socket/endpoint.ts";
+import type { Endpoint } from "../socket/socket.ts";
+
+/** What is said when a server cannot be connected to, with the cure. */
+export function cannotConnect(
+  table: string,
+  endpoint: Endpoint,
+  cause: unknown,
+): Error {
+  if (cause instanceof ConfigError) return cause;
+  return new NoAnswerError(
+    `${table}: cannot connect to memcached at ${formatEndpoint(endpoint)}` +
+      `${hint(cause)}: ${reasonOf(cause)}`,
+    { cause },
+  );
+}
+
+function hint(cause: unknown): string {
+  const { code, name } = cause as { code?: string; name?: string };
+  const isRefused = code === "ECONNREFUSED" || name === "ConnectionRefused";
+  return isRefused ? " (is it running there?)" : "";
+}

@@ -1,0 +1,83 @@
+import type { ExchangeRequest } from "./exchange.ts";
+import { CommandRequest, type Request } from "./queue.ts";
+
+/**
+ * Keeps an older write from winning over a newer one of the same key. Writes go
+ * out in their order; one that failed and waits for its next try is not sent any
+ * more when a newer one was done meanwhile.
+ */
+export class WriteOrder {
+  #last = 0;
+  /** How many writes wait for their next try. */
+  #waiting = 0;
+  /** The newest write of each key that was done while others waited. */
+  #done = new Map<string, number>();
+
+  /** Gives a write its place; each of many has one of its own. */
+  add(request: Request): void {
+    request.order = this.#last + 1;
+    this.#last += request.count;
+  }
+
+  /** Commands have failed, and wait for their next try. */
+  wait(requests: readonly CommandRequest[]): void {
+    for (const { command } of requests) if (command !== "get") this.#waiting++;
+  }
+
+  /** Writes were done. */
+  done(request: Request): void {
+    if (this.#waiting > 0) addNewest(this.#done, request, true);
+  }
+
+  /**
+   * The commands that are to be tried again now; the others fail. `sent` are the
+   * heads of the queues of what was sent, or will be before them.
+   */
+  withoutOvertaken(
+    requests: readonly CommandRequest[],
+    sent: readonly (Request | undefined)[],
+  ): CommandRequest[] {
+    const newest = new Map(this.#done);
+    for (const head of sent) {
+      for (let one = head; one !== undefined; one = one.next) {
+        addNewest(newest, one, false);
+      }
+    }
+    const left = requests.filter((request) => {
+      if (request.command === "get") return true;
+      this.#waiting--;
+      if ((newest.get(keyOf(request)) ?? 0) <= request.order) return true;
+      if (request.refusal?.about === "entry") request.answer(request.refusal);
+      else request.fail(request.lastError);
+      return false;
+    });
+    if (this.#waiting === 0) this.#done.clear();
+    return left;
+  }
+}
+
+/** Adds the writes of a request, those that were done or all, to the newest. */
+function addNewest(
+  newest: Map<string, number>,
+  request: Request,
+  isDone: boolean,
+): void {
+  const add = (key: string, order: number) => {
+    if (order > (newest.get(key) ?? 0)) newest.set(key, order);
+  };
+  const { order } = request;
+  if (request instanceof CommandRequest) {
+    if (request.command !== "get") add(keyOf(request), order);
+    return;
+  }
+  const { exchange } = request as ExchangeRequest;
+  for (const [at, key] of exchange.keys?.(isDone) ?? []) add(key, order + at);
+}
+
+/** The key in the bytes of `set KEY …` or `delete KEY`. */
+function keyOf({ bytes }: CommandRequest): string {
+  const start = bytes.indexOf(32) + 1;
+  let end = start;
+  while (bytes[end] > 32) end++;
+  return String.fromCharCode(...bytes.subarray(start, end));
+}

@@ -1,0 +1,48 @@
+import type { Clock, Timer } from "../../lib/system/clock.ts";
+
+/**
+ * Time that passes by itself, at once, when a program waits for nothing else:
+ * where all that it waits for is in memory.
+ */
+export class AutoClock implements Clock {
+  #now = 0;
+  #timers = new Set<{ at: number; callback: () => void }>();
+
+  now(): number {
+    return this.#now;
+  }
+
+  setTimer(milliseconds: number, callback: () => void): Timer {
+    const timer = { at: this.#now + milliseconds, callback };
+    this.#timers.add(timer);
+    return { cancel: () => this.#timers.delete(timer) };
+  }
+
+  /** Waits for some work, and lets time pass for it. */
+  async during<T>(work: Promise<T>): Promise<T> {
+    let isOver = false;
+    const settle = () => {
+      isOver = true;
+    };
+    work.then(settle, settle);
+    // A module that is loaded takes real time.
+    for (let idle = 0; idle < 1000;) {
+      // All that needs no time goes on before this one.
+      await new Promise((resolve) => setTimeout(resolve));
+      if (isOver) return await work;
+      let next: { at: number; callback: () => void } | undefined;
+      for (const timer of this.#timers) {
+        if (next === undefined || timer.at < next.at) next = timer;
+      }
+      if (next === undefined) {
+        idle++;
+        continue;
+      }
+      idle = 0;
+      this.#timers.delete(next);
+      this.#now = Math.max(this.#now, next.at);
+      next.callback();
+    }
+    throw new Error("it waits, and not for time");
+  }
+}
