@@ -1,3 +1,4 @@
+import { byteText } from "../../bytes/text.ts";
 import type { KeyFrame } from "../../memcached/get_many.ts";
 import type { KeyRules } from "./key_rules.ts";
 
@@ -6,7 +7,7 @@ import type { KeyRules } from "./key_rules.ts";
  * nothing else for them: most tables have a key_format like `aliases:%s`.
  */
 export function frameOf(rules: KeyRules): KeyFrame | undefined {
-  const { domains, digest, format, text, skipsLongKeys } = rules;
+  const { domains, digest, format, skipsLongKeys } = rules;
   if (domains !== undefined || digest !== undefined || skipsLongKeys) {
     return undefined;
   }
@@ -18,5 +19,5 @@ export function frameOf(rules: KeyRules): KeyFrame | undefined {
   }
   if (keys === 0) return undefined;
   const [prefix, suffix] = around;
-  return { prefix: text.encode(prefix), suffix: text.encode(suffix) };
+  return { prefix: byteText.encode(prefix), suffix: byteText.encode(suffix) };
 }

@@ -6,11 +6,11 @@ import {
   isPlainKeyFormat,
   type KeyFormat,
 } from "./key_format.ts";
-import { type Text, utf8Text } from "../../bytes/text.ts";
+import { byteText, type Text } from "../../bytes/text.ts";
 
 /**
- * What became of a lookup key: the memcache key, the reason why there is none,
- * or how long the key would be that is too long to be sent.
+ * What became of a lookup key: the memcache key, a byte string, the reason why
+ * there is none, or how long the key would be that is too long to be sent.
  */
 export type PreparedKey =
   | { readonly key: string }
@@ -51,18 +51,22 @@ export function prepareKey(
   if (at <= 0) {
     return { skipped: "the key is no user@domain, which a domain list needs" };
   }
-  const domain = unicodeText(rules.text, key.slice(at + 1));
-  if (domain === undefined) return whenListed(rules, key, false);
-  const listed = rules.domains.matches(domain);
+  const listed = rules.domains.matches(
+    byteString(rules.text, key.slice(at + 1)),
+  );
   return typeof listed === "boolean"
     ? whenListed(rules, key, listed)
     : listed.then((answer) => whenListed(rules, key, answer));
 }
 
-// A domain list is Unicode text also where keys are byte strings.
-function unicodeText(text: Text, key: string): string | undefined {
-  return text.utf8 ? key : utf8Text.decode(text.encode(key));
+/** The bytes of a string, one character for each. */
+export function byteString(text: Text, key: string): string {
+  return text.utf8 && notAscii.test(key)
+    ? byteText.decode(text.encode(key))!
+    : key;
 }
+
+const notAscii = /[\u0080-\uffff]/;
 
 function whenListed(
   rules: KeyRules,
@@ -78,22 +82,23 @@ function expandKey(
   rules: KeyRules,
   key: string,
 ): PreparedKey | Promise<PreparedKey> {
+  const bytes = byteString(rules.text, key);
   const expanded = isPlainKeyFormat(rules.format)
-    ? key
-    : expandKeyFormat(rules.format, key);
+    ? bytes
+    : expandKeyFormat(rules.format, bytes);
   if (expanded === undefined) {
     return { skipped: "the key lacks a part that key_format asks for" };
   }
   if (expanded === "") return { skipped: "its key_format expansion is empty" };
   if (rules.digest === undefined) return checkKey(rules, expanded);
-  const digest = rules.digest(rules.text.encode(expanded));
+  const digest = rules.digest(byteText.encode(expanded));
   return typeof digest === "string"
     ? checkKey(rules, digest)
     : digest.then((answer) => checkKey(rules, answer));
 }
 
 function checkKey(
-  { text, skipsLongKeys }: KeyRules,
+  { skipsLongKeys }: KeyRules,
   key: string,
 ): PreparedKey {
   if (spaceOrControl.test(key)) {
@@ -101,12 +106,10 @@ function checkKey(
       skipped: "the memcache key has white space or a control character",
     };
   }
-  // A character takes one to three bytes, so most keys need no counting.
-  const bytes = key.length * 3 <= longestKey ? 0 : text.encode(key).length;
-  if (bytes <= longestKey) return { key };
-  if (!skipsLongKeys) return { tooLong: bytes };
+  if (key.length <= longestKey) return { key };
+  if (!skipsLongKeys) return { tooLong: key.length };
   return {
-    skipped: `its memcache key has ${bytes} bytes, and memcached takes ` +
+    skipped: `its memcache key has ${key.length} bytes, and memcached takes ` +
       `${longestKey}: set key_digest = sha256`,
   };
 }

@@ -6,7 +6,7 @@ import {
   stringAt,
 } from "../../bytes/byte_strings.ts";
 import { frameOf } from "./key_frame.ts";
-import { prepareKey } from "./key_rules.ts";
+import { byteString, prepareKey } from "./key_rules.ts";
 import { byteText } from "../../bytes/text.ts";
 import { GetMany, noFrame } from "../../memcached/get_many.ts";
 import { beforeNull, encodeGet, setCommand } from "../../memcached/protocol.ts";
@@ -52,11 +52,11 @@ export async function lookupKeys(
   const other = passToBackup(batch, "reads", errors);
   const missing: Wanted[] = gets.missing().map(({ at, key }) => ({
     at,
-    memcacheKey: text.decode(key)!,
+    memcacheKey: byteText.decode(key)!,
   }));
   for (const at of tooLong.keys()) missing.push({ at });
   missing.sort((one, two) => one.at - two.at);
-  const sets = new WriteMany("set", text, limits);
+  const sets = new WriteMany("set", byteText, limits);
   // Where what was found goes to memcached, which then has it for others.
   const stored = new Map<string, number>();
   for (let left = missing; left.length > 0;) {
@@ -74,7 +74,8 @@ export async function lookupKeys(
         const size = values.ends[at] - values.starts[at];
         if (!fits(parts, key, size)) return;
         const { flags, ttl } = parts.parameters;
-        sets.add(setCommand(memcacheKey, value, size, flags, ttl));
+        const data = byteString(text, value);
+        sets.add(setCommand(memcacheKey, data, size, flags, ttl));
         stored.set(memcacheKey, at);
       },
     });
@@ -151,7 +152,7 @@ async function addKeys(
     if ("tooLong" in prepared) {
       tooLong.set(at, tooLongKey(name, key, prepared.tooLong));
     } else if ("key" in prepared) {
-      const sent = rules.text.encode(prepared.key);
+      const sent = byteText.encode(prepared.key);
       gets.add(at, sent, 0, sent.length, noFrame);
     }
   }

@@ -1,5 +1,6 @@
 import type { MemcacheParameters } from "./parameters.ts";
 import { NoAnswerError, NotUtf8Error, TemporaryError } from "../../errors.ts";
+import { byteText } from "../../bytes/text.ts";
 import { type KeyRules, type PreparedKey, prepareKey } from "./key_rules.ts";
 import type { MemcacheClient } from "../../memcached/client.ts";
 import {
@@ -263,7 +264,7 @@ export class MemcacheDriver implements Driver {
   ): Promise<string | undefined> {
     const { name, client, keys, onDetail } = this.#parts;
     const memcacheKey = this.#sendable(key, prepared);
-    const reply = await client.get(keys.text, memcacheKey, signal);
+    const reply = await client.get(byteText, memcacheKey, signal);
     this.#outage.over("reads");
     onDetail?.(`${name}: lookup "${key}" as "${memcacheKey}": ${reply.kind}`);
     if (reply.kind !== "value") return undefined;
@@ -287,7 +288,7 @@ export class MemcacheDriver implements Driver {
     }
     const memcacheKey = this.#sendable(key, prepared);
     const { flags, ttl } = parameters;
-    const request = encodeSet(keys.text, memcacheKey, data, flags, ttl);
+    const request = encodeSet(byteText, memcacheKey, data, flags, ttl);
     await client.request("set", request, signal);
     this.#outage.over("writes");
     onDetail?.(`${name}: update "${key}" as "${memcacheKey}": stored`);
@@ -299,9 +300,9 @@ export class MemcacheDriver implements Driver {
     prepared: PreparedKey,
     signal?: AbortSignal,
   ): Promise<boolean> {
-    const { name, client, keys, onDetail } = this.#parts;
+    const { name, client, onDetail } = this.#parts;
     const memcacheKey = this.#sendable(key, prepared);
-    const request = encodeDelete(keys.text, memcacheKey);
+    const request = encodeDelete(byteText, memcacheKey);
     const reply = await client.request("delete", request, signal);
     this.#outage.over("writes");
     onDetail?.(`${name}: delete "${key}" as "${memcacheKey}": ${reply.kind}`);

@@ -1,7 +1,7 @@
 import { TemporaryError } from "../../errors.ts";
-import { prepareKey } from "./key_rules.ts";
+import { byteString, prepareKey } from "./key_rules.ts";
 import type { ByteStringsBuilder } from "../../bytes/byte_strings.ts";
-import { byteLength } from "../../bytes/text.ts";
+import { byteLength, byteText } from "../../bytes/text.ts";
 import type { GetMany } from "../../memcached/get_many.ts";
 import { deleteCommand, setCommand } from "../../memcached/protocol.ts";
 import { WriteMany } from "../../memcached/write_many.ts";
@@ -112,7 +112,7 @@ export async function updateEntries(
 ): Promise<boolean[]> {
   const { parts, signal } = batch;
   const { name, keys, parameters, backup, onWarning } = parts;
-  const sets = new WriteMany("set", keys.text, limitsOf(parameters));
+  const sets = new WriteMany("set", byteText, limitsOf(parameters));
   const stored = entries.map(() => false);
   const accepted: number[] = [];
   const errors: Errors = new Map();
@@ -132,7 +132,8 @@ export async function updateEntries(
     }
     stored[at] = true;
     const { flags, ttl } = parameters;
-    sets.add(setCommand(prepared.key, value, size, flags, ttl));
+    const data = byteString(keys.text, value);
+    sets.add(setCommand(prepared.key, data, size, flags, ttl));
   }
   for (const [at, error] of await sendWrites(batch, sets)) {
     errors.set(at, error);
@@ -146,7 +147,7 @@ export async function updateEntries(
   }
   const asked = accepted.map((at) => entries[at]);
   const verdicts = backup.updateMany(asked, { signal });
-  const deletes = new WriteMany("delete", keys.text, limitsOf(parameters));
+  const deletes = new WriteMany("delete", byteText, limitsOf(parameters));
   for (const at of accepted) {
     const cached = stored[at];
     stored[at] = (await verdicts.next()).value.stored;
@@ -166,7 +167,7 @@ export async function deleteKeys(
 ): Promise<boolean[]> {
   const { parts, signal } = batch;
   const { name, keys: rules, parameters, backup } = parts;
-  const deletes = new WriteMany("delete", rules.text, limitsOf(parameters));
+  const deletes = new WriteMany("delete", byteText, limitsOf(parameters));
   const deleted = keys.map(() => false);
   const accepted: number[] = [];
   const sent: number[] = [];
