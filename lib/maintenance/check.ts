@@ -16,6 +16,7 @@ import {
 import { openTable } from "../open.ts";
 import { formatEndpoint } from "../socket/endpoint.ts";
 import type { Entry, Table, TableOptions } from "../table.ts";
+import { deepestNest } from "../tables/opening.ts";
 import { connectLazily } from "../socket/connect.ts";
 import {
   type MemcacheSource,
@@ -392,7 +393,8 @@ async function checkMemcache(
     : true;
   // One that names a table in which it stands was told of when it was opened.
   const within = [...outer, name];
-  const backup = usable.backup === "" || within.includes(usable.backup)
+  const backup = usable.backup === "" || within.includes(usable.backup) ||
+      within.length > deepestNest
     ? undefined
     : await check(usable.backup, options, within);
   const { problems, areGood } = findings;

@@ -70,6 +70,7 @@ export async function lookupStandardInput(session: Session): Promise<number> {
     onWait: printAll,
     // What it finds may be what those before it brought to memcached.
     onUnended: () => Promise.all(underWay),
+    onMark: session.warnMark,
     spare: spare.input,
   };
   try {

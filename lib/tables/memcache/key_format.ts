@@ -1,3 +1,6 @@
+// Formats, keys and what becomes of them are byte strings here, one character for
+// each byte: a format may have any bytes, as in Postfix.
+
 /** A key_format taken apart, as {@linkcode parseKeyFormat} returns it. */
 export interface KeyFormat {
   /** Literal text, or the letter or digit that followed a `%`. */
@@ -11,8 +14,8 @@ export interface KeyFormat {
 }
 
 /**
- * Takes a key_format apart. Throws a `RangeError` that says what is wrong with
- * it: a letter that has no meaning, or a `%` at the end.
+ * Takes a key_format, a byte string, apart. Throws a `RangeError` that says what
+ * is wrong with it: a letter that has no meaning, or a `%` at the end.
  *
  * Implements "key_format" of memcache_table(5).
  */
@@ -31,7 +34,7 @@ export function parseKeyFormat(format: string): KeyFormat {
     const letter = format[++at]?.toLowerCase();
     if (letter === undefined) {
       throw new RangeError(
-        `"%" at the end of "${format}": write "%%" for a percent sign`,
+        `"%" at the end: write "%%" for a percent sign`,
       );
     }
     if (letter === "%") {
@@ -45,7 +48,7 @@ export function parseKeyFormat(format: string): KeyFormat {
       labels = Math.max(labels, Number(letter));
     } else if (letter !== "s") {
       throw new RangeError(
-        `"%${format[at]}" in "${format}" means nothing: ` +
+        `"%${letter > "~" ? "…" : format[at]}" means nothing: ` +
           `use %s, %u, %d, %1 to %9, or "%%" for a percent sign`,
       );
     }
@@ -65,8 +68,8 @@ export function isPlainKeyFormat(format: KeyFormat): boolean {
 }
 
 /**
- * The expansion of a key; `undefined` when the key lacks what the format
- * needs. Postfix joins the labels of a domain over empty ones: `a..b` has the
+ * The expansion of a key, both byte strings; `undefined` when the key lacks what
+ * the format needs. Postfix joins the labels of a domain over empty ones: `a..b` has the
  * labels `a` and `b`.
  *
  * @example

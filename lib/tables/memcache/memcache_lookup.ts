@@ -29,7 +29,7 @@ import { ConfigError, NotUtf8Error } from "../../errors.ts";
 import { webDigest } from "./key_digest.ts";
 import { parseKeyFormat } from "./key_format.ts";
 import { type KeyRules, prepareKey } from "./key_rules.ts";
-import { utf8Text } from "../../bytes/text.ts";
+import { byteText, utf8Text } from "../../bytes/text.ts";
 import { MemcacheClient } from "../../memcached/client.ts";
 import { beforeNull } from "../../memcached/protocol.ts";
 import { requireRuntime } from "../../system/runtime.ts";
@@ -121,7 +121,9 @@ export class MemcacheLookup implements AsyncDisposable {
     });
     const read = readParameters(namedParameters(name, given));
     this.#keys = configured(`key_format = ${read.key_format}`, () => ({
-      format: parseKeyFormat(read.key_format),
+      format: parseKeyFormat(
+        byteText.decode(utf8Text.encode(read.key_format))!,
+      ),
       digest: read.key_digest === "" ? undefined : webDigest(read.key_digest),
       text: utf8Text,
     }));
@@ -165,7 +167,7 @@ export class MemcacheLookup implements AsyncDisposable {
     const prepared = await prepareKey(this.#keys, folded);
     if ("skipped" in prepared) return this.#skip(key, prepared.skipped);
     if ("tooLong" in prepared) throw tooLongKey(name, key, prepared.tooLong);
-    const reply = await this.#client.get(utf8Text, prepared.key, signal);
+    const reply = await this.#client.get(byteText, prepared.key, signal);
     if (reply.kind !== "value") return undefined;
     const data = beforeNull(reply.data);
     const value = utf8Text.decode(data);

@@ -4,12 +4,12 @@ import {
   readParameters,
 } from "./parameters.ts";
 import { systemClock } from "../../system/clock.ts";
-import { ConfigError, reasonOf } from "../../errors.ts";
+import { ConfigError, reasonOf, shownText } from "../../errors.ts";
 import type { EventListener } from "../../events.ts";
 import type { Digest } from "./key_digest.ts";
 import { type KeyFormat, parseKeyFormat } from "./key_format.ts";
 import type { KeyRules } from "./key_rules.ts";
-import { foldAscii, foldCase } from "../../bytes/text.ts";
+import { byteText, configByteString, utf8Text } from "../../bytes/text.ts";
 import { MemcacheClient } from "../../memcached/client.ts";
 import { connectLazily } from "../../socket/connect.ts";
 import { parseEndpoint, resolveService } from "../../socket/endpoint.ts";
@@ -17,12 +17,7 @@ import type { Endpoint } from "../../socket/socket.ts";
 import type { Table } from "../../table.ts";
 import { findParameters, type Sourced } from "./parameter_source.ts";
 import { MemcacheDriver, type MemcacheParts } from "./memcache_driver.ts";
-import {
-  configuredText,
-  type Opening,
-  orConfigError,
-  readText,
-} from "../opening.ts";
+import { type Opening, orConfigError, readText } from "../opening.ts";
 import { DriverTable } from "../driver_table.ts";
 
 /** Opens `memcache:` tables. */
@@ -203,14 +198,14 @@ function guarded(
 }
 
 function findFormat(
-  { name, rules }: Opening,
+  { name }: Opening,
   source: ParameterSource,
   { key_format }: MemcacheParameters,
 ): KeyFormat {
   return orConfigError(
-    `${name}: ${source.written("key_format")}`,
+    `${name}: ${source.written("key_format")} = ${shownText(key_format)}`,
     source.setting("key_format") ?? {},
-    () => parseKeyFormat(configuredText(rules.text, key_format)),
+    () => parseKeyFormat(configByteString(key_format)),
   );
 }
 
@@ -267,7 +262,7 @@ async function keyRules(
   const utf8 = text.utf8 || await mail.smtputf8();
   const { DomainList } = await import("./domain_list.ts");
   const domains = await DomainList.read(parameters.domain, {
-    fold: utf8 ? foldCase : foldAscii,
+    text: utf8 ? utf8Text : byteText,
     readText: (path) => readText(options, path),
     onWarning: rules.onWarning,
     openTable: async (inner) => {

@@ -44,8 +44,8 @@ Deno.test("parseKeyFormat() says what is wrong with a format", () => {
   assertThrows(
     () => parseKeyFormat("a%"),
     RangeError,
-    `"%" at the end of "a%"`,
+    `"%" at the end: `,
   );
-  assertThrows(() => parseKeyFormat("%x"), RangeError, `"%x" in "%x"`);
+  assertThrows(() => parseKeyFormat("%x"), RangeError, `"%x" means nothing`);
   assertThrows(() => parseKeyFormat("%0"), RangeError, "%1 to %9");
 });
