@@ -233,25 +233,30 @@ function characterLength(bytes: Uint8Array, at: number): number {
   return length;
 }
 
-const escaped = /[\udc80-\udcff]/gu;
-
 /** The bytes of the text of a configuration. */
 export function configBytes(text: string): Uint8Array {
   if (text.isWellFormed()) return utf8Text.encode(text);
-  // One character for each byte, which all of them can be put in.
-  const parts: string[] = [];
+  // No character of UTF-16 takes more than three bytes.
+  const bytes = new Uint8Array(text.length * 3);
+  let length = 0;
   let start = 0;
-  const add = (end: number) => {
-    const part = utf8Text.encode(text.slice(start, end));
-    parts.push(byteText.decode(part)!);
-  };
-  for (const { index, 0: character } of text.matchAll(escaped)) {
-    add(index);
-    parts.push(String.fromCharCode(character.charCodeAt(0) - escapeStart));
-    start = index + 1;
+  for (let at = 0; at <= text.length; at++) {
+    const byte = escapedByte(text, at);
+    if (byte === undefined && at < text.length) continue;
+    const part = text.slice(start, at);
+    length += encoder.encodeInto(part, bytes.subarray(length)).written;
+    if (byte !== undefined) bytes[length++] = byte;
+    start = at + 1;
   }
-  add(text.length);
-  return byteText.encode(parts.join(""));
+  return bytes.subarray(0, length);
+}
+
+/** The byte that a low surrogate of its own stands for. */
+function escapedByte(text: string, at: number): number | undefined {
+  const code = text.charCodeAt(at);
+  if (!(code >= 0xdc80 && code <= 0xdcff)) return undefined;
+  const isHalf = (text.charCodeAt(at - 1) & 0xfc00) === 0xd800;
+  return isHalf ? undefined : code - escapeStart;
 }
 
 /** The same bytes as a byte string: one character for each. */

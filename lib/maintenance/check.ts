@@ -22,6 +22,7 @@ import {
   type MemcacheSource,
   readMemcacheSource,
   sharingTables,
+  type Spaces,
   typeOf,
 } from "./memcache_source.ts";
 import {
@@ -146,7 +147,7 @@ export async function checkTable(
     throw new TypeError(`A table name must be a string: ${typeof name}`);
   }
   options.signal?.throwIfAborted();
-  const checked = await check(name, options, []);
+  const checked = await check(name, options, { outer: [], spaces: new Map() });
   options.signal?.throwIfAborted();
   return checked;
 }
@@ -154,9 +155,11 @@ export async function checkTable(
 /** What was found so far; nothing twice. */
 class Findings {
   readonly problems: Problem[] = [];
+  #messages = new Set<string>();
 
   add = (found: Problem): void => {
-    if (this.problems.some(({ message }) => message === found.message)) return;
+    if (this.#messages.has(found.message)) return;
+    this.#messages.add(found.message);
     this.problems.push(found);
   };
 
@@ -199,16 +202,24 @@ function describe(
   throw error;
 }
 
+/** What is known when a table is looked at that another one names. */
+interface Around {
+  /** The tables that name it, the outermost first. */
+  readonly outer: readonly string[];
+  /** The spaces of the tables in main.cf. */
+  readonly spaces: Spaces;
+}
+
 async function check(
   name: string,
   options: CheckOptions,
-  outer: readonly string[],
+  around: Around,
 ): Promise<TableCheck> {
   const findings = new Findings();
   const quiet: TableOptions = { ...options, onWarning: findings.warn };
   const type = typeOf(name);
   if (type === "memcache") {
-    return await checkMemcache(name, quiet, options, findings, outer);
+    return await checkMemcache(name, quiet, options, findings, around);
   }
   const table = await findings.attempt(() => openTable(name, quiet));
   const abilities = table === undefined
@@ -348,7 +359,7 @@ async function checkMemcache(
   quiet: TableOptions,
   options: CheckOptions,
   findings: Findings,
-  outer: readonly string[],
+  { outer, spaces }: Around,
 ): Promise<TableCheck> {
   const opened = await findings.attempt(async () => {
     const table = await openTable(name, quiet);
@@ -377,7 +388,7 @@ async function checkMemcache(
     const others = options.others ?? [];
     const sharing = space === undefined
       ? []
-      : await sharingTables(space, others, quiet);
+      : await sharingTables(space, others, quiet, spaces);
     if (sharing.length > 0) {
       findings.add(problem(
         "warning",
@@ -396,7 +407,7 @@ async function checkMemcache(
   const backup = usable.backup === "" || within.includes(usable.backup) ||
       within.length > deepestNest
     ? undefined
-    : await check(usable.backup, options, within);
+    : await check(usable.backup, options, { outer: within, spaces });
   const { problems, areGood } = findings;
   return {
     table: name,
@@ -424,7 +435,9 @@ async function lookUpAlone(memcache: MemcacheSource): Promise<true> {
 
 /** A key_format that no other table is likely to have, if this is not it. */
 function adviceFor(name: string, written: string, format: string): string {
-  const word = /([a-z0-9_-]+)(?:\.[a-z0-9]*)?$/i.exec(name)?.[1] ?? "aliases";
+  // The end of it: no name that helps anybody is longer.
+  const word = /([a-z0-9_-]+)(?:\.[a-z0-9]*)?$/i.exec(name.slice(-100))?.[1] ??
+    "aliases";
   return format.startsWith(`${word}:`)
     ? "give the others another key_format"
     : `set ${written} = ${word}:${format}`;
