@@ -54,7 +54,12 @@ export async function readMemcacheSource(
   const source = await findParameters(sourced);
   return {
     source,
-    endpoint: () => findEndpoint(sourced, source, readEach(source).usable),
+    endpoint: async () => {
+      const { usable } = readEach(source);
+      const found = await findEndpoint(sourced, source, usable);
+      if (found.unknownService !== undefined) throw found.unknownService;
+      return found.endpoint;
+    },
     openAlone: () =>
       openMemcacheTable({
         ...sourced,

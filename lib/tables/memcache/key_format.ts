@@ -15,11 +15,12 @@ export interface KeyFormat {
 
 /**
  * Takes a key_format, a byte string, apart. Throws a `RangeError` that says what
- * is wrong with it: a letter that has no meaning, or a `%` at the end.
+ * is wrong with it: a letter that has no meaning, or a `%` at the end. There it is
+ * `shown`.
  *
  * Implements "key_format" of memcache_table(5).
  */
-export function parseKeyFormat(format: string): KeyFormat {
+export function parseKeyFormat(format: string, shown = format): KeyFormat {
   const parts: ({ literal: string } | { expand: string })[] = [];
   let literal = "";
   let usesLocalPart = false;
@@ -34,7 +35,7 @@ export function parseKeyFormat(format: string): KeyFormat {
     const letter = format[++at]?.toLowerCase();
     if (letter === undefined) {
       throw new RangeError(
-        `"%" at the end: write "%%" for a percent sign`,
+        `"%" at the end of "${shown}": write "%%" for a percent sign`,
       );
     }
     if (letter === "%") {
@@ -48,7 +49,7 @@ export function parseKeyFormat(format: string): KeyFormat {
       labels = Math.max(labels, Number(letter));
     } else if (letter !== "s") {
       throw new RangeError(
-        `"%${letter > "~" ? "…" : format[at]}" means nothing: ` +
+        `"%${letter > "~" ? "…" : format[at]}" in "${shown}" means nothing: ` +
           `use %s, %u, %d, %1 to %9, or "%%" for a percent sign`,
       );
     }

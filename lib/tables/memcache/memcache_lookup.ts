@@ -123,6 +123,7 @@ export class MemcacheLookup implements AsyncDisposable {
     this.#keys = configured(`key_format = ${read.key_format}`, () => ({
       format: parseKeyFormat(
         byteText.decode(utf8Text.encode(read.key_format))!,
+        read.key_format,
       ),
       digest: read.key_digest === "" ? undefined : webDigest(read.key_digest),
       text: utf8Text,
