@@ -140,11 +140,14 @@ export function isUtf16(start: string): boolean {
 export const utf16Warning =
   "it is UTF-16, which Postfix cannot read either: save the file as UTF-8";
 
+/** What to say of a line with a null byte, which ends it for Postfix. */
+export const nullByteWarning = "it has a null byte: ignoring what is behind it";
+
 /**
  * Whether a warning is one of those above: the configuration is surely not read
  * as it was meant, which `memcache-table check` calls an error.
  */
-export function isEncodingWarning(message: string): boolean {
-  return message.endsWith(utf16Warning) ||
+export function isByteWarning(message: string): boolean {
+  return message.endsWith(utf16Warning) || message.endsWith(nullByteWarning) ||
     message.includes(" byte order mark (U+FEFF) is part of the ");
 }

@@ -4,6 +4,7 @@ import {
   isUtf16,
   logicalLines,
   markWarning,
+  nullByteWarning,
   utf16Warning,
 } from "./logical_lines.ts";
 import { splitNameValue, trimSpace } from "./name_value.ts";
@@ -52,7 +53,7 @@ export function parseMainCf(
   for (const { text: whole, line } of lines) {
     const end = whole.indexOf("\0");
     if (end >= 0) {
-      warn(line, "it has a null byte: ignoring what is behind it");
+      warn(line, nullByteWarning);
     }
     const [name, value] = nameAndValue(
       end < 0 ? whole : whole.slice(0, end),

@@ -1,3 +1,4 @@
+import { isByteWarning } from "../config/logical_lines.ts";
 import { systemClock } from "../system/clock.ts";
 import { MailSystem } from "../system/mail_system.ts";
 import type { MemcacheParameters } from "../tables/memcache/parameters.ts";
@@ -149,7 +150,21 @@ export async function checkTable(
   options.signal?.throwIfAborted();
   const checked = await check(name, options, { outer: [], spaces: new Map() });
   options.signal?.throwIfAborted();
-  return checked;
+  return printableText(checked);
+}
+
+/**
+ * The same with U+FFFD in place of what is not UTF-8, which many a reader of JSON
+ * takes no other sign for.
+ */
+function printableText<T>(value: T): T {
+  if (typeof value === "string") return value.toWellFormed() as T;
+  if (Array.isArray(value)) return value.map(printableText) as T;
+  if (typeof value !== "object" || value === null) return value;
+  const entries = Object.entries(value);
+  return Object.fromEntries(
+    entries.map(([name, inner]) => [name, printableText(inner)]),
+  ) as T;
 }
 
 /** What was found so far; nothing twice. */
@@ -163,7 +178,15 @@ class Findings {
     this.problems.push(found);
   };
 
-  warn = (message: string): void => this.add({ severity: "warning", message });
+  warn = (message: string): void => {
+    if (!isByteWarning(message)) {
+      this.add({ severity: "warning", message });
+      return;
+    }
+    const [, file, line] = /^(.*), line (\d+): /s.exec(message) ?? [];
+    const place = file === undefined ? {} : { file, line: Number(line) };
+    this.add({ severity: "error", message, ...place });
+  };
 
   /** An error that a user of the table would have met; others are thrown. */
   fail(error: unknown): void {

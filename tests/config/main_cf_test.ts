@@ -1,6 +1,6 @@
 import { parseMainCf } from "../../lib/config/main_cf.ts";
 import { ConfigError } from "../../lib/errors.ts";
-import { isEncodingWarning } from "../../lib/config/logical_lines.ts";
+import { isByteWarning } from "../../lib/config/logical_lines.ts";
 import { assert, assertEquals, assertThrows } from "../support/assert.ts";
 
 function parse(text: string): [Record<string, string>, string[]] {
@@ -67,7 +67,7 @@ Deno.test("parseMainCf() takes a byte order mark for part of a name, and warns",
       "save the file as UTF-8 without a byte order mark"
     ),
   );
-  assert(warnings.every(isEncodingWarning));
+  assert(warnings.every(isByteWarning));
   for (const text of ["\ufeff# comment\na = 1", "\ufeff\na = 1"]) {
     const error = assertThrows(() => parse(text), ConfigError, "U+FEFF");
     assertEquals(error.line, 1);

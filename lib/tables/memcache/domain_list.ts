@@ -3,6 +3,7 @@ import {
   beginsWithMark,
   isUtf16,
   markWarning,
+  nullByteWarning,
   utf16Warning,
 } from "../../config/logical_lines.ts";
 import { splitItems } from "../../config/name_value.ts";
@@ -113,9 +114,7 @@ export class DomainList {
       // As in Postfix a line ends at a null byte.
       const end = line.indexOf("\0");
       if (end >= 0) {
-        this.#sources.onWarning(
-          `${where}: it has a null byte: ignoring what is behind it`,
-        );
+        this.#sources.onWarning(`${where}: ${nullByteWarning}`);
       }
       await this.#add(end < 0 ? line : line.slice(0, end), match, where);
     }
