@@ -163,3 +163,13 @@ export function reasonOf(cause: unknown): string {
   return (cause instanceof Error ? cause.message : String(cause))
     .replace(/\n[^]*/, "").replace(/ \(os error \d+\)$/, "");
 }
+
+const longestShown = 100;
+
+/** What a message shows of a text of any length. */
+export function shownText(text: string): string {
+  const shown = text.length > longestShown
+    ? `${text.slice(0, longestShown)}…`
+    : text;
+  return shown.toWellFormed();
+}

@@ -1,6 +1,6 @@
 import { MailSystem } from "./system/mail_system.ts";
-import { ConfigError } from "./errors.ts";
-import { byteText, utf8Text } from "./bytes/text.ts";
+import { ConfigError, shownText } from "./errors.ts";
+import { byteText, isUtf8, utf8Text } from "./bytes/text.ts";
 import { requireRuntime } from "./system/runtime.ts";
 import type { Table, TableOptions } from "./table.ts";
 import {
@@ -8,7 +8,12 @@ import {
   openMemcache,
   openMemcacheApart,
 } from "./tables/memcache/open_memcache.ts";
-import { type Opener, type Opening, rulesOf } from "./tables/opening.ts";
+import {
+  deepestNest,
+  type Opener,
+  type Opening,
+  rulesOf,
+} from "./tables/opening.ts";
 
 // The other types are loaded when one of their tables is opened: a command that
 // asks a memcache table waits for nothing else.
@@ -60,7 +65,10 @@ export async function openTable(
   }
   requireRuntime();
   const { mail, given } = await prepare(options);
-  const table = await openNamed(name, given, mail, []);
+  const table = await openNamed(name, given, mail, {
+    outer: [],
+    count: { tables: 0 },
+  });
   if (!options.fileValues) return table;
   const { FileValuesTable } = await import("./tables/file_values_table.ts");
   const text = given.utf8 ? utf8Text : byteText;
@@ -84,10 +92,11 @@ export async function openApart(
   options: TableOptions,
 ): Promise<Apart> {
   const { mail, given } = await prepare(options);
+  const nest: Nest = { outer: [], count: { tables: 0 } };
   if (name.startsWith("memcache:")) {
-    return await openMemcacheApart(openingOf(name, given, mail, []));
+    return await openMemcacheApart(openingOf(name, given, mail, nest));
   }
-  return { backup: await openNamed(name, given, mail, []) };
+  return { backup: await openNamed(name, given, mail, nest) };
 }
 
 async function prepare(
@@ -100,14 +109,40 @@ async function prepare(
   return { mail, given: { ...options, utf8, onWarning } };
 }
 
+/** Where a table stands among those that are opened with it. */
+interface Nest {
+  /** The tables that name it, the outermost first. */
+  readonly outer: readonly string[];
+  /** How many there are by now, in all. */
+  readonly count: { tables: number };
+}
+
+// Two names in each of twenty tables would be a million of them.
+const mostTables = 1000;
+
+// Their names go to files, sockets and Postfix as bytes, or stay here.
+const ofAnyBytes = [
+  "memcache",
+  "texthash",
+  "inline",
+  "static",
+  "fail",
+  "proxy",
+];
+
 async function openNamed(
   name: string,
   options: TableOptions,
   mail: MailSystem,
-  outer: readonly string[],
+  nest: Nest,
 ): Promise<Table> {
-  const opening = openingOf(name, options, mail, outer);
+  const opening = openingOf(name, options, mail, nest);
   const type = name.slice(0, name.indexOf(":"));
+  if (!isUtf8(name) && !ofAnyBytes.includes(type)) {
+    throw new ConfigError(
+      `${shownText(name)}: a table of this type must have a name in UTF-8`,
+    );
+  }
   if (Object.hasOwn(openers, type)) {
     const open = await openers[type]();
     return await open(opening);
@@ -120,20 +155,33 @@ function openingOf(
   name: string,
   options: TableOptions,
   mail: MailSystem,
-  outer: readonly string[],
+  nest: Nest,
 ): Opening {
+  const { outer, count } = nest;
   const colon = name.indexOf(":");
   const type = name.slice(0, Math.max(colon, 0));
   const path = name.slice(colon + 1);
   // kv: alone is the default database of the platform.
   if (type === "" || (path === "" && type !== "kv")) {
     throw new ConfigError(
-      `need type:name to open a table instead of "${name}"`,
+      `need type:name to open a table instead of "${shownText(name)}"`,
     );
   }
   if (outer.includes(name)) {
+    const circle = [...outer.slice(outer.indexOf(name)), name].map(shownText);
     throw new ConfigError(
-      `${name} uses itself: ${[...outer, name].join(" → ")}`,
+      `${shownText(name)} uses itself: ${circle.join(" → ")}`,
+    );
+  }
+  if (outer.length >= deepestNest) {
+    throw new ConfigError(
+      `${shownText(name)}: it is behind ${deepestNest} other tables, ` +
+        "each of which names the next: that is too deep",
+    );
+  }
+  if (++count.tables > mostTables) {
+    throw new ConfigError(
+      `${shownText(outer[0])} names more than ${mostTables} tables`,
     );
   }
   return {
@@ -144,7 +192,10 @@ function openingOf(
     mail,
     outer,
     open: (inner, innerOptions) =>
-      openNamed(inner, innerOptions, mail, [...outer, name]),
+      openNamed(inner, innerOptions, mail, {
+        outer: [...outer, name],
+        count,
+      }),
     backupOf: (other) =>
       backupName({
         name: other,

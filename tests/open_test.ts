@@ -116,18 +116,26 @@ Deno.test("openTable() takes parameters of main.cf, expanded", async () => {
   );
 });
 
-Deno.test("openTable() takes a missing main.cf for all defaults, and hints at a file", async () => {
+Deno.test("openTable() takes a missing main.cf for all defaults, says so, and hints at a file", async () => {
   await using folder = await Folder.make();
   const warnings: string[] = [];
   const onWarning = (line: string) => warnings.push(line);
   const options = { configDirectory: folder.path, onWarning };
   {
     await using _table = await openTable("memcache:aliases", options);
-    assertEquals(warnings, []);
+    assertEquals(warnings, [
+      `memcache:aliases takes parameters aliases_* from ${folder.path}/main.cf, ` +
+      "which has none: all are at their defaults; " +
+      "set aliases_memcache there, or write memcache:/path/file for a file",
+    ]);
   }
+  await folder.mailConfiguration("other_ttl = 1\n");
   await using _table = await openTable("memcache:README.md", options);
-  assertEquals(warnings.length, 1);
-  assertMatch(warnings[0], /write memcache:\.\/README\.md/);
+  assertEquals(warnings.length, 2);
+  assertMatch(warnings[1], /write memcache:\.\/README\.md/);
+  await folder.mailConfiguration("aliases_ttl = 1\n");
+  await using _quiet = await openTable("memcache:aliases", options);
+  assertEquals(warnings.length, 2);
 });
 
 Deno.test("openTable() follows smtputf8_enable of main.cf", async () => {

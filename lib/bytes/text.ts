@@ -167,3 +167,112 @@ export function foldCase(text: string): string {
 export function foldAscii(text: string): string {
   return text.replace(upperAscii, (letters) => letters.toLowerCase());
 }
+
+// A configuration file is bytes, to Postfix as to us, and nearly always UTF-8. As
+// a string it is ordinary Unicode text; a byte that is not UTF-8 stands there as a
+// low surrogate of its own, U+DC00 and the byte, which no decoder makes of text.
+// So code that splits, compares and shows names needs to know nothing of it, and
+// what needs the bytes gets them back, every one.
+
+const escapeStart = 0xdc00;
+
+/**
+ * Bytes of a configuration as text, all of which `configBytes` gives back. A byte
+ * order mark stays where it is.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { configBytes, configText } from "./text.ts";
+ *
+ * const bytes = Uint8Array.of(0xc3, 0xa9, 0xe9);
+ * assertEquals(configText(bytes), "é\udce9");
+ * assertEquals(configBytes("é\udce9"), bytes);
+ * ```
+ */
+export function configText(bytes: Uint8Array): string {
+  return utf8Text.decode(bytes) ?? mixedText(bytes);
+}
+
+function mixedText(bytes: Uint8Array): string {
+  const parts: string[] = [];
+  let start = 0;
+  for (let at = 0; at < bytes.length;) {
+    const length = characterLength(bytes, at);
+    at += Math.max(length, 1);
+    if (length > 0 && at < bytes.length) continue;
+    const end = length > 0 ? at : at - 1;
+    if (end > start) parts.push(utf8Text.decode(bytes.subarray(start, end))!);
+    if (length === 0) parts.push(String.fromCharCode(escapeStart + bytes[end]));
+    start = at;
+  }
+  return parts.join("");
+}
+
+/** How many bytes the UTF-8 character has that begins there; 0 where none does. */
+function characterLength(bytes: Uint8Array, at: number): number {
+  const first = bytes[at];
+  if (first < 0x80) return 1;
+  // Neither longer than need be, nor a surrogate, nor above U+10FFFF.
+  const least = first === 0xe0 ? 0xa0 : first === 0xf0 ? 0x90 : 0x80;
+  const most = first === 0xed ? 0x9f : first === 0xf4 ? 0x8f : 0xbf;
+  const length = first < 0xc2
+    ? 0
+    : first < 0xe0
+    ? 2
+    : first < 0xf0
+    ? 3
+    : first < 0xf5
+    ? 4
+    : 0;
+  if (length === 0 || at + length > bytes.length) return 0;
+  if (bytes[at + 1] < least || bytes[at + 1] > most) return 0;
+  for (let next = at + 2; next < at + length; next++) {
+    if (bytes[next] < 0x80 || bytes[next] > 0xbf) return 0;
+  }
+  return length;
+}
+
+/** The bytes of the text of a configuration. */
+export function configBytes(text: string): Uint8Array {
+  if (text.isWellFormed()) return utf8Text.encode(text);
+  // No character of UTF-16 takes more than three bytes.
+  const bytes = new Uint8Array(text.length * 3);
+  let length = 0;
+  let start = 0;
+  for (let at = 0; at <= text.length; at++) {
+    const byte = escapedByte(text, at);
+    if (byte === undefined && at < text.length) continue;
+    const part = text.slice(start, at);
+    length += encoder.encodeInto(part, bytes.subarray(length)).written;
+    if (byte !== undefined) bytes[length++] = byte;
+    start = at + 1;
+  }
+  return bytes.subarray(0, length);
+}
+
+/** The byte that a low surrogate of its own stands for. */
+function escapedByte(text: string, at: number): number | undefined {
+  const code = text.charCodeAt(at);
+  if (!(code >= 0xdc80 && code <= 0xdcff)) return undefined;
+  const isHalf = (text.charCodeAt(at - 1) & 0xfc00) === 0xd800;
+  return isHalf ? undefined : code - escapeStart;
+}
+
+/** The same bytes as a byte string: one character for each. */
+export function configByteString(text: string): string {
+  return byteText.decode(configBytes(text))!;
+}
+
+/** Whether all bytes of a text of a configuration are UTF-8. */
+export function isUtf8(text: string): boolean {
+  return text.isWellFormed();
+}
+
+/**
+ * Text that was put together, such as `$a$b`, as text of its bytes: two halves of
+ * a character make that character.
+ */
+export function joinedText(text: string): string {
+  return text.isWellFormed() ? text : configText(configBytes(text));
+}

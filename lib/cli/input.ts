@@ -1,6 +1,6 @@
 import { systemClock, type Timer } from "../system/clock.ts";
 import { readFile } from "../system/files.ts";
-import { type Line, splitLines, type Text } from "../bytes/text.ts";
+import { configText, type Line, splitLines, type Text } from "../bytes/text.ts";
 import { UsageError } from "./command_line.ts";
 import { StreamError } from "./streams.ts";
 import { terminal } from "./terminal.ts";
@@ -19,6 +19,8 @@ export interface Reading {
   readonly onWait?: () => Promise<void>;
   /** Called before the last line, when that has no end and comes by itself. */
   readonly onUnended?: () => Promise<unknown>;
+  /** Told the first line when it begins with a byte order mark. */
+  readonly onMark?: (line: string) => void;
   /** Told how many bytes have come. */
   readonly onRead?: (bytes: number) => void;
   /** Chunks that are done with: their memory is used again. */
@@ -31,20 +33,21 @@ export interface Reading {
  * throws a {@linkcode UsageError}.
  */
 export async function* readChunks(
-  { onWait, onUnended, onRead, spare = [] }: Reading = {},
+  { onWait, onUnended, onMark, onRead, spare = [] }: Reading = {},
 ): AsyncGenerator<Uint8Array> {
   // Nobody types a file: it may be slow, but it is not waited for.
   const isTyped = onWait !== undefined && terminal.inputSize() === undefined;
-  let rest: Uint8Array = new Uint8Array(0);
+  let buffer = roomFor(firstChunkSize, spare);
+  // How many bytes of an unfinished line the buffer begins with.
+  let held = 0;
+  let isFirstLine = true;
   for (let isFirst = true;; isFirst = false) {
-    // Each chunk has memory of its own: it may be in use for long.
     const size = isFirst ? firstChunkSize : chunkSize;
-    const buffer = roomFor(rest.length + size, spare);
-    buffer.set(rest);
-    rest = buffer.subarray(0, rest.length);
-    const reading = terminal.read(
-      buffer.subarray(rest.length, rest.length + size),
-    );
+    if (buffer.length - held < size) {
+      // Twice as much, so that a line in small pieces is not copied with each.
+      buffer = copyOf(buffer.subarray(0, held), 2 * held + size, spare);
+    }
+    const reading = terminal.read(buffer.subarray(held, held + size));
     if (!isFirst && isTyped && !await isSoon(reading)) {
       await onWait();
     }
@@ -53,19 +56,46 @@ export async function* readChunks(
     });
     if (length === null) break;
     onRead?.(length);
-    const bytes = buffer.subarray(0, rest.length + length);
-    const end = bytes.lastIndexOf(LF);
-    if (bytes.length - end > longestLine) {
+    const read = held + length;
+    const end = held + buffer.subarray(held, read).lastIndexOf(LF);
+    const isUnended = end < held;
+    const rest = isUnended ? 0 : end + 1;
+    if (read - rest > longestLine) {
       throw new UsageError(
         `standard input: a line is longer than ${longestLine} bytes`,
       );
     }
-    rest = bytes.subarray(end + 1);
-    if (end >= 0) yield bytes.subarray(0, end);
+    held = read - rest;
+    if (isUnended) continue;
+    const lines = buffer.subarray(0, end);
+    if (isFirstLine) tellMark(lines, onMark);
+    isFirstLine = false;
+    // Each chunk has memory of its own: it may be in use for long.
+    buffer = copyOf(buffer.subarray(rest, read), held + chunkSize, spare);
+    yield lines;
   }
-  if (rest.length === 0) return;
+  if (held === 0) return;
   await onUnended?.();
-  yield rest;
+  const line = buffer.subarray(0, held);
+  if (isFirstLine) tellMark(line, onMark);
+  yield line;
+}
+
+/** A copy in memory that has room for so many bytes. */
+function copyOf(
+  bytes: Uint8Array,
+  size: number,
+  spare: Uint8Array[],
+): Uint8Array<ArrayBuffer> {
+  const copy = roomFor(size, spare);
+  copy.set(bytes);
+  return copy;
+}
+
+function tellMark(lines: Uint8Array, onMark: Reading["onMark"]): void {
+  if (lines[0] !== 0xef || lines[1] !== 0xbb || lines[2] !== 0xbf) return;
+  const end = lines.indexOf(LF);
+  onMark?.(configText(end < 0 ? lines : lines.subarray(0, end)));
 }
 
 function roomFor(size: number, spare: Uint8Array[]): Uint8Array<ArrayBuffer> {
@@ -107,31 +137,30 @@ export function beforeNull(line: string): string {
 }
 
 /**
- * The bytes of a key of the command line that has U+FFFD in it. Runtimes put
- * that where an argument is not UTF-8; the kernel knows what was really typed.
+ * The arguments of the program, those with U+FFFD as a `configText`. Runtimes
+ * put that where an argument is not UTF-8; the kernel knows what was typed.
  */
-export async function typedBytes(key: string): Promise<Uint8Array> {
+export async function typedArguments(
+  args: readonly string[],
+): Promise<string[]> {
   let commandLine: Uint8Array;
   try {
     commandLine = await readFile("/proc/self/cmdline");
   } catch {
+    const doubtful = args.find((argument) => argument.includes("\ufffd"));
     throw new UsageError(
-      `the key "${key}" is not UTF-8, or cannot be told from such a one: ` +
-        `give it on standard input, with "-" as the key`,
+      `the argument "${doubtful}" is not UTF-8, or cannot be told from such a ` +
+        `one: give keys on standard input, with "-" as the key`,
     );
   }
-  const lossy = new TextDecoder();
-  for (let start = 0; start < commandLine.length;) {
-    const end = commandLine.indexOf(0, start);
-    // The key may follow its option letter in the same argument.
-    const typed = commandLine.subarray(start, end);
-    if (lossy.decode(typed).endsWith(key)) return withoutOption(typed, key);
-    start = end + 1;
+  // They are its last ones; each ends at a null byte.
+  const typed: Uint8Array[] = [];
+  for (let end = commandLine.length - 1; typed.length < args.length;) {
+    const start = end < 1 ? 0 : commandLine.lastIndexOf(0, end - 1) + 1;
+    typed.unshift(commandLine.subarray(start, Math.max(start, end)));
+    end = start - 1;
   }
-  return new TextEncoder().encode(key);
-}
-
-function withoutOption(typed: Uint8Array, key: string): Uint8Array {
-  const option = new TextDecoder().decode(typed).length - key.length;
-  return typed.subarray(option);
+  return args.map((argument, at) =>
+    argument.includes("\ufffd") ? configText(typed[at]) : argument
+  );
 }

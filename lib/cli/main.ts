@@ -4,7 +4,7 @@ import {
   ReadOnlyError,
   TemporaryError,
 } from "../errors.ts";
-import { byteText, type Text, utf8Text } from "../bytes/text.ts";
+import { byteText, configBytes, type Text, utf8Text } from "../bytes/text.ts";
 import { type CommandLine, plainLookup, UsageError } from "./command_line.ts";
 import { lookupKey, printValue } from "./actions/lookup.ts";
 import { BrokenPipe, Output, Report, StreamError } from "./streams.ts";
@@ -20,6 +20,7 @@ const subcommands = ["check", "cleanup", "serve", "stats", "warm"];
 export async function main(args: readonly string[]): Promise<number> {
   let report = new Report(false);
   try {
+    args = await asTyped(args);
     if (subcommands.includes(args[0])) {
       const { runNamed } = await import("./subcommands/subcommands.ts");
       return await runNamed(args);
@@ -32,6 +33,13 @@ export async function main(args: readonly string[]): Promise<number> {
     report.fatal(explain(error));
     return 1;
   }
+}
+
+/** The arguments as they were typed: some may not be UTF-8. */
+async function asTyped(args: readonly string[]): Promise<readonly string[]> {
+  if (!args.some((argument) => argument.includes("\ufffd"))) return args;
+  const { typedArguments } = await import("./input.ts");
+  return await typedArguments(args);
 }
 
 async function parse(args: readonly string[]): Promise<CommandLine> {
@@ -146,17 +154,11 @@ async function withKey(
   session: Session,
   action: (session: Session, key: string) => Promise<number>,
 ): Promise<number> {
-  const bytes = await argumentBytes(session.command.key);
+  const bytes = configBytes(session.command.key);
   const key = session.text.decode(bytes);
   if (key !== undefined) return await action(session, key);
   session.warnNotText(bytes);
   return 1;
-}
-
-async function argumentBytes(key: string): Promise<Uint8Array> {
-  if (!key.includes("\ufffd")) return utf8Text.encode(key);
-  const { typedBytes } = await import("./input.ts");
-  return await typedBytes(key);
 }
 
 function explain(error: unknown): string {

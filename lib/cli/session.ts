@@ -1,4 +1,5 @@
 import { byteText, type Text } from "../bytes/text.ts";
+import { markWarning } from "../config/logical_lines.ts";
 import { openTable } from "../open.ts";
 import type { Table } from "../table.ts";
 import type { CommandLine } from "./command_line.ts";
@@ -94,6 +95,11 @@ export class Session {
   warnNotText = (line: Uint8Array): void => {
     const shown = new TextDecoder().decode(line);
     this.report.warning(`skipping a key that is not UTF-8: "${shown}"`);
+  };
+
+  /** Warns of a byte order mark before the first key. */
+  warnMark = (line: string): void => {
+    this.report.warning(`standard input, line 1: ${markWarning("key", line)}`);
   };
 
   /** Closes all tables. */

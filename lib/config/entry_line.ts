@@ -1,6 +1,6 @@
-import { trimSpace } from "./name_value.ts";
-
-const isSpace = /[ \t\r\n\v\f]/;
+import { shownText } from "../errors.ts";
+import { beginsWithMark, markWarning } from "./logical_lines.ts";
+import { keyLength, trimSpace } from "./name_value.ts";
 
 /** A line of postmap's input. */
 export interface EntryLine {
@@ -31,26 +31,21 @@ export interface EntryLine {
  * ```
  */
 export function parseEntryLine(text: string): EntryLine {
-  let quoted = false;
-  let end = 0;
-  for (; end < text.length; end++) {
-    const character = text[end];
-    if (character === "\\") end++;
-    else if (character === '"') quoted = !quoted;
-    else if (!quoted && isSpace.test(character)) break;
-  }
-  if (quoted) throw new RangeError(`unbalanced '"' in "${text}"`);
+  const end = keyLength(text);
   const key = text.slice(0, end);
   const value = trimSpace(text.slice(end));
   if (key === "" || value === "") {
     throw new RangeError(
-      `need "key white-space value" instead of "${trimSpace(text)}"`,
+      `need "key white-space value" instead of "${shownText(trimSpace(text))}"`,
     );
   }
-  if (!key.endsWith(":")) return { key, value };
-  return {
-    key,
-    value,
-    doubt: `"${key}" ends in a colon: is this an alias file?`,
-  };
+  const doubt = doubtOf(key);
+  return { key, value, ...(doubt !== undefined && { doubt }) };
+}
+
+function doubtOf(key: string): string | undefined {
+  if (beginsWithMark(key)) return markWarning("key", key);
+  return key.endsWith(":")
+    ? `"${shownText(key)}" ends in a colon: is this an alias file?`
+    : undefined;
 }

@@ -1,15 +1,22 @@
+import { configByteString, joinedText } from "../bytes/text.ts";
+import { shownText } from "../errors.ts";
+import { skipSpace } from "./name_value.ts";
+
 /** Looks a parameter up; `undefined` when it has no value. */
 export type ParameterLookup = (name: string) => string | undefined;
 
 const deepest = 100;
-const spaces = /^[ \t\r\n\v\f]*/;
+// Ten lines can double a text ten times. No value that anybody needs is so long.
+const longest = 16777216;
 
 /**
  * Expands the `$` expressions of main.cf, also within each other: `$name`,
  * `${name}`, `$(name)`, `${name?text}`, `${name:text}`,
  * `${name?{text}:{text}}`, `${{text} == {text} ? {text} : {text}}` and its
  * relatives, `<level` and its, and `$$` for a dollar sign. A parameter without a value expands
- * to nothing. Throws a `RangeError` that says what is wrong.
+ * to nothing. Throws a `RangeError` that says what is wrong: also when
+ * expressions nest more than 100 deep, as in Postfix, or 16,777,216 characters
+ * have come together, where Postfix goes on until memory ends.
  *
  * Implements "$name" of postconf(5).
  *
@@ -28,130 +35,185 @@ export function expandParameters(
   text: string,
   lookup: ParameterLookup,
 ): string {
-  return expand(text, lookup, 0);
+  return joinedText(new Expansion(lookup).expand(text, 0));
 }
 
-function expand(text: string, lookup: ParameterLookup, depth: number): string {
-  if (depth > deepest) {
-    throw new RangeError(`"${text}" refers to itself, or nests too deeply`);
+/** A text in braces, and where it ends with the white space behind it. */
+interface Braced {
+  readonly text: string;
+  readonly end: number;
+}
+
+class Expansion {
+  #lookup: ParameterLookup;
+  /** What parameters were expanded to: one that is used twice is expanded once. */
+  #expanded = new Map<string, string>();
+  #length = 0;
+
+  constructor(lookup: ParameterLookup) {
+    this.#lookup = lookup;
   }
-  let expansion = "";
-  let at = 0;
-  while (at < text.length) {
-    const dollar = text.indexOf("$", at);
-    if (dollar < 0) return expansion + text.slice(at);
-    expansion += text.slice(at, dollar);
-    at = dollar + 1;
-    const next = text[at];
-    if (next === "$") {
-      expansion += "$";
-      at++;
-    } else if (next === "{" || next === "(") {
-      const end = closing(text, at, next === "{" ? "}" : ")");
-      const expression = text.slice(at + 1, end);
-      if (expression === "") throw new RangeError(`no name in "${text}"`);
-      expansion += evaluate(expression, lookup, depth);
-      at = end + 1;
-    } else {
-      const name = /^[A-Za-z0-9_]*/.exec(text.slice(at))![0];
-      if (name === "") {
-        throw new RangeError(
-          `no name after "$" in "${text}": write "$$" for a dollar sign`,
-        );
-      }
-      expansion += expand(lookup(name) ?? "", lookup, depth + 1);
-      at += name.length;
+
+  expand(text: string, depth: number): string {
+    if (depth > deepest) {
+      throw new RangeError(
+        `"${shownText(text)}" refers to itself, or nests too deeply`,
+      );
     }
+    let expansion = "";
+    let at = 0;
+    for (let dollar; (dollar = text.indexOf("$", at)) >= 0;) {
+      expansion += this.#counted(text.slice(at, dollar));
+      at = dollar + 1;
+      const next = text[at];
+      if (next === "$") {
+        expansion += this.#counted("$");
+        at++;
+      } else if (next === "{" || next === "(") {
+        const end = closing(text, at, next === "{" ? "}" : ")");
+        const expression = text.slice(at + 1, end);
+        if (expression === "") {
+          throw new RangeError(`no name in "${shownText(text)}"`);
+        }
+        expansion += this.#counted(this.#evaluate(expression, depth));
+        at = end + 1;
+      } else {
+        const end = nameEnd(text, at);
+        if (end === at) {
+          throw new RangeError(
+            `no name after "$" in "${shownText(text)}": ` +
+              `write "$$" for a dollar sign`,
+          );
+        }
+        expansion += this.#counted(this.#value(text.slice(at, end), depth));
+        at = end;
+      }
+    }
+    return expansion + this.#counted(text.slice(at));
   }
-  return expansion;
+
+  #counted(part: string): string {
+    this.#length += part.length;
+    if (this.#length > longest) {
+      throw new RangeError(
+        `it expands to more than ${longest} characters: ` +
+          "is there a parameter that names another one many times?",
+      );
+    }
+    return part;
+  }
+
+  /** What a parameter expands to. */
+  #value(name: string, depth: number): string {
+    const known = this.#expanded.get(name);
+    if (known !== undefined) return known;
+    const value = this.expand(this.#lookup(name) ?? "", depth + 1);
+    this.#expanded.set(name, value);
+    return value;
+  }
+
+  #evaluate(expression: string, depth: number): string {
+    const left = braced(expression, 0);
+    if (left !== undefined) {
+      const right = this.#compare(expression, left, depth);
+      return right.end === expression.length
+        ? (right.holds ? "true" : "")
+        : this.#choose(expression, right.end, right.holds, depth);
+    }
+    const start = skipSpace(expression);
+    const end = nameEnd(expression, start);
+    const name = expression.slice(start, end);
+    const choice = skipSpace(expression, end);
+    return choice === expression.length
+      ? this.#value(name, depth)
+      : this.#choose(expression, choice, Boolean(this.#lookup(name)), depth);
+  }
+
+  /** Compares `{left} operator {right}`, and says where that ends. */
+  #compare(
+    expression: string,
+    left: Braced,
+    depth: number,
+  ): { holds: boolean; end: number } {
+    operators.lastIndex = left.end;
+    const [whole = "", operator = "", level] = operators.exec(expression) ?? [];
+    const right = braced(expression, left.end + whole.length);
+    const compare = level === undefined ? compareTexts : compareLevels;
+    if (!(operator in relations) || right === undefined) {
+      throw new RangeError(
+        `"{text} operator {text}" expected in "${shownText(expression)}"; ` +
+          `operators are ${
+            Object.keys(relations).join(" ")
+          }, and these with "level"`,
+      );
+    }
+    const order = compare(
+      this.expand(left.text, depth + 1),
+      this.expand(right.text, depth + 1),
+    );
+    return { holds: relations[operator](order), end: right.end };
+  }
+
+  /** What `?text`, `:text` or `?{text}:{text}` comes to. */
+  #choose(
+    expression: string,
+    at: number,
+    holds: boolean,
+    depth: number,
+  ): string {
+    const rest = (from: number) => shownText(expression.slice(from));
+    if (expression[at] === "?") {
+      const whenSet = braced(expression, at + 1);
+      if (whenSet === undefined) {
+        return holds ? this.expand(expression.slice(at + 1), depth + 1) : "";
+      }
+      at = whenSet.end;
+      const isLast = at === expression.length;
+      if (!isLast && expression[at] !== ":") {
+        throw new RangeError(`":" expected before "${rest(at)}"`);
+      }
+      if (holds) return this.expand(whenSet.text, depth + 1);
+      if (isLast) return "";
+    } else if (expression[at] !== ":") {
+      throw new RangeError(`"?" or ":" expected before "${rest(at)}"`);
+    }
+    if (holds) return "";
+    const otherwise = braced(expression, at + 1);
+    if (otherwise === undefined) {
+      return this.expand(expression.slice(at + 1), depth + 1);
+    }
+    if (otherwise.end !== expression.length) {
+      throw new RangeError(`unexpected "${rest(otherwise.end)}"`);
+    }
+    return this.expand(otherwise.text, depth + 1);
+  }
 }
 
+/** Where the name ends that begins at `at`. */
+function nameEnd(text: string, at: number): number {
+  while (/\w/.test(text[at] ?? "")) at++;
+  return at;
+}
+
+/** Where the brace or parenthesis is that closes the one at `open`. */
 function closing(text: string, open: number, close: string): number {
   let level = 0;
   for (let at = open; at < text.length; at++) {
     if (text[at] === text[open]) level++;
     else if (text[at] === close && --level === 0) return at;
   }
-  throw new RangeError(`missing "${close}" in "${text}"`);
+  throw new RangeError(`missing "${close}" in "${shownText(text)}"`);
 }
 
-/** Takes `{text}` and the white space around it off the front of `rest`. */
-function takeBraced(rest: string): { text: string; rest: string } | undefined {
-  const start = spaces.exec(rest)![0].length;
-  if (rest[start] !== "{") return undefined;
-  const end = closing(rest, start, "}");
-  return {
-    text: rest.slice(start + 1, end),
-    rest: rest.slice(end + 1).replace(spaces, ""),
-  };
+/** The `{text}` at `at`, white space around it passed over, if there is one. */
+function braced(text: string, at: number): Braced | undefined {
+  const start = skipSpace(text, at);
+  if (text[start] !== "{") return undefined;
+  const end = closing(text, start, "}");
+  return { text: text.slice(start + 1, end), end: skipSpace(text, end + 1) };
 }
 
-function evaluate(
-  expression: string,
-  lookup: ParameterLookup,
-  depth: number,
-): string {
-  let value: string | undefined;
-  let rest: string;
-  const left = takeBraced(expression);
-  if (left !== undefined) {
-    const [whole = "", operator = "", level] =
-      /^([<>!=]=?)(level)?/.exec(left.rest) ?? [];
-    const right = takeBraced(left.rest.slice(whole.length));
-    const compare = level === undefined ? compareTexts : compareLevels;
-    if (!(operator in relations) || right === undefined) {
-      throw new RangeError(
-        `"{text} operator {text}" expected in "${expression}"; ` +
-          `operators are ${
-            Object.keys(relations).join(" ")
-          }, and these with "level"`,
-      );
-    }
-    const holds = relations[operator](
-      compare(
-        expand(left.text, lookup, depth + 1),
-        expand(right.text, lookup, depth + 1),
-      ),
-    );
-    value = holds ? "true" : "";
-    rest = right.rest;
-    if (rest === "") return value;
-  } else {
-    const parts = /^[ \t\r\n\v\f]*([A-Za-z0-9_]*)[ \t\r\n\v\f]*/.exec(
-      expression,
-    )!;
-    rest = expression.slice(parts[0].length);
-    value = lookup(parts[1]);
-    if (rest === "") return expand(value ?? "", lookup, depth + 1);
-  }
-  const choice = rest[0];
-  rest = rest.slice(1);
-  if (choice === "?") {
-    const whenSet = takeBraced(rest);
-    if (whenSet === undefined) {
-      return value ? expand(rest, lookup, depth + 1) : "";
-    }
-    if (value) {
-      if (whenSet.rest !== "" && whenSet.rest[0] !== ":") {
-        throw new RangeError(`":" expected before "${whenSet.rest}"`);
-      }
-      return expand(whenSet.text, lookup, depth + 1);
-    }
-    if (whenSet.rest === "") return "";
-    rest = whenSet.rest;
-    if (rest[0] !== ":") throw new RangeError(`":" expected before "${rest}"`);
-    rest = rest.slice(1);
-  } else if (choice !== ":") {
-    throw new RangeError(`"?" or ":" expected before "${choice}${rest}"`);
-  }
-  if (value) return "";
-  const otherwise = takeBraced(rest);
-  if (otherwise === undefined) return expand(rest, lookup, depth + 1);
-  if (otherwise.rest !== "") {
-    throw new RangeError(`unexpected "${otherwise.rest}"`);
-  }
-  return expand(otherwise.text, lookup, depth + 1);
-}
+const operators = /([<>!=]=?)(level)?/y;
 
 const relations: Record<string, (order: number) => boolean> = {
   "==": (order) => order === 0,
@@ -162,18 +224,24 @@ const relations: Record<string, (order: number) => boolean> = {
   ">": (order) => order > 0,
 };
 
+// The largest number of C's atol(): what is above it counts as that.
+const largest = 2 ** 63;
+
 function compareTexts(left: string, right: string): number {
   if (/^\d+$/.test(left) && /^\d+$/.test(right)) {
-    return Number(left) - Number(right);
+    return Math.min(Number(left), largest) - Math.min(Number(right), largest);
   }
-  return left < right ? -1 : left > right ? 1 : 0;
+  const [one, other] = [left, right].map(configByteString);
+  return one < other ? -1 : one > other ? 1 : 0;
 }
 
 /** Compares versions: `3.10` comes after `3.9`, and `3` is `3.0.0`. */
 function compareLevels(left: string, right: string): number {
   const [leftParts, rightParts] = [left, right].map((level) => {
     if (!/^\d+(\.\d+){0,2}$/.test(level)) {
-      throw new RangeError(`"${level}" is no level: need 3, 3.6 or 3.6.1`);
+      throw new RangeError(
+        `"${shownText(level)}" is no level: need 3, 3.6 or 3.6.1`,
+      );
     }
     return level.split(".").map(Number);
   });

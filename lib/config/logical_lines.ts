@@ -1,3 +1,6 @@
+import { byteText } from "../bytes/text.ts";
+import { shownText } from "../errors.ts";
+
 /** Lines joined with those that continue them. */
 export interface LogicalLine {
   /** The text, without line ends. */
@@ -16,12 +19,14 @@ export interface PhysicalLine {
   readonly flaw?: string;
 }
 
-const lossyDecoder = new TextDecoder();
+const lossyDecoder = new TextDecoder("utf-8", { ignoreBOM: true });
 
 /** A physical line of a source of entries: text, or bytes that are no text. */
 export function physicalLine(line: string | Uint8Array): PhysicalLine {
   if (typeof line !== "string") {
-    return { text: lossyDecoder.decode(line), flaw: "it is not UTF-8" };
+    const start = byteText.decode(line.subarray(0, 2))!;
+    const flaw = isUtf16(start) ? utf16Warning : "it is not UTF-8";
+    return { text: lossyDecoder.decode(line), flaw };
   }
   return line.includes("\0")
     ? { text: line, flaw: "it has a null byte" }
@@ -97,4 +102,52 @@ export function* logicalLines(
   }
   const ended = lines.end();
   if (ended !== undefined) yield ended;
+}
+
+// A byte order mark at the start of a file is no white space, and no comment: to
+// Postfix it is the beginning of the first name, key or pattern, which nobody who
+// looks at the file can see.
+
+/** The mark; the second where a string has a character for each byte. */
+const byteOrderMark = /^(?:\ufeff|\u00ef\u00bb\u00bf)/;
+
+/** Whether a line begins with a byte order mark. */
+export function beginsWithMark(line: string): boolean {
+  return byteOrderMark.test(line);
+}
+
+/** What to say of a name, key or pattern that begins with a byte order mark. */
+export function markWarning(kind: string, text: string): string {
+  const visible = shownText(text.replace(byteOrderMark, ""));
+  return `an invisible byte order mark (U+FEFF) is part of the ${kind} that ` +
+    `looks like "${visible}", as it is for Postfix: ` +
+    "save the file as UTF-8 without a byte order mark";
+}
+
+const utf16Marks = [
+  "\u00ff\u00fe",
+  "\u00fe\u00ff",
+  "\udcff\udcfe",
+  "\udcfe\udcff",
+];
+
+/** Whether a file that begins so is UTF-16: as `configText`, or a byte string. */
+export function isUtf16(start: string): boolean {
+  return utf16Marks.some((mark) => start.startsWith(mark));
+}
+
+/** What to say of a file in UTF-16, of which Postfix can make nothing. */
+export const utf16Warning =
+  "it is UTF-16, which Postfix cannot read either: save the file as UTF-8";
+
+/** What to say of a line with a null byte, which ends it for Postfix. */
+export const nullByteWarning = "it has a null byte: ignoring what is behind it";
+
+/**
+ * Whether a warning is one of those above: the configuration is surely not read
+ * as it was meant, which `memcache-table check` calls an error.
+ */
+export function isByteWarning(message: string): boolean {
+  return message.endsWith(utf16Warning) || message.endsWith(nullByteWarning) ||
+    message.includes(" byte order mark (U+FEFF) is part of the ");
 }

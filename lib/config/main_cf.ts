@@ -1,10 +1,17 @@
-import { ConfigError } from "../errors.ts";
-import { logicalLines } from "./logical_lines.ts";
-import { splitNameValue } from "./name_value.ts";
+import { ConfigError, shownText } from "../errors.ts";
+import {
+  beginsWithMark,
+  isUtf16,
+  logicalLines,
+  markWarning,
+  nullByteWarning,
+  utf16Warning,
+} from "./logical_lines.ts";
+import { splitNameValue, trimSpace } from "./name_value.ts";
 
 /** The value of a parameter, and where it was given. */
 export interface Setting {
-  /** The value, white space around it dropped. */
+  /** The value, a `configText`, white space around it dropped. */
   readonly value: string;
   /** The file that gives it, where there is one. */
   readonly file?: string;
@@ -14,7 +21,10 @@ export interface Setting {
 
 /**
  * The settings of a text in main.cf syntax: `name = value`, continuation
- * lines, comments. Of a name given twice the last counts, with a warning.
+ * lines, comments. Of a name given twice the last counts, with a warning. As in
+ * Postfix a line ends at its first null byte; a warning says so, and names a
+ * byte order mark that is part of a name.
+ *
  * Throws {@linkcode ConfigError} with file and line on a line without `=`.
  *
  * @example
@@ -32,28 +42,52 @@ export function parseMainCf(
   onWarning: (message: string) => void,
 ): Map<string, Setting> {
   const settings = new Map<string, Setting>();
+  const warn = (line: number, message: string) =>
+    onWarning(`${file}, line ${line}: ${message}`);
   const physical = text.split("\n").map((text) => ({ text }));
-  const lines = logicalLines(physical, (orphan) =>
-    onWarning(
-      `${file}, line ${orphan.line}: ` +
-        `ignoring a line that continues nothing: "${orphan.text.trim()}"`,
+  const lines = logicalLines(physical, ({ line, text }) =>
+    warn(
+      line,
+      `ignoring a line that continues nothing: "${shownText(trimSpace(text))}"`,
     ));
-  for (const { text, line } of lines) {
-    let pair: [string, string];
-    try {
-      pair = splitNameValue(text);
-    } catch (cause) {
-      throw new ConfigError((cause as Error).message, { file, line });
+  for (const { text: whole, line } of lines) {
+    const end = whole.indexOf("\0");
+    if (end >= 0) {
+      warn(line, nullByteWarning);
     }
-    const [name, value] = pair;
+    const [name, value] = nameAndValue(
+      end < 0 ? whole : whole.slice(0, end),
+      { file, line },
+    );
+    if (beginsWithMark(name)) {
+      warn(line, markWarning("name", name));
+    }
     const earlier = settings.get(name);
     if (earlier !== undefined && earlier.value !== value) {
-      onWarning(
-        `${file}, line ${line}: "${name} = ${value}" replaces ` +
-          `"${earlier.value}" of line ${earlier.line}`,
+      warn(
+        line,
+        `"${shownText(name)} = ${shownText(value)}" replaces ` +
+          `"${shownText(earlier.value)}" of line ${earlier.line}`,
       );
     }
     settings.set(name, { value, file, line });
   }
   return settings;
+}
+
+function nameAndValue(
+  text: string,
+  where: { file: string; line: number },
+): [name: string, value: string] {
+  try {
+    return splitNameValue(text);
+  } catch (cause) {
+    const { message } = cause as RangeError;
+    const doubt = beginsWithMark(text)
+      ? `; ${markWarning("line", text)}`
+      : isUtf16(text)
+      ? `; ${utf16Warning}`
+      : "";
+    throw new ConfigError(message + doubt, where);
+  }
 }

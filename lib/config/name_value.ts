@@ -1,9 +1,24 @@
-const separators = /[, \t\r\n]/;
-const surroundingSpace = /^[ \t\r\n\v\f]+|[ \t\r\n\v\f]+$/g;
+import { shownText } from "../errors.ts";
+
+/** Whether there is white space, as C's `isspace` sees it. */
+export function isSpaceAt(text: string, at: number): boolean {
+  const code = text.charCodeAt(at);
+  return code === 32 || (code >= 9 && code <= 13);
+}
+
+/** Where the white space ends that begins at `at`, if there is any. */
+export function skipSpace(text: string, at = 0): number {
+  while (isSpaceAt(text, at)) at++;
+  return at;
+}
 
 /** Drops the white space around a text, as C's `isspace` sees it. */
 export function trimSpace(text: string): string {
-  return text.replace(surroundingSpace, "");
+  // A regular expression tries each run of white space from each of its letters.
+  const start = skipSpace(text);
+  let end = text.length;
+  while (end > start && isSpaceAt(text, end - 1)) end--;
+  return text.slice(start, end);
 }
 
 /**
@@ -11,11 +26,11 @@ export function trimSpace(text: string): string {
  * included; 0 when it does not begin with one, or never closes it.
  */
 export function bracedLength(text: string): number {
+  if (!text.startsWith("{")) return 0;
   let level = 0;
   for (let at = 0; at < text.length; at++) {
     if (text[at] === "{") level++;
-    else if (text[at] === "}") level--;
-    if (level === 0) return at === 0 ? 0 : text[0] === "{" ? at + 1 : 0;
+    else if (text[at] === "}" && --level === 0) return at + 1;
   }
   return 0;
 }
@@ -23,19 +38,27 @@ export function bracedLength(text: string): number {
 /** Items separated by comma or white space; braces hold both together. */
 export function splitItems(text: string): string[] {
   const items: string[] = [];
-  let item = "";
+  let start = 0;
   let level = 0;
-  for (const character of text) {
-    if (level === 0 && separators.test(character)) {
-      if (item !== "") items.push(item);
-      item = "";
-      continue;
+  for (let at = 0; at < text.length; at++) {
+    switch (text[at]) {
+      case "{":
+        level++;
+        break;
+      case "}":
+        if (level > 0) level--;
+        break;
+      case ",":
+      case " ":
+      case "\t":
+      case "\r":
+      case "\n":
+        if (level > 0) break;
+        if (at > start) items.push(text.slice(start, at));
+        start = at + 1;
     }
-    if (character === "{") level++;
-    else if (character === "}" && level > 0) level--;
-    item += character;
   }
-  if (item !== "") items.push(item);
+  if (start < text.length) items.push(text.slice(start));
   return items;
 }
 
@@ -48,53 +71,72 @@ export function withoutBraces(text: string): string {
   if (length === 0) {
     throw new RangeError(
       text.startsWith("{")
-        ? `missing "}" in "${text}"`
-        : `no "{" at the start of "${text}"`,
+        ? `missing "}" in "${shownText(text)}"`
+        : `no "{" at the start of "${shownText(text)}"`,
     );
   }
   if (length < text.length) {
-    throw new RangeError(`text after "}" in "${text}"`);
+    throw new RangeError(
+      `text after "}" in "${shownText(text)}": ` +
+        `"${shownText(text.slice(length))}"`,
+    );
   }
   return trimSpace(text.slice(1, -1));
 }
-
-const isSpace = /[ \t\r\n\v\f]/;
 
 /**
  * Splits `name = value` at the first `=` after a name, white space around both
  * dropped. Throws a `RangeError` when there is no name or no `=`.
  */
 export function splitNameValue(text: string): [name: string, value: string] {
-  const trimmed = trimSpace(text);
-  const parts = /^([^= \t\r\n\v\f]*)[ \t\r\n\v\f]*(=?)/.exec(trimmed)!;
-  if (parts[1] === "") throw new RangeError(`no name before "=": "${trimmed}"`);
-  if (parts[2] === "") {
-    throw new RangeError(`no "=" after the name: "${trimmed}"`);
+  const start = skipSpace(text);
+  let end = start;
+  while (end < text.length && text[end] !== "=" && !isSpaceAt(text, end)) end++;
+  if (end === start) {
+    throw new RangeError(`no name before "=": "${shownText(trimSpace(text))}"`);
   }
-  return [parts[1], trimSpace(trimmed.slice(parts[0].length))];
+  const equals = skipSpace(text, end);
+  if (text[equals] !== "=") {
+    throw new RangeError(
+      `no "=" after the name: "${shownText(trimSpace(text))}"`,
+    );
+  }
+  return [text.slice(start, end), trimSpace(text.slice(equals + 1))];
 }
 
 /**
- * The same for keys that may hold white space and `=` in double quotes, which
- * stay part of the key: the items of `inline:`.
+ * The length of the key that `text` begins with: up to the white space that
+ * stands in no double quotes, or the `also` that does not. Throws a `RangeError`
+ * when a quote is not closed.
+ */
+export function keyLength(text: string, also?: string): number {
+  let quoted = false;
+  let end = 0;
+  for (; end < text.length; end++) {
+    const character = text[end];
+    if (character === "\\") end++;
+    else if (character === '"') quoted = !quoted;
+    else if (!quoted && (character === also || isSpaceAt(text, end))) break;
+  }
+  if (quoted) {
+    throw new RangeError(`unbalanced '"' in "${shownText(text)}"`);
+  }
+  return Math.min(end, text.length);
+}
+
+/**
+ * The same as `splitNameValue` for keys that may hold white space and `=` in
+ * double quotes, which stay part of the key: the items of `inline:`.
  */
 export function splitKeyValue(text: string): [key: string, value: string] {
   const trimmed = trimSpace(text);
   if (trimmed === "") throw new RangeError("no key");
-  let quoted = false;
-  let end = 0;
-  for (; end < trimmed.length; end++) {
-    const character = trimmed[end];
-    if (character === "\\") end++;
-    else if (character === '"') quoted = !quoted;
-    else if (!quoted && (character === "=" || isSpace.test(character))) break;
+  const end = keyLength(trimmed, "=");
+  const equals = skipSpace(trimmed, end);
+  if (trimmed[equals] !== "=") {
+    throw new RangeError(`no "=" after the key: "${shownText(trimmed)}"`);
   }
-  if (quoted) throw new RangeError(`unbalanced '"' in "${trimmed}"`);
-  const rest = trimSpace(trimmed.slice(end));
-  if (!rest.startsWith("=")) {
-    throw new RangeError(`no "=" after the key: "${trimmed}"`);
-  }
-  return [trimmed.slice(0, end), trimSpace(rest.slice(1))];
+  return [trimmed.slice(0, end), trimSpace(trimmed.slice(equals + 1))];
 }
 
 /**

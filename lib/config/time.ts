@@ -18,7 +18,7 @@ export function parseTime(
   text: string,
   unit?: "s" | "m" | "h" | "d" | "w",
 ): number | undefined {
-  const parts = /^\s*\+?(\d+)(?:([smhdw])[^]*)?$/.exec(text);
+  const parts = /^[ \t\r\n\v\f]*\+?(\d+)(?:([smhdw])[^]*)?$/.exec(text);
   const seconds = parts === null
     ? NaN
     : Number(parts[1]) * (units[parts[2] ?? unit ?? ""] ?? NaN);

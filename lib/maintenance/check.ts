@@ -1,3 +1,4 @@
+import { isByteWarning } from "../config/logical_lines.ts";
 import { systemClock } from "../system/clock.ts";
 import { MailSystem } from "../system/mail_system.ts";
 import type { MemcacheParameters } from "../tables/memcache/parameters.ts";
@@ -16,11 +17,13 @@ import {
 import { openTable } from "../open.ts";
 import { formatEndpoint } from "../socket/endpoint.ts";
 import type { Entry, Table, TableOptions } from "../table.ts";
+import { deepestNest } from "../tables/opening.ts";
 import { connectLazily } from "../socket/connect.ts";
 import {
   type MemcacheSource,
   readMemcacheSource,
   sharingTables,
+  type Spaces,
   typeOf,
 } from "./memcache_source.ts";
 import {
@@ -145,21 +148,45 @@ export async function checkTable(
     throw new TypeError(`A table name must be a string: ${typeof name}`);
   }
   options.signal?.throwIfAborted();
-  const checked = await check(name, options, []);
+  const checked = await check(name, options, { outer: [], spaces: new Map() });
   options.signal?.throwIfAborted();
-  return checked;
+  return printableText(checked);
+}
+
+/**
+ * The same with U+FFFD in place of what is not UTF-8, which many a reader of JSON
+ * takes no other sign for.
+ */
+function printableText<T>(value: T): T {
+  if (typeof value === "string") return value.toWellFormed() as T;
+  if (Array.isArray(value)) return value.map(printableText) as T;
+  if (typeof value !== "object" || value === null) return value;
+  const entries = Object.entries(value);
+  return Object.fromEntries(
+    entries.map(([name, inner]) => [name, printableText(inner)]),
+  ) as T;
 }
 
 /** What was found so far; nothing twice. */
 class Findings {
   readonly problems: Problem[] = [];
+  #messages = new Set<string>();
 
   add = (found: Problem): void => {
-    if (this.problems.some(({ message }) => message === found.message)) return;
+    if (this.#messages.has(found.message)) return;
+    this.#messages.add(found.message);
     this.problems.push(found);
   };
 
-  warn = (message: string): void => this.add({ severity: "warning", message });
+  warn = (message: string): void => {
+    if (!isByteWarning(message)) {
+      this.add({ severity: "warning", message });
+      return;
+    }
+    const [, file, line] = /^(.*), line (\d+): /s.exec(message) ?? [];
+    const place = file === undefined ? {} : { file, line: Number(line) };
+    this.add({ severity: "error", message, ...place });
+  };
 
   /** An error that a user of the table would have met; others are thrown. */
   fail(error: unknown): void {
@@ -198,16 +225,24 @@ function describe(
   throw error;
 }
 
+/** What is known when a table is looked at that another one names. */
+interface Around {
+  /** The tables that name it, the outermost first. */
+  readonly outer: readonly string[];
+  /** The spaces of the tables in main.cf. */
+  readonly spaces: Spaces;
+}
+
 async function check(
   name: string,
   options: CheckOptions,
-  outer: readonly string[],
+  around: Around,
 ): Promise<TableCheck> {
   const findings = new Findings();
   const quiet: TableOptions = { ...options, onWarning: findings.warn };
   const type = typeOf(name);
   if (type === "memcache") {
-    return await checkMemcache(name, quiet, options, findings, outer);
+    return await checkMemcache(name, quiet, options, findings, around);
   }
   const table = await findings.attempt(() => openTable(name, quiet));
   const abilities = table === undefined
@@ -347,7 +382,7 @@ async function checkMemcache(
   quiet: TableOptions,
   options: CheckOptions,
   findings: Findings,
-  outer: readonly string[],
+  { outer, spaces }: Around,
 ): Promise<TableCheck> {
   const opened = await findings.attempt(async () => {
     const table = await openTable(name, quiet);
@@ -376,7 +411,7 @@ async function checkMemcache(
     const others = options.others ?? [];
     const sharing = space === undefined
       ? []
-      : await sharingTables(space, others, quiet);
+      : await sharingTables(space, others, quiet, spaces);
     if (sharing.length > 0) {
       findings.add(problem(
         "warning",
@@ -392,9 +427,10 @@ async function checkMemcache(
     : true;
   // One that names a table in which it stands was told of when it was opened.
   const within = [...outer, name];
-  const backup = usable.backup === "" || within.includes(usable.backup)
+  const backup = usable.backup === "" || within.includes(usable.backup) ||
+      within.length > deepestNest
     ? undefined
-    : await check(usable.backup, options, within);
+    : await check(usable.backup, options, { outer: within, spaces });
   const { problems, areGood } = findings;
   return {
     table: name,
@@ -422,7 +458,9 @@ async function lookUpAlone(memcache: MemcacheSource): Promise<true> {
 
 /** A key_format that no other table is likely to have, if this is not it. */
 function adviceFor(name: string, written: string, format: string): string {
-  const word = /([a-z0-9_-]+)(?:\.[a-z0-9]*)?$/i.exec(name)?.[1] ?? "aliases";
+  // The end of it: no name that helps anybody is longer.
+  const word = /([a-z0-9_-]+)(?:\.[a-z0-9]*)?$/i.exec(name.slice(-100))?.[1] ??
+    "aliases";
   return format.startsWith(`${word}:`)
     ? "give the others another key_format"
     : `set ${written} = ${word}:${format}`;

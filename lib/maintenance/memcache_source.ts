@@ -1,5 +1,4 @@
 import { MailSystem } from "../system/mail_system.ts";
-import { bracedLength } from "../config/name_value.ts";
 import type { ParameterSource } from "../tables/memcache/parameters.ts";
 import { ConfigError } from "../errors.ts";
 import { mayRead } from "../system/files.ts";
@@ -15,7 +14,7 @@ import {
   findParameters,
   type Sourced,
 } from "../tables/memcache/parameter_source.ts";
-import { type Opening, rulesOf } from "../tables/opening.ts";
+import { deepestNest, type Opening, rulesOf } from "../tables/opening.ts";
 import { isShared, readEach, type Space, spaceOf } from "./parameter_checks.ts";
 
 /** A memcache table's configuration, read as the table reads it. */
@@ -55,7 +54,12 @@ export async function readMemcacheSource(
   const source = await findParameters(sourced);
   return {
     source,
-    endpoint: () => findEndpoint(sourced, source, readEach(source).usable),
+    endpoint: async () => {
+      const { usable } = readEach(source);
+      const found = await findEndpoint(sourced, source, usable);
+      if (found.unknownService !== undefined) throw found.unknownService;
+      return found.endpoint;
+    },
     openAlone: () =>
       openMemcacheTable({
         ...sourced,
@@ -89,27 +93,70 @@ export function quietMail(options: TableOptions): MailSystem {
   return new MailSystem({ ...options, onWarning: () => {} });
 }
 
+// A thousand lines may each have a long parameter in them: what is behind that
+// many characters is not looked at.
+const mostLookedAt = 4194304;
+
 /** The memcache tables whose names or parameters are in main.cf. */
 async function tablesOfMainCf(mail: MailSystem): Promise<string[]> {
   const tables: string[] = [];
-  for (const name of (await mail.settings()).keys()) {
+  let lookedAt = 0;
+  for (const [name, { value }] of await mail.settings()) {
     const [, table] = /^(.+)_(?:memcache|key_format)$/.exec(name) ?? [];
     if (table !== undefined) tables.push(`memcache:${table}`);
-    const setting = await orUndefined(mail.setting(name));
-    tables.push(...namesIn(setting?.value ?? ""));
+    // A name that is another parameter's value is found there.
+    if (!value.includes("memcache:")) continue;
+    const expanded = (await orUndefined(mail.setting(name)))?.value ?? "";
+    lookedAt += expanded.length;
+    if (lookedAt > mostLookedAt) break;
+    tables.push(...namesIn(expanded));
   }
   return tables;
 }
 
-/** The names of memcache tables in a list of tables, those behind proxy: too. */
+/**
+ * The names of memcache tables in a list of tables, those behind proxy: and those
+ * in braces, not too deep, as well.
+ */
 function namesIn(value: string): string[] {
   const names: string[] = [];
-  for (const { index } of value.matchAll(/(?<![^\s,:{}=!])memcache:/g)) {
-    const path = value.slice(index + "memcache:".length);
-    const length = bracedLength(path) || /^[^\s,{}]*/.exec(path)![0].length;
-    if (length > 0) names.push(`memcache:${path.slice(0, length)}`);
+  const closing = closingBraces(value);
+  /** Where the names end in whose braces this one stands. */
+  const around: number[] = [];
+  const prefix = /(?<![^ \t\r\n,:{}=!])memcache:/g;
+  for (let found; (found = prefix.exec(value)) !== null;) {
+    const start = prefix.lastIndex;
+    const close = closing.get(start);
+    while (around.length > 0 && around.at(-1)! < start) around.pop();
+    if (close === undefined) {
+      const end = plainEnd(value, start);
+      if (end > start) names.push(value.slice(found.index, end));
+      prefix.lastIndex = end;
+    } else if (around.length < deepestNest) {
+      around.push(close);
+      names.push(value.slice(found.index, close + 1));
+    }
   }
   return names;
+}
+
+/** Where each brace is closed, if it is. */
+function closingBraces(value: string): Map<number, number> {
+  const closing = new Map<number, number>();
+  const open: number[] = [];
+  for (let at = 0; at < value.length; at++) {
+    if (value[at] === "{") open.push(at);
+    else if (value[at] === "}" && open.length > 0) closing.set(open.pop()!, at);
+  }
+  return closing;
+}
+
+/** Where a name without braces ends. */
+function plainEnd(value: string, start: number): number {
+  const plain = /[^ \t\r\n,{}]*/y;
+  plain.lastIndex = start;
+  plain.exec(value);
+  return plain.lastIndex;
 }
 
 async function orUndefined<T>(work: Promise<T>): Promise<T | undefined> {
@@ -121,15 +168,19 @@ async function orUndefined<T>(work: Promise<T>): Promise<T | undefined> {
   }
 }
 
+/** The spaces of tables, by their names; none of those that cannot be read. */
+export type Spaces = Map<string, Space | undefined>;
+
 /**
  * The tables whose entries can be taken for those of `space`, among `others` and
  * those that main.cf names or defines. What cannot be read there is passed over:
- * it is another table's fault.
+ * it is another table's fault. `known` is filled, for the next table.
  */
 export async function sharingTables(
   space: Space,
   others: readonly string[],
   options: TableOptions,
+  known: Spaces,
 ): Promise<string[]> {
   const mail = quietMail(options);
   // Where nobody may read main.cf, nobody is to be asked whether one may.
@@ -139,12 +190,21 @@ export async function sharingTables(
   const sharing: string[] = [];
   for (const name of new Set([...others, ...inMainCf])) {
     if (typeOf(name) !== "memcache" || name === space.table) continue;
-    const other = await orUndefined((async () => {
-      const { source, endpoint } = await readMemcacheSource(name, quiet, mail);
-      const server = formatEndpoint(await endpoint());
-      return spaceOf(name, server, readEach(source).usable);
-    })());
+    if (!known.has(name)) {
+      known.set(name, await orUndefined(readSpace(name, quiet, mail)));
+    }
+    const other = known.get(name);
     if (other !== undefined && isShared(space, other)) sharing.push(name);
   }
   return sharing;
+}
+
+async function readSpace(
+  name: string,
+  options: TableOptions,
+  mail: MailSystem,
+): Promise<Space | undefined> {
+  const { source, endpoint } = await readMemcacheSource(name, options, mail);
+  const server = formatEndpoint(await endpoint());
+  return spaceOf(name, server, readEach(source).usable);
 }

@@ -5,7 +5,9 @@ import {
   type ParameterSource,
   readParameters,
 } from "../tables/memcache/parameters.ts";
+import { beginsWithMark } from "../config/logical_lines.ts";
 import type { Setting } from "../config/main_cf.ts";
+import { configByteString, isUtf8 } from "../bytes/text.ts";
 import { ConfigError } from "../errors.ts";
 import { loadDigest } from "../tables/memcache/key_digest.ts";
 import {
@@ -127,6 +129,8 @@ export async function unknownNames(
   const prefix = source.written("ttl").slice(0, -"ttl".length);
   for (const [name, setting] of await source.all()) {
     if ((parameterNames as string[]).includes(name)) continue;
+    // Whoever reads the file was told of it.
+    if (beginsWithMark(name)) continue;
     const nearest = nearestName(name, parameterNames);
     if (nearest !== undefined) {
       problems.push(problem(
@@ -215,6 +219,15 @@ export async function valueProblems(
       `${source.written(name)} = ${parameters[name]}: ${message}`,
       source.setting(name),
     ));
+  for (const name of parameterNames) {
+    if (isUtf8(`${parameters[name]}`)) continue;
+    say(
+      "warning",
+      name,
+      "it has bytes that are not UTF-8, which go on as they are, as in Postfix: " +
+        "save the file as UTF-8 unless that is meant",
+    );
+  }
   const { ttl, flags, timeout } = parameters;
   if (ttl < 0) {
     say(
@@ -293,7 +306,7 @@ async function digestLength(name: string): Promise<number | undefined> {
 /** A key_format taken apart, if it can be. */
 function parsedFormat(format: string): KeyFormat | undefined {
   try {
-    return parseKeyFormat(format);
+    return parseKeyFormat(configByteString(format));
   } catch (error) {
     if (error instanceof RangeError) return undefined;
     throw error;
@@ -328,13 +341,12 @@ function* formatProblems(
     };
   }
   if (digest !== undefined) return;
-  const length = new TextEncoder().encode(fixed).length;
   if (spaceOrControl.test(fixed)) {
     yield {
       severity: "error",
       message: "memcache keys have no white space: no key is looked up",
     };
-  } else if (length >= longestKey) {
+  } else if (fixed.length >= longestKey) {
     yield {
       severity: "error",
       message: `memcache keys have at most ${longestKey} bytes: ` +

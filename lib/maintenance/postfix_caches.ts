@@ -40,7 +40,7 @@ export interface VerifyRules {
 
 // Times of an entry that are none: the test was never passed, or not asked for.
 const disabled = 1;
-const ordinaryTime = /^\s*\+?\d{1,19}$/;
+const ordinaryTime = /^[ \t\r\n\v\f]*\+?\d{1,19}$/;
 
 /**
  * Judges as postscreen(8) does: an entry has a time for each test, when its

@@ -94,7 +94,8 @@ export async function statsReader(
   }
   options.signal?.throwIfAborted();
   if (typeOf(name) !== "memcache") {
-    const inner = /memcache:.+$/.exec(name)?.[0];
+    const at = name.search(/memcache:./);
+    const inner = at < 0 ? undefined : name.slice(at);
     throw new ConfigError(
       `${name} has no statistics: only a memcached keeps them, ` +
         (inner === undefined

@@ -31,6 +31,7 @@ export type Question = "version" | "stats" | "stats settings" | `get ${string}`;
 export type Ask = (question: Question) => Promise<string[]>;
 
 const longestAnswer = 65536;
+const LF = 10;
 
 /**
  * Asks a server over a connection of its own, which is closed in the end.
@@ -133,15 +134,17 @@ async function exchange(socket: Socket, question: Question): Promise<string[]> {
       );
     }
     text += decoder.decode(chunk, { stream: true });
+    if (text.length > longestAnswer) {
+      throw new Error(`its answer is longer than ${longestAnswer} bytes`);
+    }
+    // A line that comes in pieces is not split again with each.
+    if (!chunk.includes(LF)) continue;
     const lines = text.split(/\r?\n/);
     const unfinished = lines.pop()!;
     const answer = takeAnswer(question, lines);
     if (answer !== undefined) {
       if (unfinished !== "") throw nonsense(unfinished);
       return answer;
-    }
-    if (text.length > longestAnswer) {
-      throw new Error(`its answer is longer than ${longestAnswer} bytes`);
     }
   }
 }

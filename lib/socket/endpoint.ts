@@ -1,3 +1,4 @@
+import { isUtf8 } from "../bytes/text.ts";
 import type { Endpoint, TcpEndpoint } from "./socket.ts";
 
 /** An endpoint whose port is still the name of a service. */
@@ -13,13 +14,19 @@ export interface NamedServiceEndpoint {
 // sockaddr_un holds 108 bytes, the terminator included.
 const longestPath = 107;
 
+/** How strict {@linkcode parseEndpoint} is. */
+export interface EndpointRules {
+  /** The least port: 0, any that is free, is for those who listen. */
+  readonly leastPort?: 0 | 1;
+  /** Whether a host is one. */
+  readonly isHost?: (host: string) => boolean;
+}
+
 /**
  * Takes a server specification apart: `inet:HOST:PORT`, `inet:[IPV6]:PORT`,
- * `unix:PATH`. As with Postfix an empty host, or none, is localhost. Throws a
- * `RangeError` that says what is missing. Port 0, any that is free, is for those
- * who listen.
- *
- * Implements "memcache" of memcache_table(5).
+ * `unix:PATH`. As with Postfix an empty host, or none, is localhost, and a port
+ * may follow white space, which continuation lines make. Throws a `RangeError`
+ * that says what is missing.
  *
  * @example
  * ```ts
@@ -35,36 +42,34 @@ const longestPath = 107;
  */
 export function parseEndpoint(
   specification: string,
-  { leastPort = 1 }: { leastPort?: 0 | 1 } = {},
+  rules: EndpointRules = {},
 ): Endpoint | NamedServiceEndpoint {
   const colon = specification.indexOf(":");
   const transport = specification.slice(0, Math.max(colon, 0));
   const address = specification.slice(colon + 1);
   if (transport === "") {
-    throw new RangeError(
-      `no transport in "${specification}": need inet:HOST:PORT or unix:PATH`,
-    );
+    throw new RangeError(`no transport in "${specification}": ${need}`);
   }
   if (address === "") {
     throw new RangeError(`nothing after "${transport}:"`);
   }
   switch (transport) {
     case "inet":
-      return parseInet(address, leastPort);
+      return parseInet(address, rules);
     case "unix":
     case "local":
       return parseUnix(address);
     default:
-      throw new RangeError(
-        `unknown transport "${transport}": need inet:HOST:PORT or unix:PATH`,
-      );
+      throw new RangeError(`unknown transport "${transport}": ${need}`);
   }
 }
+
+const need = "need inet:HOST:PORT or unix:PATH";
 
 function parseUnix(path: string): Endpoint {
   if (new TextEncoder().encode(path).length > longestPath) {
     throw new RangeError(
-      `"${path}" is longer than the ${longestPath} bytes that a socket path may have`,
+      `"${path}" is longer than the ${longestPath} bytes of a socket path`,
     );
   }
   return { transport: "unix", path };
@@ -72,15 +77,13 @@ function parseUnix(path: string): Endpoint {
 
 function parseInet(
   address: string,
-  leastPort: number,
+  { leastPort = 1, isHost = isPlainHost }: EndpointRules,
 ): Endpoint | NamedServiceEndpoint {
   let hostname: string;
   let port: string;
   if (address.startsWith("[")) {
-    const parts = /^\[(?:IPv6:)?([^\]]+)\](?::(.*))?$/i.exec(address);
-    if (parts === null) {
-      throw new RangeError(`need [ADDRESS]:PORT instead of "${address}"`);
-    }
+    const parts = /^\[(?:IPv6:)?([^\]]*)\](?::([^]*))?$/i.exec(address);
+    if (parts === null) throw new RangeError("need [ADDRESS]:PORT");
     hostname = parts[1];
     port = parts[2] ?? "";
   } else {
@@ -91,17 +94,73 @@ function parseInet(
   if (port === "") {
     throw new RangeError(`no port in "${address}": need HOST:PORT`);
   }
-  if (/[^\x21-\x7e\u0080-\uffff]|[[\]/]/.test(hostname)) {
+  if (!isHost(hostname)) {
     throw new RangeError(`"${hostname}" is no host name or address`);
   }
-  if (!/^[0-9]+$/.test(port)) {
+  // What C's strtoul() takes, of which Postfix's resolver makes use.
+  if (!/^[ \t-\r]*\+?\d+$/.test(port)) {
     return { transport: "tcp", hostname, service: port };
   }
-  if (Number(port) < leastPort || Number(port) > 65535) {
-    throw new RangeError(`port ${port} is not from ${leastPort} to 65535`);
+  const number = Number(port);
+  // Postfix takes what is left of a larger one in 16 bits: another server.
+  if (number < leastPort || number > 65535) {
+    throw new RangeError(`port ${number} is not from ${leastPort} to 65535`);
   }
-  return { transport: "tcp", hostname, port: Number(port) };
+  return { transport: "tcp", hostname, port: number };
 }
+
+function isPlainHost(host: string): boolean {
+  return !/^$|[^\x21-\x7e\u0080-\uffff]|[[\]/]/.test(host);
+}
+
+/**
+ * The server of a table, as Postfix takes it: only hosts that Postfix connects
+ * to. Throws a `RangeError` as `parseEndpoint`, and where there are two servers.
+ *
+ * Implements "memcache" of memcache_table(5).
+ */
+export function parseServer(
+  specification: string,
+): Endpoint | NamedServiceEndpoint {
+  if (several.test(specification)) {
+    throw new RangeError(
+      "this is more than one server: name one; for several, name a proxy " +
+        "that knows them, such as twemproxy or mcrouter",
+    );
+  }
+  const isHost = /^inet:\[IPv6:/i.test(specification) ? isIpv6 : isPostfixHost;
+  const endpoint = parseEndpoint(specification, { isHost });
+  if ("service" in endpoint && /^\d/.test(endpoint.service)) {
+    throw new RangeError(`"${endpoint.service}" is no port`);
+  }
+  if ("path" in endpoint && !isUtf8(endpoint.path)) {
+    throw new RangeError(
+      "its path is not UTF-8, and no runtime can connect to it",
+    );
+  }
+  return endpoint;
+}
+
+// Behind a port or a path, another server.
+const several = /[,;\s](?:inet|unix|local|tls):|:\s*\d+[,;\s]+\S*:/;
+
+function isIpv6(host: string): boolean {
+  return host.includes(":") && URL.canParse(`http://[${host}]`);
+}
+
+/** To Postfix a name of digits alone is none, and an address has four numbers. */
+function isPostfixHost(host: string): boolean {
+  if (host.includes(":")) return isIpv6(host);
+  if (/^[\d.]+$/.test(host)) {
+    return /^(?:0*(?:25[0-5]|2[0-4]\d|1?\d?\d)(?:\.(?!$)|$)){4}$/.test(host);
+  }
+  return host.length <= longestHost && hostName.test(host);
+}
+
+const longestHost = 255;
+
+const hostName =
+  /^(?:(?!-)[\w\u0080-\ud7ff\ue000-\uffff-]{1,63}(?<!-)(?:\.(?!$)|$))+$/;
 
 /** The specification of an endpoint, for messages. */
 export function formatEndpoint(endpoint: Endpoint): string {

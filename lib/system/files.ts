@@ -1,3 +1,4 @@
+import { configBytes, isUtf8 } from "../bytes/text.ts";
 import { ConfigError } from "../errors.ts";
 import { nodeModule, runtime } from "./runtime.ts";
 
@@ -22,13 +23,29 @@ async function nodeFiles(): Promise<Files | undefined> {
 }
 
 /**
- * Reads a file, whole. Throws {@linkcode ConfigError}, with the file and the
- * cure, when that is not possible.
+ * A path as Node's functions take it: one that is not UTF-8 as its bytes. Deno
+ * cannot open such a file.
+ */
+function nodePath(path: string): string {
+  // Buffers need not be named: all these functions take any Uint8Array.
+  return isUtf8(path) ? path : configBytes(path) as unknown as string;
+}
+
+/**
+ * Reads a file, whole. `path` is a `configText`. Throws {@linkcode ConfigError},
+ * with the file and the cure, when that is not possible.
  */
 export async function readFile(path: string): Promise<Uint8Array> {
   const file = path;
   // Configuration is small: starting a thread to read it takes longer.
   if (hasDeno) {
+    if (!isUtf8(path)) {
+      throw new ConfigError(
+        "its name is not UTF-8, and Deno can only open files whose name is: " +
+          "rename the file, or run this on Node",
+        { file },
+      );
+    }
     try {
       return Deno.readFileSync(path);
     } catch (cause) {
@@ -43,7 +60,7 @@ export async function readFile(path: string): Promise<Uint8Array> {
     );
   }
   try {
-    return files.readFileSync(path);
+    return files.readFileSync(nodePath(path));
   } catch (cause) {
     throw new ConfigError(explainCode(cause as Error), { file, cause });
   }
@@ -85,7 +102,7 @@ export async function fileExists(path: string): Promise<boolean> {
   if (!mayRead(path)) return false;
   try {
     if (hasDeno) return Deno.statSync(path).isFile;
-    return (await nodeFiles())?.statSync(path).isFile() ?? false;
+    return (await nodeFiles())?.statSync(nodePath(path)).isFile() ?? false;
   } catch {
     return false;
   }
@@ -96,7 +113,7 @@ export async function pathExists(path: string): Promise<boolean> {
   if (!mayRead(path)) return true;
   try {
     if (hasDeno) Deno.statSync(path);
-    else (await nodeFiles())?.statSync(path);
+    else (await nodeFiles())?.statSync(nodePath(path));
     return true;
   } catch (error) {
     return hasDeno
@@ -105,15 +122,34 @@ export async function pathExists(path: string): Promise<boolean> {
   }
 }
 
-/** A variable of the environment, as far as one may know. */
+/**
+ * A variable of the environment, as far as one may know. Throws
+ * {@linkcode ConfigError} when it is not UTF-8.
+ */
 export function environment(variable: string): string | undefined {
   if (runtime === "node") {
     const { process } = globalThis as unknown as {
       process: { env: Record<string, string | undefined> };
     };
-    return process.env[variable];
+    return utf8Only(variable, process.env[variable]);
   }
   if (!hasDeno) return undefined;
   const permission = Deno.permissions.querySync({ name: "env", variable });
-  return permission.state === "granted" ? Deno.env.get(variable) : undefined;
+  if (permission.state !== "granted") return undefined;
+  let value: string | undefined;
+  try {
+    value = Deno.env.get(variable);
+  } catch {
+    value = "\ufffd";
+  }
+  return utf8Only(variable, value);
+}
+
+// Node puts U+FFFD where a variable is not UTF-8: it would be another directory.
+function utf8Only(
+  variable: string,
+  value: string | undefined,
+): string | undefined {
+  if (!value?.includes("\ufffd")) return value;
+  throw new ConfigError(`the environment variable ${variable} is not UTF-8`);
 }

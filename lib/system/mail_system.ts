@@ -1,4 +1,5 @@
-import { ConfigError } from "../errors.ts";
+import { configText } from "../bytes/text.ts";
+import { ConfigError, shownText } from "../errors.ts";
 import { environment, fileExists, mayRead, readFile } from "./files.ts";
 import { parseMainCf, type Setting } from "../config/main_cf.ts";
 
@@ -29,6 +30,7 @@ const builtIn: Record<string, string> = {
 export class MailSystem {
   #options: MailSystemOptions;
   #settings: Promise<Map<string, Setting>> | undefined;
+  #expanded = new Map<string, Setting>();
 
   /** Reads nothing yet. */
   constructor(options: MailSystemOptions) {
@@ -55,6 +57,8 @@ export class MailSystem {
     const settings = await (this.#settings ??= this.#read());
     const setting = settings.get(name);
     if (setting === undefined || !setting.value.includes("$")) return setting;
+    const known = this.#expanded.get(name);
+    if (known !== undefined) return known;
     const { expandParameters } = await import("../config/expand.ts");
     try {
       const value = expandParameters(
@@ -65,10 +69,12 @@ export class MailSystem {
               ? this.configDirectory
               : builtIn[inner]),
       );
-      return { ...setting, value };
+      const expanded = { ...setting, value };
+      this.#expanded.set(name, expanded);
+      return expanded;
     } catch (cause) {
       if (!(cause instanceof RangeError)) throw cause;
-      throw new ConfigError(`${name}: ${cause.message}`, setting);
+      throw new ConfigError(`${shownText(name)}: ${cause.message}`, setting);
     }
   }
 
@@ -127,8 +133,11 @@ export class MailSystem {
       throw error;
     }
     this.#found = true;
-    const text = new TextDecoder().decode(bytes);
-    return parseMainCf(text, this.mainCf, this.#options.onWarning);
+    return parseMainCf(
+      configText(bytes),
+      this.mainCf,
+      this.#options.onWarning,
+    );
   }
 }
 

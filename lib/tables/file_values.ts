@@ -1,13 +1,12 @@
 import { ConfigError } from "../errors.ts";
-import { utf8Text } from "../bytes/text.ts";
 import type { TableOptions } from "../table.ts";
 import { encodeBase64 } from "../bytes/base64.ts";
-import { type Opening, readBytes } from "./opening.ts";
+import { asConfigText, type Opening, readBytes } from "./opening.ts";
 
 const LF = 10;
 
 /**
- * The content of the files that a value names, separated by comma or white
+ * The content of the files that a value names, a `configText`, separated by comma or white
  * space; a line end stands between two files. Throws a `RangeError` when it
  * names none, {@linkcode ConfigError} when one cannot be read.
  *
@@ -40,9 +39,7 @@ export async function encodeFiles(
   { options, rules: { text } }: Opening,
   names: string,
 ): Promise<string> {
-  const paths = text.utf8 || !text.valid(names)
-    ? names
-    : utf8Text.decode(text.encode(names)) ?? names;
+  const paths = text.valid(names) ? asConfigText(text, names) : names;
   return encodeBase64(await readFiles(options, paths));
 }
 

@@ -1,4 +1,6 @@
 import { bracedPairs, splitKeyValue } from "../config/name_value.ts";
+import { isUtf8 } from "../bytes/text.ts";
+import { ConfigError, shownText } from "../errors.ts";
 import type { Entry, Table } from "../table.ts";
 import { configuredText, type Opening, orConfigError } from "./opening.ts";
 import type { Driver } from "./driver.ts";
@@ -29,6 +31,12 @@ export class EntriesDriver implements Driver {
  */
 export async function openInline(opening: Opening): Promise<Table> {
   const { name, path, options, rules } = opening;
+  if (rules.text.utf8 && !isUtf8(path)) {
+    throw new ConfigError(
+      `${shownText(name)}: it is not UTF-8: write it in UTF-8, ` +
+        "or turn UTF-8 support off",
+    );
+  }
   const pairs = orConfigError(`${name}: need inline:{key=value, …}`, {}, () => {
     const text = configuredText(rules.text, path);
     const found = bracedPairs(text, splitKeyValue);

@@ -1,9 +1,19 @@
 import type { MailSystem } from "../system/mail_system.ts";
 import { ConfigError } from "../errors.ts";
 import { readFile } from "../system/files.ts";
-import { byteText, type Text, utf8Text } from "../bytes/text.ts";
+import {
+  byteText,
+  configByteString,
+  configText,
+  isUtf8,
+  type Text,
+  utf8Text,
+} from "../bytes/text.ts";
 import type { Table, TableOptions } from "../table.ts";
 import type { TableRules } from "./driver_table.ts";
+
+/** How many tables may name each other: each is read in the text of the one before. */
+export const deepestNest = 20;
 
 /** What an opener of a table type is given. */
 export interface Opening {
@@ -40,11 +50,17 @@ export function rulesOf(options: TableOptions): TableRules {
 /** Opens the tables of one type. */
 export type Opener = (opening: Opening) => Promise<Table>;
 
-/** The bytes of a file that a table names. */
+/** The bytes of a file that a table names. `path` is a `configText`. */
 export async function readBytes(
   options: TableOptions,
   path: string,
 ): Promise<Uint8Array> {
+  if (options.readFile !== undefined && !isUtf8(path)) {
+    throw new ConfigError(
+      "its name is not UTF-8, and the readFile option takes names that are",
+      { file: path },
+    );
+  }
   try {
     return await (options.readFile ?? readFile)(path);
   } catch (cause) {
@@ -54,12 +70,12 @@ export async function readBytes(
   }
 }
 
-/** The text of a configuration file that a table names. */
+/** The `configText` of a configuration file that a table names. */
 export async function readText(
   options: TableOptions,
   path: string,
 ): Promise<string> {
-  return new TextDecoder().decode(await readBytes(options, path));
+  return configText(await readBytes(options, path));
 }
 
 /** Runs `parse`, and turns its RangeError into a ConfigError of `where`. */
@@ -77,11 +93,16 @@ export function orConfigError<T>(
 }
 
 /**
- * A text of the configuration as keys and values are written: as its UTF-8
- * bytes, where they are byte strings.
+ * A `configText` as keys and values are written: as its bytes, where they are
+ * byte strings.
  */
 export function configuredText(text: Text, configured: string): string {
-  return text.utf8 ? configured : byteText.decode(utf8Text.encode(configured))!;
+  return text.utf8 ? configured : configByteString(configured);
+}
+
+/** The reverse: what a key or a value of a table is as a `configText`. */
+export function asConfigText(text: Text, string: string): string {
+  return text.utf8 ? string : configText(text.encode(string));
 }
 
 /** What is done about an update that kept what was there. */

@@ -1,5 +1,6 @@
 import { withoutBraces } from "../config/name_value.ts";
-import { ReadOnlyError } from "../errors.ts";
+import { configBytes, isUtf8, type Text } from "../bytes/text.ts";
+import { NotUtf8Error, ReadOnlyError } from "../errors.ts";
 import type { Table } from "../table.ts";
 import { configuredText, type Opening, orConfigError } from "./opening.ts";
 import type { Driver } from "./driver.ts";
@@ -8,14 +9,19 @@ import { DriverTable } from "./driver_table.ts";
 class StaticDriver implements Driver {
   #name: string;
   #value: string;
+  #isText: boolean;
 
-  constructor(name: string, value: string) {
+  constructor(name: string, value: string, text: Text) {
     this.#name = name;
     this.#value = value;
+    this.#isText = !text.utf8 || isUtf8(value);
   }
 
-  lookup(): Promise<string> {
-    return Promise.resolve(this.#value);
+  lookup(key: string): Promise<string> {
+    if (this.#isText) return Promise.resolve(this.#value);
+    return Promise.reject(
+      new NotUtf8Error(this.#name, key, configBytes(this.#value)),
+    );
   }
 
   // As in Postfix, such a table can be opened for writing, for example as a
@@ -44,5 +50,9 @@ export async function openStatic(opening: Opening): Promise<Table> {
     const { sourceValue } = await import("./file_values.ts");
     value = await sourceValue(opening, value);
   }
-  return new DriverTable(name, new StaticDriver(name, value), rules);
+  return new DriverTable(
+    name,
+    new StaticDriver(name, value, rules.text),
+    rules,
+  );
 }

@@ -1,12 +1,18 @@
 import {
   byteText,
+  configBytes,
+  configByteString,
+  configText,
   foldAscii,
   foldCase,
+  isUtf8,
+  joinedText,
   utf8Text,
 } from "../../lib/bytes/text.ts";
 import { assert, assertEquals } from "../support/assert.ts";
 import { Folder } from "../support/folder.ts";
 import { runPostmap } from "../support/processes.ts";
+import { Random } from "../support/random.ts";
 import { ScriptedServer } from "../support/scripted_server.ts";
 
 Deno.test("foldCase() folds fully, without regard to a language or to neighbours", () => {
@@ -89,4 +95,49 @@ Deno.test("byteText keeps every byte, however many", () => {
   assertEquals(byteText.encode(text), bytes);
   assert(byteText.valid("\u00ff"));
   assert(!byteText.valid("\u0100"));
+});
+
+Deno.test("configText() keeps every byte, and is UTF-8 where the bytes are", () => {
+  const random = Random.seeded("configText");
+  const strict = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+  for (let round = 0; round < 5000; round++) {
+    const bytes = Uint8Array.from(random.list(0, 12, () =>
+      random.pick([
+        () => random.integer(0, 255),
+        () => random.integer(0x80, 0xbf),
+        () => random.integer(0xc0, 0xf8),
+        () => 0x61,
+      ])()));
+    const text = configText(bytes);
+    assertEquals(configBytes(text), bytes);
+    assertEquals(configByteString(text), byteText.decode(bytes));
+    let decoded: string | undefined;
+    try {
+      decoded = strict.decode(bytes);
+    } catch {
+      // It is not UTF-8.
+    }
+    assertEquals(isUtf8(text), decoded !== undefined, `${bytes}`);
+    if (decoded !== undefined) assertEquals(text, decoded);
+  }
+});
+
+Deno.test("configText() shows what is UTF-8 beside what is not", () => {
+  const table: [number[], string][] = [
+    [[], ""],
+    [[0xef, 0xbb, 0xbf, 0x61], "\ufeffa"],
+    [[0x61, 0xe9, 0x3a], "a\udce9:"],
+    [[0xc3, 0xa9, 0xe9], "é\udce9"],
+    [[0xe9, 0xc3, 0xa9], "\udce9é"],
+    [[0xf0, 0x9f, 0x98], "\udcf0\udc9f\udc98"],
+    [[0xf0, 0x9f, 0x98, 0x80, 0x80], "😀\udc80"],
+    // A surrogate, a longer form than need be, above U+10FFFF.
+    [[0xed, 0xb3, 0xa9], "\udced\udcb3\udca9"],
+    [[0xc0, 0xaf], "\udcc0\udcaf"],
+    [[0xf4, 0x90, 0x80, 0x80], "\udcf4\udc90\udc80\udc80"],
+  ];
+  for (const [bytes, text] of table) {
+    assertEquals(configText(Uint8Array.from(bytes)), text);
+  }
+  assertEquals(joinedText("\udcc3" + "\udca9"), "é");
 });

@@ -1,6 +1,7 @@
 import { parseMainCf } from "../../lib/config/main_cf.ts";
 import { ConfigError } from "../../lib/errors.ts";
-import { assertEquals, assertThrows } from "../support/assert.ts";
+import { isByteWarning } from "../../lib/config/logical_lines.ts";
+import { assert, assertEquals, assertThrows } from "../support/assert.ts";
 
 function parse(text: string): [Record<string, string>, string[]] {
   const warnings: string[] = [];
@@ -53,4 +54,32 @@ Deno.test("parseMainCf() names file and line of a line that is none", () => {
     assertEquals([error.file, error.line], ["t.cf", line]);
     assertEquals(error.message.startsWith(`t.cf, line ${line}: `), true);
   }
+});
+
+Deno.test("parseMainCf() takes a byte order mark for part of a name, and warns", () => {
+  const [values, warnings] = parse("\ufeffa = 1\nb = \ufeff2\n\ufeffc = 3\n");
+  assertEquals(values, { "\ufeffa": "1", b: "\ufeff2", "\ufeffc": "3" });
+  assertEquals(
+    warnings.map((line) => line.replace(/ is part of.*looks like/, "")),
+    [1, 3].map((line) =>
+      `t.cf, line ${line}: an invisible byte order mark (U+FEFF) ` +
+      `"${line === 1 ? "a" : "c"}", as it is for Postfix: ` +
+      "save the file as UTF-8 without a byte order mark"
+    ),
+  );
+  assert(warnings.every(isByteWarning));
+  for (const text of ["\ufeff# comment\na = 1", "\ufeff\na = 1"]) {
+    const error = assertThrows(() => parse(text), ConfigError, "U+FEFF");
+    assertEquals(error.line, 1);
+  }
+  assertThrows(() => parse("\udcff\udcfea\0 \0=\0"), ConfigError, "UTF-16");
+});
+
+Deno.test("parseMainCf() ends a line at its null byte, and warns", () => {
+  const [values, warnings] = parse("a = 1\0 2\n 3\nb = 4\n");
+  assertEquals(values, { a: "1", b: "4" });
+  assertEquals(warnings, [
+    "t.cf, line 1: it has a null byte: ignoring what is behind it",
+  ]);
+  assertThrows(() => parse("\0a = 1\n"), ConfigError, "line 1: no name");
 });

@@ -524,3 +524,80 @@ Deno.test("checkTable() wants a name, and an open signal", async () => {
   const ended = checkTable("static:x", { signal: AbortSignal.abort(reason) });
   assertEquals(await ended.catch((error) => error), reason);
 });
+
+Deno.test("checkTable() takes marks and bytes that nobody can see for errors, where they are", async () => {
+  await using memcached = await Memcached.tcp();
+  await using world = await scene();
+  const { alone, folder } = world;
+  const bytes = (text: string) =>
+    Uint8Array.from(text, (character) => character.charCodeAt(0));
+  const mark = "\xef\xbb\xbf";
+  const domains = await folder.write(
+    "domains",
+    bytes(`${mark}a.com\nb.com\0c.com\n`),
+  );
+  const source = await folder.write("source", bytes(`${mark}alice one\n`));
+  const file = await folder.write(
+    "t.cf",
+    bytes(
+      `${mark}ttl = 1\nmemcache = ${memcached.server}\nkey_format = \xe9%s\n` +
+        `domain = ${domains}\nbackup = texthash:${source}\nflags = 1\0 2\n`,
+    ),
+  );
+  const checked = await checkTable(`memcache:${file}`, alone);
+  const invisible = (kind: string, text: string) =>
+    `an invisible byte order mark (U+FEFF) is part of the ${kind} that looks ` +
+    `like "${text}", as it is for Postfix: save the file as UTF-8 without a byte order mark`;
+  const errors = (found: TableCheck) =>
+    found.problems.filter(({ severity }) => severity === "error")
+      .map(({ file, line, message }) => [
+        file,
+        line,
+        message.replace(`${file}, line ${line}: `, ""),
+      ]);
+  const nul = "it has a null byte: ignoring what is behind it";
+  const ofSource = [source, 1, invisible("key", "alice")];
+  assertEquals(checked.good, false);
+  assertEquals(errors(checked), [
+    [file, 1, invisible("name", "ttl")],
+    [file, 6, nul],
+    ofSource,
+    [domains, 1, invisible("pattern", "a.com")],
+    [domains, 2, nul],
+  ]);
+  assertEquals(errors(checked.backup!), [ofSource]);
+  const [warning] = said(checked).filter((line) => line.startsWith("warning"));
+  assertStringIncludes(warning, "line 3: key_format = \ufffd%s: it has bytes");
+  // Any reader of JSON takes it.
+  assert(JSON.stringify(checked).isWellFormed());
+  assert(!/\\ud[89a-f]/.test(JSON.stringify(checked)));
+
+  await folder.write(
+    "main.cf",
+    bytes(
+      `${mark}compatibility_level = 3.6\nt_memcache = ${memcached.server}\n`,
+    ),
+  );
+  const inMainCf = await checkTable("memcache:t", alone);
+  assertEquals(errors(inMainCf), [
+    [`${folder.path}/main.cf`, 1, invisible("name", "compatibility_level")],
+  ]);
+});
+
+Deno.test("checkTable() says what is no server, and which name main.cf has not", async () => {
+  await using world = await scene();
+  const { alone, folder } = world;
+  await folder.mailConfiguration([
+    "two_memcache = inet:a:1, inet:b:1",
+    "service_memcache = inet:a:no-such-service",
+    "service_backup = static:x",
+  ].join("\n"));
+  const about = async (name: string, expected: string) => {
+    const checked = await checkTable(`memcache:${name}`, alone);
+    assertStringIncludes(said(checked).join("\n"), expected);
+    assertEquals(checked.good, false);
+  };
+  await about("two", "this is more than one server");
+  await about("service", "no TCP service of /etc/services");
+  await about("nobody", `warning: memcache:nobody takes parameters nobody_*`);
+});

@@ -119,6 +119,33 @@ works("the command line runs on Node and Bun as on Deno", async (installed) => {
   );
 });
 
+works("Node and Bun open files of any name", async (installed) => {
+  const source = `${installed.path}/source-`;
+  // Deno cannot write one either.
+  await installed.must("bash", [
+    "-c",
+    `printf 'alice one\nbob two\n' > "$0"$'\\xe9'`,
+    source,
+  ]);
+  const configuration = [
+    ...new TextEncoder().encode(
+      `memcache = unix:/nonexistent\nbackup = texthash:${source}`,
+    ),
+    0xe9,
+  ];
+  const path = `${installed.path}/bytes.cf`;
+  await Deno.writeFile(path, Uint8Array.from(configuration));
+  const args = ["-q", "bob", `memcache:${path}`];
+  for (const program of ["node", installed.tool("bun")]) {
+    const first = [installed.tool("memcache-table")];
+    const { code, stdout } = await installed.run(program, [...first, ...args]);
+    assertEquals([code, stdout], [0, "two\n"], program);
+  }
+  const { code, stderr } = await runCli(args);
+  assertEquals(code, 1);
+  assert(stderr.includes("Deno can only open files whose name is"), stderr);
+});
+
 works("serve answers postmap on Node and Bun", async (installed) => {
   await using memcached = await Memcached.tcp();
   await memcached.set("alice", "wonder");

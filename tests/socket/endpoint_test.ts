@@ -1,6 +1,7 @@
 import {
   formatEndpoint,
   parseEndpoint,
+  parseServer,
   resolveService,
 } from "../../lib/socket/endpoint.ts";
 import { assertEquals, assertThrows } from "../support/assert.ts";
@@ -23,6 +24,8 @@ Deno.test("parseEndpoint() takes servers apart", () => {
     ["inet:bücher.example:1", tcp("bücher.example", 1)],
     ["unix:/run/mc.sock", { transport: "unix", path: "/run/mc.sock" }],
     ["unix:mc.sock", { transport: "unix", path: "mc.sock" }],
+    ["inet:mc.example:\n 11211", tcp("mc.example", 11211)],
+    ["inet:mc.example:+11211", tcp("mc.example", 11211)],
     ["local:/run/mc", { transport: "unix", path: "/run/mc" }],
     [
       "inet:h:memcache",
@@ -85,4 +88,22 @@ Deno.test("resolveService() finds TCP services and their aliases", () => {
     RangeError,
     "no TCP service",
   );
+});
+
+Deno.test("parseServer() refuses what Postfix does, and says that one server is enough", () => {
+  const table: [string, string][] = [
+    ["inet:127.1:11211", '"127.1" is no host name or address'],
+    ["inet:localhost.:11211", '"localhost." is no host name'],
+    ["inet:h:11211x", '"11211x" is no port'],
+    ["inet:a:1, inet:b:1", "more than one server"],
+    ["inet:a:1 b:1", "more than one server"],
+    ["inet:a:1;unix:/b", "more than one server"],
+    ["unix:/a, unix:/b", "more than one server"],
+    ["unix:/a inet:b:1", "twemproxy or mcrouter"],
+    ["unix:/a\udce9", "its path is not UTF-8"],
+  ];
+  for (const [text, message] of table) {
+    assertThrows(() => parseServer(text), RangeError, message);
+  }
+  assertEquals(parseServer("unix:/a b"), { transport: "unix", path: "/a b" });
 });

@@ -1,6 +1,6 @@
-import { openTable, ReadOnlyError } from "../../mod.ts";
+import { ConfigError, openTable, ReadOnlyError } from "../../mod.ts";
 import type { Table } from "../../mod.ts";
-import { assertEquals, assertRejects } from "../support/assert.ts";
+import { assert, assertEquals, assertRejects } from "../support/assert.ts";
 import { Folder } from "../support/folder.ts";
 import { atOnce, runCli, runPostmap } from "../support/processes.ts";
 
@@ -165,4 +165,68 @@ Deno.test("table types answer as postmap's do", async () => {
       `${options} ${table}`,
     );
   });
+});
+
+Deno.test("inline: and static: have bytes that are not UTF-8 where UTF-8 is off", async () => {
+  const off = { ...quiet, utf8: false };
+  await using inline = await openTable("inline:{k\udce9=v\udce8, é=x}", off);
+  assertEquals(await inline.lookup("K\xe9"), "v\xe8");
+  assertEquals(await inline.lookup("\xc3\xa9"), "x");
+  await using fixed = await openTable("static:v\udce9", off);
+  assertEquals(await fixed.lookup("k"), "v\xe9");
+  await assertRejects(
+    () => openTable("inline:{k=v\udce9}", quiet),
+    ConfigError,
+    "it is not UTF-8",
+  );
+  await using text = await openTable("static:v\udce9", quiet);
+  await assertRejects(
+    () => text.lookup("k"),
+    ConfigError,
+    'the value of key "k" is not UTF-8',
+  );
+  await assertRejects(
+    () => openTable("kv:/nonexistent/\udce9", quiet),
+    ConfigError,
+    "must have a name in UTF-8",
+  );
+});
+
+Deno.test("a file whose name is not UTF-8 is named as the reason on Deno", async () => {
+  for (const name of ["texthash:/a\udce9", "memcache:/a\udce9"]) {
+    await assertRejects(
+      () => openTable(name, quiet),
+      ConfigError,
+      "Deno can only",
+    );
+    const readFile = () => Promise.resolve(new Uint8Array());
+    await assertRejects(
+      () => openTable(name, { ...quiet, readFile }),
+      ConfigError,
+      "readFile",
+    );
+  }
+});
+
+Deno.test("texthash: warns of a byte order mark, and keeps it in the key", async () => {
+  await using folder = await Folder.make();
+  const file = await folder.write("source", "\ufeffalice one\nbob two\n");
+  for (
+    const [utf8, key] of [[true, "\ufeffalice"], [
+      false,
+      "\xef\xbb\xbfalice",
+    ]] as const
+  ) {
+    const warnings: string[] = [];
+    await using table = await openTable(`texthash:${file}`, {
+      utf8,
+      onWarning: (line) => warnings.push(line),
+    });
+    assertEquals(await table.lookup("alice"), undefined);
+    assertEquals(await table.lookup(key), "one");
+    assertEquals(warnings.length, 1);
+    assert(
+      warnings[0].startsWith(`${file}, line 1: an invisible byte order mark`),
+    );
+  }
 });

@@ -14,7 +14,9 @@ export async function deleteKey(
 export async function deleteStandardInput(session: Session): Promise<number> {
   const tables = await openTables(session);
   let status = 1;
-  for await (const lines of readLines(session.text)) {
+  for await (
+    const lines of readLines(session.text, { onMark: session.warnMark })
+  ) {
     const keys: string[] = [];
     for (const line of lines) {
       if (typeof line !== "string") session.warnNotText(line);

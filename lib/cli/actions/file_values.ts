@@ -1,6 +1,6 @@
 import type { EntryLine } from "../../config/entry_line.ts";
 import { ConfigError } from "../../errors.ts";
-import { byteText, type Text, utf8Text } from "../../bytes/text.ts";
+import { byteText, configText, type Text } from "../../bytes/text.ts";
 import type { Entry, Table } from "../../table.ts";
 import { readFiles } from "../../tables/file_values.ts";
 import { FileValuesTable } from "../../tables/file_values_table.ts";
@@ -42,14 +42,15 @@ export async function* withContents(
   leaveOut: (line: number, reason: string) => void,
 ): AsyncGenerator<Entry> {
   for (const { key, value, line } of entries) {
-    const names = utf8Text.decode(byteText.encode(value));
-    if (
-      names === undefined || text.decode(byteText.encode(key)) === undefined
-    ) {
+    const isText = [key, value].every((string) =>
+      text.decode(byteText.encode(string)) !== undefined
+    );
+    if (!isText) {
       leaveOut(line, "it is not UTF-8");
       continue;
     }
     try {
+      const names = configText(byteText.encode(value));
       yield { key, value: byteText.decode(await readFiles({}, names))! };
     } catch (error) {
       if (!(error instanceof ConfigError || error instanceof RangeError)) {

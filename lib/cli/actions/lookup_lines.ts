@@ -70,6 +70,7 @@ export async function lookupStandardInput(session: Session): Promise<number> {
     onWait: printAll,
     // What it finds may be what those before it brought to memcached.
     onUnended: () => Promise.all(underWay),
+    onMark: session.warnMark,
     spare: spare.input,
   };
   try {
@@ -90,9 +91,9 @@ export async function lookupStandardInput(session: Session): Promise<number> {
 function keysOf(chunk: Uint8Array): ByteStrings {
   const lines = lineStrings(chunk);
   const { starts, ends } = lines;
-  if (chunk.indexOf(0) < 0) return lines;
-  for (let line = 0; line < starts.length; line++) {
-    const nul = chunk.indexOf(0, starts[line]);
+  let nul = chunk.indexOf(0);
+  for (let line = 0; nul >= 0 && line < starts.length; line++) {
+    if (nul < starts[line]) nul = chunk.indexOf(0, starts[line]);
     if (nul >= 0 && nul < ends[line]) ends[line] = nul;
   }
   return lines;

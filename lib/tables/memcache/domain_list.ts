@@ -1,5 +1,14 @@
+import { byteText, configText, isUtf8, type Text } from "../../bytes/text.ts";
+import {
+  beginsWithMark,
+  isUtf16,
+  markWarning,
+  nullByteWarning,
+  utf16Warning,
+} from "../../config/logical_lines.ts";
 import { splitItems } from "../../config/name_value.ts";
-import { ConfigError } from "../../errors.ts";
+import { ConfigError, shownText } from "../../errors.ts";
+import { configuredText } from "../opening.ts";
 
 /** A table that a domain list asks, as far as it needs it. */
 export interface DomainTable {
@@ -9,21 +18,20 @@ export interface DomainTable {
 
 /** What a domain list needs from outside. */
 export interface DomainSources {
+  /** How strings of the list, and of its tables, stand for bytes. */
+  readonly text: Text;
   /** Opens a `type:table` pattern. */
   openTable(name: string): Promise<DomainTable>;
-  /** The text of a `/path/file` pattern. */
+  /** The `configText` of a `/path/file` pattern. */
   readText(path: string): Promise<string>;
-  /** Folds domains and patterns. */
-  fold(text: string): string;
   /** Told of what is ignored. */
   onWarning(message: string): void;
 }
 
-type Pattern =
-  & { match: boolean }
-  & (
-    { domain: string } | { table: DomainTable }
-  );
+/** Names that follow each other, and whether each matches; or a table to ask. */
+type Step =
+  | Map<string, boolean>
+  | { readonly table: DomainTable; readonly match: boolean };
 
 /**
  * The domain list of a memcache table: names, `/path/file`, `type:table`, each
@@ -32,84 +40,128 @@ type Pattern =
  * Implements "domain" of memcache_table(5).
  */
 export class DomainList {
-  #patterns: Pattern[] = [];
-  #fold: (text: string) => string;
+  #steps: Step[] = [];
+  #sources: DomainSources;
+  /** Files and tables that are on the list: a second time they decide nothing. */
+  #named = new Set<string>();
+  /** The files that are being read, each named by the one before it. */
+  #reading = new Set<string>();
 
-  private constructor(fold: (text: string) => string) {
-    this.#fold = fold;
+  private constructor(sources: DomainSources) {
+    this.#sources = sources;
   }
 
   /**
-   * Reads a list, and the files and tables that it names. Throws
+   * Reads a list, a `configText`, and the files and tables that it names. Throws
    * {@linkcode ConfigError} when one of them cannot be read.
    */
   static async read(
     text: string,
     sources: DomainSources,
   ): Promise<DomainList> {
-    const list = new DomainList(sources.fold);
-    await list.#add(text, true, sources, []);
+    const list = new DomainList(sources);
+    await list.#add(text, true, "domain list");
     return list;
   }
 
-  async #add(
-    text: string,
-    match: boolean,
-    sources: DomainSources,
-    files: readonly string[],
-  ): Promise<void> {
+  async #add(text: string, match: boolean, where: string): Promise<void> {
     for (const item of splitItems(text)) {
       if (item.startsWith("#")) {
-        sources.onWarning(
-          `domain list: "${item}" and the rest of its line is ignored: ` +
+        this.#sources.onWarning(
+          `${where}: "${
+            shownText(item)
+          }" and the rest of its line is ignored: ` +
             `a comment needs a line of its own`,
         );
         return;
       }
       const pattern = item.replace(/^!+/, "");
-      const matches = (item.length - pattern.length) % 2 === 0 ? match : !match;
+      const negated = (item.length - pattern.length) % 2 === 1;
+      const matches = negated ? !match : match;
       if (pattern === "") {
-        throw new ConfigError(`domain list: no pattern after "${item}"`);
-      } else if (pattern.startsWith("/")) {
-        if (files.includes(pattern)) {
-          throw new ConfigError(`domain list: includes itself`, {
-            file: pattern,
-          });
-        }
-        for (const line of (await sources.readText(pattern)).split("\n")) {
-          if (line.startsWith("#")) continue;
-          await this.#add(line, matches, sources, [...files, pattern]);
-        }
-      } else if (!pattern.startsWith("[") && pattern.includes(":")) {
-        const table = await sources.openTable(pattern);
-        this.#patterns.push({ match: matches, table });
+        throw new ConfigError(
+          `${where}: no pattern after "${shownText(item)}"`,
+        );
+      }
+      if (pattern.startsWith("/")) await this.#addFile(pattern, matches);
+      else if (!pattern.startsWith("[") && pattern.includes(":")) {
+        await this.#addTable(pattern, matches);
       } else {
-        this.#patterns.push({
-          match: matches,
-          domain: this.#fold(pattern),
-        });
+        if (beginsWithMark(pattern)) {
+          this.#sources.onWarning(
+            `${where}: ${markWarning("pattern", pattern)}`,
+          );
+        }
+        this.#addName(pattern, matches);
       }
     }
   }
 
+  async #addFile(file: string, match: boolean): Promise<void> {
+    if (this.#reading.has(file)) {
+      throw new ConfigError(`domain list: includes itself`, { file });
+    }
+    if (this.#named.has(file)) return;
+    this.#named.add(file);
+    this.#reading.add(file);
+    const lines = (await this.#sources.readText(file)).split("\n");
+    for (const [at, line] of lines.entries()) {
+      if (line.startsWith("#")) continue;
+      const where = `${file}, line ${at + 1}`;
+      if (at === 0 && isUtf16(line)) {
+        this.#sources.onWarning(`${where}: ${utf16Warning}`);
+      }
+      // As in Postfix a line ends at a null byte.
+      const end = line.indexOf("\0");
+      if (end >= 0) {
+        this.#sources.onWarning(`${where}: ${nullByteWarning}`);
+      }
+      await this.#add(end < 0 ? line : line.slice(0, end), match, where);
+    }
+    this.#reading.delete(file);
+  }
+
+  async #addTable(name: string, match: boolean): Promise<void> {
+    if (this.#named.has(name)) return;
+    this.#named.add(name);
+    this.#steps.push({ match, table: await this.#sources.openTable(name) });
+  }
+
+  #addName(pattern: string, match: boolean): void {
+    const { text } = this.#sources;
+    const name = text.fold(configuredText(text, pattern));
+    let names = this.#steps.at(-1);
+    if (!(names instanceof Map)) this.#steps.push(names = new Map());
+    if (!names.has(name)) names.set(name, match);
+  }
+
   /**
-   * Whether a domain is on the list. The answer is a promise only when a table
-   * had to be asked, and rejects when that table fails: a failure is not "no".
+   * Whether a domain, a byte string, is on the list. The answer is a promise only
+   * when a table had to be asked, and rejects when that table fails: a failure is
+   * not "no".
    */
   matches(domain: string): boolean | Promise<boolean> {
-    return this.#matchFrom(0, this.#fold(domain));
+    const { text } = this.#sources;
+    const string = text.utf8 && notAscii.test(domain)
+      ? configText(byteText.encode(domain))
+      : domain;
+    return this.#matchFrom(0, text.fold(string));
   }
 
   #matchFrom(start: number, domain: string): boolean | Promise<boolean> {
-    for (let at = start; at < this.#patterns.length; at++) {
-      const pattern = this.#patterns[at];
-      if ("table" in pattern) {
-        return pattern.table.lookup(domain).then((value) =>
-          value === undefined ? this.#matchFrom(at + 1, domain) : pattern.match
+    for (let at = start; at < this.#steps.length; at++) {
+      const step = this.#steps[at];
+      if (step instanceof Map) {
+        const match = step.get(domain);
+        if (match !== undefined) return match;
+      } else if (isUtf8(domain)) {
+        return step.table.lookup(domain).then((value) =>
+          value === undefined ? this.#matchFrom(at + 1, domain) : step.match
         );
       }
-      if (pattern.domain === domain) return pattern.match;
     }
     return false;
   }
 }
+
+const notAscii = /[\u0080-\u00ff]/;

@@ -1,3 +1,6 @@
+// Formats, keys and what becomes of them are byte strings here, one character for
+// each byte: a format may have any bytes, as in Postfix.
+
 /** A key_format taken apart, as {@linkcode parseKeyFormat} returns it. */
 export interface KeyFormat {
   /** Literal text, or the letter or digit that followed a `%`. */
@@ -11,12 +14,13 @@ export interface KeyFormat {
 }
 
 /**
- * Takes a key_format apart. Throws a `RangeError` that says what is wrong with
- * it: a letter that has no meaning, or a `%` at the end.
+ * Takes a key_format, a byte string, apart. Throws a `RangeError` that says what
+ * is wrong with it: a letter that has no meaning, or a `%` at the end. There it is
+ * `shown`.
  *
  * Implements "key_format" of memcache_table(5).
  */
-export function parseKeyFormat(format: string): KeyFormat {
+export function parseKeyFormat(format: string, shown = format): KeyFormat {
   const parts: ({ literal: string } | { expand: string })[] = [];
   let literal = "";
   let usesLocalPart = false;
@@ -31,7 +35,7 @@ export function parseKeyFormat(format: string): KeyFormat {
     const letter = format[++at]?.toLowerCase();
     if (letter === undefined) {
       throw new RangeError(
-        `"%" at the end of "${format}": write "%%" for a percent sign`,
+        `"%" at the end of "${shown}": write "%%" for a percent sign`,
       );
     }
     if (letter === "%") {
@@ -45,7 +49,7 @@ export function parseKeyFormat(format: string): KeyFormat {
       labels = Math.max(labels, Number(letter));
     } else if (letter !== "s") {
       throw new RangeError(
-        `"%${format[at]}" in "${format}" means nothing: ` +
+        `"%${letter > "~" ? "…" : format[at]}" in "${shown}" means nothing: ` +
           `use %s, %u, %d, %1 to %9, or "%%" for a percent sign`,
       );
     }

@@ -1,5 +1,5 @@
 import { ByteBuffer } from "../../bytes/byte_buffer.ts";
-import { type Text, utf8Text } from "../../bytes/text.ts";
+import { byteText, type Text } from "../../bytes/text.ts";
 import { TemporaryError } from "../../errors.ts";
 import { asciiBytes, longestKey } from "../../memcached/protocol.ts";
 import type { DomainList } from "./domain_list.ts";
@@ -59,7 +59,7 @@ export class KeyRules {
     this.text = rules.text;
     this.#rules = rules;
     this.#parts = rules.format.parts.map((part) =>
-      "literal" in part ? { literal: rules.text.encode(part.literal) } : part
+      "literal" in part ? { literal: byteText.encode(part.literal) } : part
     );
   }
 
@@ -86,9 +86,8 @@ export class KeyRules {
     if (at <= start) {
       return "the key is no user@domain, which a domain list needs";
     }
-    // A domain list is Unicode text also where keys are byte strings.
-    const domain = utf8Text.decode(source.subarray(at + 1, end));
-    const listed = domain !== undefined && domains.matches(domain);
+    const domain = byteText.decode(source.subarray(at + 1, end))!;
+    const listed = domains.matches(domain);
     const whenListed = (isListed: boolean) =>
       isListed
         ? this.#expand(out, source, start, end)

@@ -29,7 +29,7 @@ import { ClosedError, ConfigError, NotUtf8Error } from "../../errors.ts";
 import { webDigest } from "./key_digest.ts";
 import { parseKeyFormat } from "./key_format.ts";
 import { KeyRules, tooLongKey } from "./key_rules.ts";
-import { utf8Text } from "../../bytes/text.ts";
+import { configByteString, utf8Text } from "../../bytes/text.ts";
 import { MemcacheClient } from "../../memcached/client.ts";
 import { beforeNull } from "../../memcached/protocol.ts";
 import { requireRuntime } from "../../system/runtime.ts";
@@ -123,7 +123,10 @@ export class MemcacheLookup implements AsyncDisposable {
       `key_format = ${read.key_format}`,
       () =>
         new KeyRules({
-          format: parseKeyFormat(read.key_format),
+          format: parseKeyFormat(
+            configByteString(read.key_format),
+            read.key_format,
+          ),
           digest: read.key_digest === ""
             ? undefined
             : webDigest(read.key_digest),

@@ -4,27 +4,22 @@ import {
   readParameters,
 } from "./parameters.ts";
 import { systemClock } from "../../system/clock.ts";
-import { ConfigError, reasonOf } from "../../errors.ts";
+import { ConfigError, reasonOf, shownText } from "../../errors.ts";
 import type { EventListener } from "../../events.ts";
 import type { Digest } from "./key_digest.ts";
 import { type KeyFormat, parseKeyFormat } from "./key_format.ts";
 import type { DomainList } from "./domain_list.ts";
 import { KeyRules } from "./key_rules.ts";
-import { foldAscii, foldCase } from "../../bytes/text.ts";
+import { byteText, configByteString, utf8Text } from "../../bytes/text.ts";
 import { MemcacheClient } from "../../memcached/client.ts";
 import { connectLazily } from "../../socket/connect.ts";
-import { parseEndpoint, resolveService } from "../../socket/endpoint.ts";
-import type { Endpoint } from "../../socket/socket.ts";
+import { parseServer, resolveService } from "../../socket/endpoint.ts";
+import type { Connect, Endpoint } from "../../socket/socket.ts";
 import type { Table } from "../../table.ts";
 import { findParameters, type Sourced } from "./parameter_source.ts";
 import type { MemcacheParts } from "./cache.ts";
 import { MemcacheDriver } from "./memcache_driver.ts";
-import {
-  configuredText,
-  type Opening,
-  orConfigError,
-  readText,
-} from "../opening.ts";
+import { type Opening, orConfigError, readText } from "../opening.ts";
 import { DriverTable, refuse } from "../driver_table.ts";
 
 /** Opens `memcache:` tables. */
@@ -148,7 +143,8 @@ async function openParts(
   for (const [parameter, value] of Object.entries(parameters)) {
     options.onDetail?.(`${name}: ${parameter} = ${value}`);
   }
-  const endpoint = await findEndpoint(opening, source, parameters);
+  const server = await findEndpoint(opening, source, parameters);
+  const connect = connectTo(opening, server, parameters.backup !== "");
   const format = findFormat(opening, source, parameters);
   const digest = await findDigest(opening, source, parameters);
   const backup = parameters.backup === ""
@@ -166,8 +162,8 @@ async function openParts(
   const onEvent = guarded(opening);
   const client = new MemcacheClient({
     table: name,
-    endpoint,
-    connect: options.connect ?? connectLazily,
+    endpoint: server.endpoint,
+    connect,
     timeout: parameters.timeout * 1000,
     maxTry: parameters.max_try,
     retryPause: parameters.retry_pause * 1000,
@@ -212,35 +208,68 @@ function guarded(
 }
 
 function findFormat(
-  { name, rules }: Opening,
+  { name }: Opening,
   source: ParameterSource,
   { key_format }: MemcacheParameters,
 ): KeyFormat {
   return orConfigError(
     `${name}: ${source.written("key_format")}`,
     source.setting("key_format") ?? {},
-    () => parseKeyFormat(configuredText(rules.text, key_format)),
+    () => parseKeyFormat(configByteString(key_format), shownText(key_format)),
   );
 }
 
-/** The server, its port a number. Throws {@linkcode ConfigError}. */
+/** A server, and why nothing can connect to it, if that is known. */
+export interface FoundEndpoint {
+  /** Where it is; at port 0 where nobody knows its port. */
+  readonly endpoint: Endpoint;
+  /** Its port is a service that this machine does not know. */
+  readonly unknownService?: ConfigError;
+}
+
+/** The server of a table. Throws {@linkcode ConfigError}. */
 export async function findEndpoint(
   { name, options }: Pick<Opening, "name" | "options">,
   source: ParameterSource,
   parameters: MemcacheParameters,
-): Promise<Endpoint> {
+): Promise<FoundEndpoint> {
   const where = source.setting("memcache") ?? {};
-  const what = `${name}: ${
-    source.written("memcache")
-  } = ${parameters.memcache}`;
+  const what = `${name}: ${source.written("memcache")} = ${
+    shownText(parameters.memcache)
+  }`;
   const endpoint = orConfigError(
     what,
     where,
-    () => parseEndpoint(parameters.memcache),
+    () => parseServer(parameters.memcache),
   );
-  if (!("service" in endpoint)) return endpoint;
+  if (!("service" in endpoint)) return { endpoint };
   const services = await readText(options, "/etc/services");
-  return orConfigError(what, where, () => resolveService(endpoint, services));
+  try {
+    return { endpoint: resolveService(endpoint, services) };
+  } catch (cause) {
+    if (!(cause instanceof RangeError)) throw cause;
+    const message = `${what}: ${cause.message}`;
+    const unknownService = new ConfigError(message, { ...where, cause });
+    // inet:HOST, without a port.
+    if (!/:.*:/.test(parameters.memcache)) throw unknownService;
+    const { transport, hostname } = endpoint;
+    return { endpoint: { transport, hostname, port: 0 }, unknownService };
+  }
+}
+
+/**
+ * Opens sockets to a server. To Postfix a service that it does not know is no
+ * error of the configuration: connecting fails, and a backup answers. Where none
+ * can, it is told at once.
+ */
+function connectTo(
+  { options }: Opening,
+  { unknownService }: FoundEndpoint,
+  hasBackup: boolean,
+): Connect {
+  if (unknownService === undefined) return options.connect ?? connectLazily;
+  if (!hasBackup) throw unknownService;
+  return () => Promise.reject(unknownService.cause);
 }
 
 async function findDigest(
@@ -273,7 +302,7 @@ async function readDomains(
   const utf8 = rules.text.utf8 || await mail.smtputf8();
   const { DomainList } = await import("./domain_list.ts");
   return await DomainList.read(domain, {
-    fold: utf8 ? foldCase : foldAscii,
+    text: utf8 ? utf8Text : byteText,
     readText: (path) => readText(options, path),
     onWarning: rules.onWarning,
     openTable: async (inner) => {

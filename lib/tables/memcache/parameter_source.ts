@@ -5,7 +5,7 @@ import {
   parameterNames,
   type ParameterSource,
 } from "./parameters.ts";
-import { ConfigError } from "../../errors.ts";
+import { ConfigError, shownText } from "../../errors.ts";
 import { type Opening, orConfigError, readText } from "../opening.ts";
 
 type ParameterName = keyof MemcacheParameters;
@@ -87,10 +87,14 @@ async function inMainCf(opening: Sourced): Promise<ParameterSource> {
     const setting = await mail.setting(`${path}_${name}`);
     if (setting !== undefined) settings.set(name, setting);
   }
-  if (settings.size === 0 && await mail.fileExists(path)) {
+  if (settings.size === 0) {
+    const shown = shownText(path);
+    const cure = await mail.fileExists(path)
+      ? `for the file of that name write memcache:./${path}`
+      : `set ${shown}_memcache there, or write memcache:/path/file for a file`;
     rules.onWarning(
-      `memcache:${path} takes parameters ${path}_* from ${mail.mainCf}, which has none; ` +
-        `for the file of that name write memcache:./${path}`,
+      `memcache:${shown} takes parameters ${shown}_* from ${mail.mainCf}, ` +
+        `which has none: all are at their defaults; ${cure}`,
     );
   }
   return {

@@ -161,7 +161,7 @@ class PostmapDriver implements Driver {
     );
     const complaints: string[] = [];
     await this.#run([...option, "-i"], lines.join(""), (warning) => {
-      const duplicate = /duplicate entry: "([^]*)"$/.exec(warning)?.[1];
+      const duplicate = quotedIn(warning, 'duplicate entry: "', '"');
       if (duplicate !== undefined) complaints.push(duplicate);
       return duplicate !== undefined;
     });
@@ -293,7 +293,7 @@ class PostmapDriver implements Driver {
       const said = /^postmap: (?:(fatal|warning): )?(.*)$/.exec(line);
       if (said === null) continue;
       const [, severity, message] = said;
-      const key = /key "([^]*)": non-UTF-8 value/.exec(message)?.[1];
+      const key = quotedIn(message, 'key "', '": non-UTF-8 value');
       notUtf8 ??= key;
       if (severity === "fatal" && notUtf8 !== undefined) {
         throw new NotUtf8Error(name, notUtf8, new Uint8Array(0));
@@ -307,6 +307,19 @@ class PostmapDriver implements Driver {
   #warn(message: string): void {
     this.#parts.onWarning(`${this.#parts.name}: ${message}`);
   }
+}
+
+/** What stands between the first `before` and the last `behind` of a message. */
+function quotedIn(
+  message: string,
+  before: string,
+  behind: string,
+): string | undefined {
+  const start = message.indexOf(before) + before.length;
+  const end = message.lastIndexOf(behind);
+  return start < before.length || end < start
+    ? undefined
+    : message.slice(start, end);
 }
 
 /** Whether postmap reads an entry back from a line as it is. */

@@ -1,6 +1,8 @@
 // A message of Postfix's internal protocol: names and values, each ended by a
 // null byte, and an empty name at the end of all.
 
+import { ByteBuffer } from "../../bytes/byte_buffer.ts";
+
 const NUL = 0;
 
 /** Attributes of a message, in their order. */
@@ -50,7 +52,12 @@ export class AttributeParser {
   broken = false;
 
   #limit: number;
-  #held = new Uint8Array(0);
+  #held = new ByteBuffer(0);
+  #read = new Map<string, Uint8Array>();
+  /** Where the first attribute begins that was not complete. */
+  #start = 0;
+  /** Where its name ends, once it does. */
+  #nameEnd = -1;
 
   /** Expects a message of at most `limit` bytes. */
   constructor(limit: number) {
@@ -59,23 +66,27 @@ export class AttributeParser {
 
   /** Takes the next bytes. */
   push(bytes: Uint8Array): void {
-    const held = new Uint8Array(this.#held.length + bytes.length);
-    held.set(this.#held);
-    held.set(bytes, this.#held.length);
-    this.#held = held;
-    const read = new Map<string, Uint8Array>();
-    for (let at = 0;;) {
-      const nameEnd = held.indexOf(NUL, at);
-      if (nameEnd === at) {
-        this.message = read;
-        this.broken = at + 1 < held.length;
+    if (this.message !== undefined) {
+      this.broken ||= bytes.length > 0;
+      return;
+    }
+    // Bytes that were looked at are not looked at again, in however small pieces
+    // a value comes.
+    let from = this.#held.length;
+    this.#held.append(bytes, 0, bytes.length);
+    const held = this.#held.view();
+    for (let nul; (nul = held.indexOf(NUL, from)) >= 0; from = nul + 1) {
+      if (this.#nameEnd >= 0) {
+        const name = decoder.decode(held.subarray(this.#start, this.#nameEnd));
+        this.#read.set(name, held.slice(this.#nameEnd + 1, nul));
+        this.#start = nul + 1;
+        this.#nameEnd = -1;
+      } else if (nul > this.#start) this.#nameEnd = nul;
+      else {
+        this.message = this.#read;
+        this.broken = nul + 1 < held.length;
         return;
       }
-      const valueEnd = nameEnd < 0 ? -1 : held.indexOf(NUL, nameEnd + 1);
-      if (valueEnd < 0) break;
-      const name = decoder.decode(held.subarray(at, nameEnd));
-      read.set(name, held.slice(nameEnd + 1, valueEnd));
-      at = valueEnd + 1;
     }
     this.broken = held.length > this.#limit;
   }

@@ -1,5 +1,5 @@
 import { ConfigError, NotUtf8Error, TemporaryError } from "../../errors.ts";
-import type { Text } from "../../bytes/text.ts";
+import { configBytes, isUtf8, type Text } from "../../bytes/text.ts";
 import { ProxymapClient } from "./proxymap_client.ts";
 import type { Entry, Table } from "../../table.ts";
 import { connectLazily } from "../../socket/connect.ts";
@@ -169,15 +169,14 @@ class ProxyDriver implements Driver {
         "flags",
         `${request === "open" ? openFlags : openFlags | requestFlags}`,
       ]];
-    const attributes: [string, string][] = [
-      ["request", request],
-      ["table", table],
-      ...flags,
-      ...more,
-    ];
-    const reply = await client.request(
-      attributes.map(([name, value]) => [name, text.encode(value)]),
-    );
+    const encoded = ([name, value]: [string, string]) =>
+      [name, text.encode(value)] as const;
+    const reply = await client.request([
+      encoded(["request", request]),
+      // As it is configured, whatever keys and values are.
+      ["table", configBytes(table)],
+      ...[...flags, ...more].map(encoded),
+    ]);
     return {
       status: wholeNumber(reply.get("status")),
       flags: wholeNumber(reply.get("flags")),
@@ -227,6 +226,12 @@ export async function openProxy(opening: Opening): Promise<Table> {
     throw new ConfigError(`${name}: need proxy:type:name`);
   }
   const queue = await mail.queueDirectory();
+  if (!isUtf8(queue)) {
+    throw new ConfigError(
+      `${name}: queue_directory = ${queue} is not UTF-8, and no runtime can ` +
+        "connect to a socket there",
+    );
+  }
   const isCache = options.daemonCache ?? await isDaemonCache(opening);
   const writes = rules.write || isCache;
   const service = writes ? "proxywrite" : "proxymap";

@@ -1,15 +1,21 @@
 import { ConfigError } from "../../../lib/errors.ts";
 import { DomainList } from "../../../lib/tables/memcache/domain_list.ts";
-import { foldCase } from "../../../lib/bytes/text.ts";
-import { assertEquals, assertRejects } from "../../support/assert.ts";
+import {
+  byteText,
+  configByteString,
+  type Text,
+  utf8Text,
+} from "../../../lib/bytes/text.ts";
+import { assert, assertEquals, assertRejects } from "../../support/assert.ts";
 
 function read(
   list: string,
   files: Record<string, string> = {},
   warnings: string[] = [],
+  text: Text = utf8Text,
 ): Promise<DomainList> {
   return DomainList.read(list, {
-    fold: foldCase,
+    text,
     onWarning: (message) => warnings.push(message),
     readText: (path) =>
       path in files
@@ -53,7 +59,11 @@ Deno.test("DomainList decides by the first pattern that matches", async () => {
   };
   for (const [list, domain, expected] of table) {
     const domains = await read(list, files);
-    assertEquals(await domains.matches(domain), expected, `${list}: ${domain}`);
+    assertEquals(
+      await domains.matches(configByteString(domain)),
+      expected,
+      `${list}: ${domain}`,
+    );
   }
 });
 
@@ -87,4 +97,64 @@ Deno.test("DomainList warns of a comment behind something", async () => {
   const domains = await read("a.com #b.com c.com", {}, warnings);
   assertEquals(await domains.matches("c.com"), false);
   assertEquals(warnings.length, 1);
+});
+
+Deno.test("DomainList compares bytes, of lists and of files", async () => {
+  const files = {
+    "/list": "\ufeffmarked.com\n# c\n\ufeff# e.com\nn\udce9.com\0x.com\n",
+    "/utf16": "\udcff\udcfea\0\n",
+  };
+  const table: [string, string, boolean][] = [
+    ["d\udce9", "d\xe9", true],
+    ["D\udce9", "d\xe9", true],
+    ["d\udce9", "d\xe8", false],
+    ["d\udce9", "d\xef\xbf\xbd", false],
+    ["É\udce9", "\xc3\xa9\xe9", true],
+    ["only:d\udce9", "d\xe9", false],
+    ["static:x", "d\xe9", false],
+    ["/list", "marked.com", false],
+    ["/list", "\xef\xbb\xbfmarked.com", true],
+    ["/list", "e.com", true],
+    ["/list", "n\xe9.com", true],
+    ["/list", "x.com", false],
+    ["/utf16", "a", false],
+  ];
+  const warnings: string[] = [];
+  for (const [list, domain, expected] of table) {
+    const domains = await read(list, files, warnings);
+    assertEquals(await domains.matches(domain), expected, `${list}: ${domain}`);
+  }
+  const said = (text: string) =>
+    warnings.some((warning) => warning.startsWith(text));
+  assert(said("/list, line 1: an invisible byte order mark"));
+  assert(said("/list, line 3: an invisible byte order mark"));
+  assert(said("/list, line 4: it has a null byte"));
+  assert(said("/utf16, line 1: it is UTF-16"));
+});
+
+Deno.test("DomainList of byte strings folds ASCII alone", async () => {
+  const domains = await read("É.COM \udce9.com", {}, [], byteText);
+  assertEquals(await domains.matches("\xc3\x89.com"), true);
+  assertEquals(await domains.matches("\xc3\xa9.com"), false);
+  assertEquals(await domains.matches("\xe9.COM"), true);
+});
+
+Deno.test("DomainList reads a file and opens a table once", async () => {
+  const read: string[] = [];
+  const opened: string[] = [];
+  const domains = await DomainList.read("!/a, /b, /a, static:x, !static:x", {
+    text: utf8Text,
+    onWarning: () => {},
+    readText: (path) => {
+      read.push(path);
+      return Promise.resolve(path === "/a" ? "a.com static:y" : "/a b.com");
+    },
+    openTable: (name) => {
+      opened.push(name);
+      return Promise.resolve({ lookup: () => Promise.resolve(undefined) });
+    },
+  });
+  assertEquals([read, opened], [["/a", "/b"], ["static:y", "static:x"]]);
+  assertEquals(domains.matches("a.com"), false);
+  assertEquals(await domains.matches("b.com"), true);
 });

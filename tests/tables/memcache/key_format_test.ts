@@ -24,6 +24,15 @@ Deno.test("parseKeyFormat() says what is wrong with a format", () => {
     RangeError,
     `"%" at the end of "a%"`,
   );
-  assertThrows(() => parseKeyFormat("%x"), RangeError, `"%x" in "%x"`);
+  assertThrows(
+    () => parseKeyFormat("%x"),
+    RangeError,
+    `"%x" in "%x" means nothing`,
+  );
   assertThrows(() => parseKeyFormat("%0"), RangeError, "%1 to %9");
+  assertThrows(
+    () => parseKeyFormat("\xc3\xa9%\xc3\xa9", "é%é"),
+    RangeError,
+    `"%…" in "é%é" means nothing`,
+  );
 });

@@ -1,5 +1,5 @@
 import { ByteBuffer } from "../../../lib/bytes/byte_buffer.ts";
-import { byteText, foldCase, utf8Text } from "../../../lib/bytes/text.ts";
+import { byteText, utf8Text } from "../../../lib/bytes/text.ts";
 import { DomainList } from "../../../lib/tables/memcache/domain_list.ts";
 import { parseKeyFormat } from "../../../lib/tables/memcache/key_format.ts";
 import {
@@ -117,7 +117,7 @@ Deno.test("KeyRules digests what key_format made, white space and all", async ()
 
 Deno.test("KeyRules asks the domain list before it expands", async () => {
   const domains = await DomainList.read("bücher.example", {
-    fold: foldCase,
+    text: utf8Text,
     onWarning: () => {},
     readText: () => Promise.reject(new Error("no file")),
     openTable: () => Promise.reject(new Error("no table")),

@@ -9,7 +9,12 @@ import {
   AttributeParser,
   encodeAttributes,
 } from "../../../lib/tables/proxy/attributes.ts";
-import { assert, assertEquals, assertRejects } from "../../support/assert.ts";
+import {
+  assert,
+  assertEquals,
+  assertRejects,
+  assertStringIncludes,
+} from "../../support/assert.ts";
 import { FakeServer } from "../../support/fake_server.ts";
 import { entryLines } from "../../support/entry_lines.ts";
 import { Memcached } from "../../support/memcached.ts";
@@ -216,6 +221,28 @@ Deno.test("proxy: speaks as Postfix 3.11 wants it, and bears a service that brea
   const third = await server.connection(2);
   third.send("protocol\0other\0\0");
   await assertRejects(() => odd, TemporaryError, "it speaks other");
+});
+
+Deno.test("proxy: names a table by its bytes, with UTF-8 support and without", async () => {
+  for (const utf8 of [true, false]) {
+    const server = new FakeServer();
+    await using table = await openTable("proxy:hash:/é\udce9", {
+      ...quiet,
+      utf8,
+      connect: server.connect,
+    });
+    const answer = table.lookup(utf8 ? "é" : "\xc3\xa9");
+    const connection = await server.connection(0);
+    connection.send("protocol\0proxymap_protocol\0\0");
+    const name = "\0table\0hash:/\xc3\xa9\xe9\0";
+    assertStringIncludes(await connection.take(), name);
+    connection.send("status\x000\0flags\x0016\0\0");
+    const asked = await connection.take();
+    assertStringIncludes(asked, name);
+    assertStringIncludes(asked, "\0key\0\xc3\xa9\0");
+    connection.send("status\x000\0value\0v\0\0");
+    assertEquals(await answer, "v");
+  }
 });
 
 Deno.test("proxy: shares the handle of a daemon that has its cache locked", async () => {
