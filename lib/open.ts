@@ -117,10 +117,11 @@ interface Nest {
   readonly count: { tables: number };
 }
 
-// Two names in each of twenty tables would be a million of them.
+// If each of twenty nested tables named two, there would be a million.
 const mostTables = 1000;
 
-// Their names go to files, sockets and Postfix as bytes, or stay here.
+// The types whose names may have any bytes. Those of the others go through
+// interfaces that take UTF-8 alone.
 const ofAnyBytes = [
   "memcache",
   "texthash",

@@ -168,17 +168,17 @@ export function foldAscii(text: string): string {
   return text.replace(upperAscii, (letters) => letters.toLowerCase());
 }
 
-// A configuration file is bytes, to Postfix as to us, and nearly always UTF-8. As
-// a string it is ordinary Unicode text; a byte that is not UTF-8 stands there as a
-// low surrogate of its own, U+DC00 and the byte, which no decoder makes of text.
-// So code that splits, compares and shows names needs to know nothing of it, and
-// what needs the bytes gets them back, every one.
+// A configuration file is bytes, for Postfix and for us, and nearly always UTF-8.
+// Its string is ordinary Unicode text. Each byte that is not UTF-8 becomes a lone
+// low surrogate, U+DC00 plus the byte; valid UTF-8 never decodes to one. So code
+// that splits, compares or shows names needs no special case, and code that needs
+// the bytes gets all of them back.
 
 const escapeStart = 0xdc00;
 
 /**
- * Bytes of a configuration as text, all of which `configBytes` gives back. A byte
- * order mark stays where it is.
+ * The text of some bytes of a configuration. `configBytes` gives the same bytes
+ * back. A byte order mark is kept.
  *
  * @example
  * ```ts
@@ -213,7 +213,7 @@ function mixedText(bytes: Uint8Array): string {
 function characterLength(bytes: Uint8Array, at: number): number {
   const first = bytes[at];
   if (first < 0x80) return 1;
-  // Neither longer than need be, nor a surrogate, nor above U+10FFFF.
+  // Overlong forms, surrogates and what is above U+10FFFF are not UTF-8.
   const least = first === 0xe0 ? 0xa0 : first === 0xf0 ? 0x90 : 0x80;
   const most = first === 0xed ? 0x9f : first === 0xf4 ? 0x8f : 0xbf;
   const length = first < 0xc2
@@ -251,7 +251,7 @@ export function configBytes(text: string): Uint8Array {
   return bytes.subarray(0, length);
 }
 
-/** The byte that a low surrogate of its own stands for. */
+/** The byte that a lone low surrogate stands for. */
 function escapedByte(text: string, at: number): number | undefined {
   const code = text.charCodeAt(at);
   if (!(code >= 0xdc80 && code <= 0xdcff)) return undefined;
@@ -270,8 +270,8 @@ export function isUtf8(text: string): boolean {
 }
 
 /**
- * Text that was put together, such as `$a$b`, as text of its bytes: two halves of
- * a character make that character.
+ * Corrects text that was put together, such as `$a$b`: where the end of one part
+ * and the start of the next are bytes of one character, they become it.
  */
 export function joinedText(text: string): string {
   return text.isWellFormed() ? text : configText(configBytes(text));

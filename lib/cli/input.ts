@@ -44,7 +44,7 @@ export async function* readChunks(
   for (let isFirst = true;; isFirst = false) {
     const size = isFirst ? firstChunkSize : chunkSize;
     if (buffer.length - held < size) {
-      // Twice as much, so that a line in small pieces is not copied with each.
+      // Twice the size: a line that arrives in small pieces is copied seldom.
       buffer = copyOf(buffer.subarray(0, held), 2 * held + size, spare);
     }
     const reading = terminal.read(buffer.subarray(held, held + size));

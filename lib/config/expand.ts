@@ -6,7 +6,8 @@ import { skipSpace } from "./name_value.ts";
 export type ParameterLookup = (name: string) => string | undefined;
 
 const deepest = 100;
-// Ten lines can double a text ten times. No value that anybody needs is so long.
+// Each line of main.cf can double the value of another one. No useful value is so
+// long.
 const longest = 16777216;
 
 /**
@@ -15,8 +16,8 @@ const longest = 16777216;
  * `${name?{text}:{text}}`, `${{text} == {text} ? {text} : {text}}` and its
  * relatives, `<level` and its, and `$$` for a dollar sign. A parameter without a value expands
  * to nothing. Throws a `RangeError` that says what is wrong: also when
- * expressions nest more than 100 deep, as in Postfix, or 16,777,216 characters
- * have come together, where Postfix goes on until memory ends.
+ * expressions nest more than 100 deep, as in Postfix, or make more than 16,777,216
+ * characters; Postfix has no such limit and runs out of memory.
  *
  * Implements "$name" of postconf(5).
  *
@@ -224,15 +225,30 @@ const relations: Record<string, (order: number) => boolean> = {
   ">": (order) => order > 0,
 };
 
-// The largest number of C's atol(): what is above it counts as that.
-const largest = 2 ** 63;
+const largestNumber = 2n ** 63n - 1n;
 
 function compareTexts(left: string, right: string): number {
   if (/^\d+$/.test(left) && /^\d+$/.test(right)) {
-    return Math.min(Number(left), largest) - Math.min(Number(right), largest);
+    const [one, other] = [left, right].map(wholeNumber);
+    return one < other ? -1 : one > other ? 1 : 0;
   }
   const [one, other] = [left, right].map(configByteString);
   return one < other ? -1 : one > other ? 1 : 0;
+}
+
+/** A number as Postfix compares it. Throws a `RangeError` when it is too large. */
+function wholeNumber(digits: string): bigint {
+  const significant = digits.replace(/^0+/, "");
+  // Nineteen digits are enough for the largest; many more would take long.
+  if (significant.length < 20) {
+    const number = BigInt(significant);
+    if (number <= largestNumber) return number;
+  }
+  throw new RangeError(
+    `"${
+      shownText(digits)
+    }" is too large: the largest number is ${largestNumber}`,
+  );
 }
 
 /** Compares versions: `3.10` comes after `3.9`, and `3` is `3.0.0`. */

@@ -104,9 +104,9 @@ export function* logicalLines(
   if (ended !== undefined) yield ended;
 }
 
-// A byte order mark at the start of a file is no white space, and no comment: to
-// Postfix it is the beginning of the first name, key or pattern, which nobody who
-// looks at the file can see.
+// A byte order mark at the start of a file is neither white space nor a comment.
+// Postfix takes it for the beginning of the first name, key or pattern. Editors do
+// not show it.
 
 /** The mark; the second where a string has a character for each byte. */
 const byteOrderMark = /^(?:\ufeff|\u00ef\u00bb\u00bf)/;
@@ -136,7 +136,7 @@ export function isUtf16(start: string): boolean {
   return utf16Marks.some((mark) => start.startsWith(mark));
 }
 
-/** What to say of a file in UTF-16, of which Postfix can make nothing. */
+/** What to say of a file in UTF-16, which Postfix cannot read. */
 export const utf16Warning =
   "it is UTF-16, which Postfix cannot read either: save the file as UTF-8";
 
@@ -144,8 +144,8 @@ export const utf16Warning =
 export const nullByteWarning = "it has a null byte: ignoring what is behind it";
 
 /**
- * Whether a warning is one of those above: the configuration is surely not read
- * as it was meant, which `memcache-table check` calls an error.
+ * Whether a warning is one of those above. They mean that the configuration is
+ * not read as its author meant it, so `memcache-table check` calls them errors.
  */
 export function isByteWarning(message: string): boolean {
   return message.endsWith(utf16Warning) || message.endsWith(nullByteWarning) ||

@@ -14,7 +14,8 @@ export function skipSpace(text: string, at = 0): number {
 
 /** Drops the white space around a text, as C's `isspace` sees it. */
 export function trimSpace(text: string): string {
-  // A regular expression tries each run of white space from each of its letters.
+  // Not a regular expression: that would start again at each blank of a long run
+  // inside the text, which takes quadratic time.
   const start = skipSpace(text);
   let end = text.length;
   while (end > start && isSpaceAt(text, end - 1)) end--;
@@ -105,9 +106,9 @@ export function splitNameValue(text: string): [name: string, value: string] {
 }
 
 /**
- * The length of the key that `text` begins with: up to the white space that
- * stands in no double quotes, or the `also` that does not. Throws a `RangeError`
- * when a quote is not closed.
+ * The length of the key that `text` begins with. The key ends at the first white
+ * space, or the character `also`, that is not in double quotes. Throws a
+ * `RangeError` when a quote is not closed.
  */
 export function keyLength(text: string, also?: string): number {
   let quoted = false;

@@ -154,8 +154,8 @@ export async function checkTable(
 }
 
 /**
- * The same with U+FFFD in place of what is not UTF-8, which many a reader of JSON
- * takes no other sign for.
+ * A copy with U+FFFD for each byte that is not UTF-8: many readers of JSON refuse
+ * lone surrogates.
  */
 function printableText<T>(value: T): T {
   if (typeof value === "string") return value.toWellFormed() as T;
@@ -225,7 +225,7 @@ function describe(
   throw error;
 }
 
-/** What is known when a table is looked at that another one names. */
+/** What a check of a backup knows from the check of the table that names it. */
 interface Around {
   /** The tables that name it, the outermost first. */
   readonly outer: readonly string[];
@@ -458,7 +458,7 @@ async function lookUpAlone(memcache: MemcacheSource): Promise<true> {
 
 /** A key_format that no other table is likely to have, if this is not it. */
 function adviceFor(name: string, written: string, format: string): string {
-  // The end of it: no name that helps anybody is longer.
+  // Only the end: on a long name the expression would take quadratic time.
   const word = /([a-z0-9_-]+)(?:\.[a-z0-9]*)?$/i.exec(name.slice(-100))?.[1] ??
     "aliases";
   return format.startsWith(`${word}:`)

@@ -93,8 +93,8 @@ export function quietMail(options: TableOptions): MailSystem {
   return new MailSystem({ ...options, onWarning: () => {} });
 }
 
-// A thousand lines may each have a long parameter in them: what is behind that
-// many characters is not looked at.
+// Many lines may each expand to one long value. So that this takes no quadratic
+// time, the search for tables ends after so many characters.
 const mostLookedAt = 4194304;
 
 /** The memcache tables whose names or parameters are in main.cf. */
@@ -104,7 +104,7 @@ async function tablesOfMainCf(mail: MailSystem): Promise<string[]> {
   for (const [name, { value }] of await mail.settings()) {
     const [, table] = /^(.+)_(?:memcache|key_format)$/.exec(name) ?? [];
     if (table !== undefined) tables.push(`memcache:${table}`);
-    // A name that is another parameter's value is found there.
+    // Where a table is named by another parameter, it is found there.
     if (!value.includes("memcache:")) continue;
     const expanded = (await orUndefined(mail.setting(name)))?.value ?? "";
     lookedAt += expanded.length;
@@ -121,7 +121,7 @@ async function tablesOfMainCf(mail: MailSystem): Promise<string[]> {
 function namesIn(value: string): string[] {
   const names: string[] = [];
   const closing = closingBraces(value);
-  /** Where the names end in whose braces this one stands. */
+  /** Where the braces end that this place is in, the innermost last. */
   const around: number[] = [];
   const prefix = /(?<![^ \t\r\n,:{}=!])memcache:/g;
   for (let found; (found = prefix.exec(value)) !== null;) {

@@ -137,7 +137,7 @@ async function exchange(socket: Socket, question: Question): Promise<string[]> {
     if (text.length > longestAnswer) {
       throw new Error(`its answer is longer than ${longestAnswer} bytes`);
     }
-    // A line that comes in pieces is not split again with each.
+    // Only a line end can complete the answer.
     if (!chunk.includes(LF)) continue;
     const lines = text.split(/\r?\n/);
     const unfinished = lines.pop()!;

@@ -18,7 +18,7 @@ const longestPath = 107;
 export interface EndpointRules {
   /** The least port: 0, any that is free, is for those who listen. */
   readonly leastPort?: 0 | 1;
-  /** Whether a host is one. */
+  /** Whether a text can be a host. */
   readonly isHost?: (host: string) => boolean;
 }
 
@@ -97,12 +97,12 @@ function parseInet(
   if (!isHost(hostname)) {
     throw new RangeError(`"${hostname}" is no host name or address`);
   }
-  // What C's strtoul() takes, of which Postfix's resolver makes use.
+  // What C's strtoul() takes, for Postfix's resolver calls it.
   if (!/^[ \t-\r]*\+?\d+$/.test(port)) {
     return { transport: "tcp", hostname, service: port };
   }
   const number = Number(port);
-  // Postfix takes what is left of a larger one in 16 bits: another server.
+  // Postfix takes the lower 16 bits of a larger number, and so another server.
   if (number < leastPort || number > 65535) {
     throw new RangeError(`port ${number} is not from ${leastPort} to 65535`);
   }
@@ -141,14 +141,14 @@ export function parseServer(
   return endpoint;
 }
 
-// Behind a port or a path, another server.
+// A second server behind a port or a path.
 const several = /[,;\s](?:inet|unix|local|tls):|:\s*\d+[,;\s]+\S*:/;
 
 function isIpv6(host: string): boolean {
   return host.includes(":") && URL.canParse(`http://[${host}]`);
 }
 
-/** To Postfix a name of digits alone is none, and an address has four numbers. */
+/** For Postfix a name cannot be all digits, and an IPv4 address has four numbers. */
 function isPostfixHost(host: string): boolean {
   if (host.includes(":")) return isIpv6(host);
   if (/^[\d.]+$/.test(host)) {

@@ -27,7 +27,7 @@ async function nodeFiles(): Promise<Files | undefined> {
  * cannot open such a file.
  */
 function nodePath(path: string): string {
-  // Buffers need not be named: all these functions take any Uint8Array.
+  // The types want a Buffer or a string; any Uint8Array works.
   return isUtf8(path) ? path : configBytes(path) as unknown as string;
 }
 
@@ -145,7 +145,7 @@ export function environment(variable: string): string | undefined {
   return utf8Only(variable, value);
 }
 
-// Node puts U+FFFD where a variable is not UTF-8: it would be another directory.
+// Node replaces bytes that are not UTF-8 by U+FFFD: that would be another path.
 function utf8Only(
   variable: string,
   value: string | undefined,

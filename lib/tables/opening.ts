@@ -12,7 +12,10 @@ import {
 import type { Table, TableOptions } from "../table.ts";
 import type { TableRules } from "./driver_table.ts";
 
-/** How many tables may name each other: each is read in the text of the one before. */
+/**
+ * How deep tables may nest. Each may stand in the text of the one before, which is
+ * then read once for each level.
+ */
 export const deepestNest = 20;
 
 /** What an opener of a table type is given. */

@@ -1,5 +1,7 @@
 import { expandParameters } from "../../lib/config/expand.ts";
 import { assertEquals, assertThrows } from "../support/assert.ts";
+import { Folder } from "../support/folder.ts";
+import { atOnce, runCli, runPostmap } from "../support/processes.ts";
 
 const values: Record<string, string> = {
   host: "mc",
@@ -65,4 +67,52 @@ Deno.test("expandParameters() says what is wrong", () => {
   for (const [text, message] of table) {
     assertThrows(() => expand(text), RangeError, message);
   }
+});
+
+Deno.test("expandParameters() nests as deep as postmap does, and compares as it does", async () => {
+  const nested = (form: string, depth: number) => {
+    let text = "z";
+    for (let level = 0; level < depth; level++) {
+      text = form.replace("INNER", () => text);
+    }
+    return text;
+  };
+  const chain = (depth: number) => {
+    const lines = [`c${depth} = z\n`];
+    for (let at = 0; at < depth; at++) lines.push(`c${at} = $c${at + 1}\n`);
+    return lines.join("");
+  };
+  // What is to be expanded, and what comes out; undefined where it is refused.
+  const table: [more: string, text: string, expected: string | undefined][] = [
+    [chain(99), "$c0", "z"],
+    [chain(100), "$c0", undefined],
+    ["loop = $loop\n", "${nosuch?$loop}x", "x"],
+    ["loop = $loop\n", "$loop", undefined],
+    ["", nested("${b?{INNER}}", 100), "z"],
+    ["", nested("${b?{INNER}}", 101), undefined],
+    ["", nested("${nosuch:INNER}", 100), "z"],
+    ["", nested("${{1} == {1} ? {INNER}}", 101), undefined],
+    ["", "${{é} < {\uffff} ? {less} : {more}}", "less"],
+    ["", "${{\uffff} < {\u{1f600}} ? {less} : {more}}", "less"],
+    ["", "${{9007199254740993} == {9007199254740992}?{same}:{other}}", "other"],
+    ["", "${{9223372036854775807} > {007}?{more}}", "more"],
+    ["", "${{9223372036854775808} == {9223372036854775808}?{same}}", undefined],
+    ["", "${{99999999999999999999} == {5}?{same}:{other}}", undefined],
+    ["", "${{10} < {9} ? {less} : {more}}", "more"],
+    ["", "${{10x} < {9} ? {less} : {more}}", "less"],
+  ];
+  // What postmap refuses, it waits a second for.
+  await atOnce(4, table, async ([more, text, expected]) => {
+    await using folder = await Folder.make();
+    const config = await folder.mailConfiguration(
+      `b = 1\n${more}t_memcache = unix:/nonexistent\nt_backup = static:${text}\n`,
+    );
+    for (const program of [runPostmap, runCli]) {
+      const { code, stdout } = await program(
+        ["-c", config, "-q", "k", "memcache:t"],
+      );
+      const about = `${program.name}: ${text.slice(0, 60)}`;
+      assertEquals(code === 0 ? stdout.trim() : undefined, expected, about);
+    }
+  });
 });

@@ -15,8 +15,8 @@ export interface KeyFormat {
 
 /**
  * Takes a key_format, a byte string, apart. Throws a `RangeError` that says what
- * is wrong with it: a letter that has no meaning, or a `%` at the end. There it is
- * `shown`.
+ * is wrong with it: a letter that has no meaning, or a `%` at the end. The
+ * message shows the format as `shown`.
  *
  * Implements "key_format" of memcache_table(5).
  */

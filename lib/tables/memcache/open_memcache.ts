@@ -258,9 +258,9 @@ export async function findEndpoint(
 }
 
 /**
- * Opens sockets to a server. To Postfix a service that it does not know is no
- * error of the configuration: connecting fails, and a backup answers. Where none
- * can, it is told at once.
+ * Opens sockets to a server. As in Postfix an unknown service is no configuration
+ * error where there is a backup: connecting fails, and the backup answers. Without
+ * a backup it is a configuration error.
  */
 function connectTo(
   { options }: Opening,

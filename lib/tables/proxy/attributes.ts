@@ -70,8 +70,7 @@ export class AttributeParser {
       this.broken ||= bytes.length > 0;
       return;
     }
-    // Bytes that were looked at are not looked at again, in however small pieces
-    // a value comes.
+    // Each byte is looked at once, even when a value arrives in small pieces.
     let from = this.#held.length;
     this.#held.append(bytes, 0, bytes.length);
     const held = this.#held.view();
