@@ -44,6 +44,11 @@ import { Conversation, type Surroundings } from "./conversation.ts";
 import { mostUnanswered, Room } from "./room.ts";
 
 export { ConfigError };
+export {
+  openServedTable,
+  ServedTable,
+  type ServedTableOptions,
+} from "./served_table.ts";
 export type {
   Clock,
   Endpoint,

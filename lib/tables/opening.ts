@@ -44,6 +44,7 @@ export async function readBytes(
   options: TableOptions,
   path: string,
 ): Promise<Uint8Array> {
+  options.onFile?.(path);
   try {
     return await (options.readFile ?? readFile)(path);
   } catch (cause) {
