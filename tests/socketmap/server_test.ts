@@ -609,6 +609,98 @@ Deno.test("serveSocketmap() disconnects those who do not read when others need t
   await closing;
 });
 
+Deno.test("serveSocketmap() has its memory back, in whatever state clients leave", async () => {
+  const listener = new FakeListener();
+  const long = "x".repeat(50_000);
+  const waiting: ((value: string) => void)[] = [];
+  const asked = new Set<string>();
+  const { server, clock } = await start({
+    long: table(() => long),
+    slow: {
+      name: "test:slow",
+      lookup: () => new Promise((resolve) => waiting.push(resolve)),
+    },
+    // Long at first, and then nobody knows.
+    again: {
+      name: "test:again",
+      lookup: (key) => {
+        if (asked.has(key)) return new Promise((found) => waiting.push(found));
+        asked.add(key);
+        return Promise.resolve(long);
+      },
+    },
+  }, { listen: () => Promise.resolve(listener), lookupTimeout: 5 });
+  const request = (key: string) => netstring(key.padEnd(20_000, "."));
+  const turns = async () => {
+    for (let count = 0; count < 4; count++) await turn();
+  };
+  type Sockets = readonly SlowSocket[];
+  const leave = (sockets: Sockets) =>
+    sockets.forEach((socket) => socket.close());
+  const read = async (sockets: Sockets) => {
+    for (const socket of sockets) socket.startReading();
+    await turns();
+  };
+  const answer = async (value: string) => {
+    for (const found of waiting.splice(0)) found(value);
+    await turns();
+  };
+  const leaveLater = async (sockets: Sockets) => {
+    await read(sockets);
+    leave(sockets);
+  };
+  const answerLate = async (sockets: Sockets) => {
+    await read(sockets);
+    clock.pass(7_000);
+    await turns();
+  };
+  const answerWith = (value: string) => async (sockets: Sockets) => {
+    await read(sockets);
+    await answer(value);
+  };
+  const key = () => `again ${asked.size + Math.random()}`;
+  const dropped = () => netstring("e") + netstring(key());
+  const ways: [
+    string,
+    () => string,
+    (sockets: Sockets) => void | Promise<void>,
+  ][] = [
+    ["a reply is sent", () => netstring("long k"), leave],
+    ["a reply was dropped", () => netstring("long k").repeat(3), leave],
+    ["with a long key", () => netstring("e") + request("long k"), leave],
+    ["a request is not complete", () => request("long k").slice(0, -1), leave],
+    ["a key is looked up", () => request("slow k"), leave],
+    ["a key is looked up for long", () => request("slow k"), answerLate],
+    ["a key is answered", () => request("slow k"), answerWith(long)],
+    ["it is asked again", dropped, leaveLater],
+    ["it is asked again for long", dropped, answerLate],
+    ["it is answered again", dropped, answerWith(long)],
+    ["it is shorter when it is asked again", dropped, answerWith("short")],
+  ];
+  for (const [what, sent, end] of ways) {
+    for (let round = 0; round < 5; round++) {
+      const sockets = Array.from({ length: 60 }, () => {
+        const socket = new SlowSocket(false);
+        listener.give(socket);
+        socket.send(sent());
+        return socket;
+      });
+      await turns();
+      await end(sockets);
+      await answer(long);
+      leave(sockets);
+      await turns();
+    }
+    const reader = new SlowSocket(true);
+    listener.give(reader);
+    reader.send(netstring("long k"));
+    await turns();
+    assertEquals(reader.written === netstring(`OK ${long}`), true, what);
+    reader.close();
+  }
+  await server.close();
+});
+
 Deno.test("SocketmapServer.close() answers what was asked, for a while", async () => {
   const slow = new SlowTable();
   const { server, clock } = await start({ slow, e: echo });
