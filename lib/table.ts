@@ -191,6 +191,14 @@ export interface TableOptions {
   onEvent?: EventListener;
   /** Opens sockets; by default the runtime's own adapter. */
   connect?: Connect;
+  /**
+   * Called with the path of each file that the table depends on, before it is
+   * read: its own, main.cf, source files, files of domain lists. Whoever wants to
+   * follow changes opens the table again when one of them has changed; the
+   * database of a `kv:` table and the files of the installed Postfix's types are
+   * not among them.
+   */
+  onFile?: (path: string) => void;
   /** Reads a file, whole; by default the runtime's own. */
   readFile?: (path: string) => Promise<Uint8Array>;
   /**

@@ -15,6 +15,7 @@ interface Need {
 
 const needs: Need[] = [
   { program: "memcached", package: "memcached", why: "the server" },
+  { program: "perl", package: "perl-base", why: "odd sockets and clients" },
   { program: "postmap", package: "postfix", why: "what we compare with" },
   { program: "lmdb:", package: "postfix-lmdb", why: "a table type" },
   {

@@ -11,8 +11,8 @@ export interface NamedServiceEndpoint {
   readonly service: string;
 }
 
-// sockaddr_un holds 108 bytes, the terminator included.
-const longestPath = 107;
+/** Of the path of a socket, in bytes: sockaddr_un holds 108, the terminator included. */
+export const longestPath = 107;
 
 /** How strict {@linkcode parseEndpoint} is. */
 export interface EndpointRules {

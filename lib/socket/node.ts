@@ -66,15 +66,17 @@ export class NodeSocket implements Socket {
   #ended = false;
   #error: Error | undefined;
   #wake: (() => void) | undefined;
+  #enough: number;
 
-  /** Takes over a connection that is open. */
-  constructor(connection: NodeConnection) {
+  /** Takes over a connection that is open; reads so many bytes ahead, and a chunk. */
+  constructor(connection: NodeConnection, enough: number = enoughBytes) {
     this.#connection = connection;
+    this.#enough = enough;
     connection.on("data", (chunk) => {
       this.#chunks.push(chunk);
       this.#size += chunk.length;
-      if (this.#size > enoughBytes) connection.pause();
-      this.#wake?.();
+      if (this.#wake !== undefined) this.#wake();
+      else if (this.#size > enough) connection.pause();
     });
     const end = () => {
       this.#ended = true;
@@ -98,7 +100,7 @@ export class NodeSocket implements Socket {
     }
     const chunk = this.#chunks.shift()!;
     this.#size -= chunk.length;
-    if (this.#connection.isPaused() && this.#size <= enoughBytes) {
+    if (this.#connection.isPaused() && this.#size <= this.#enough) {
       this.#connection.resume();
     }
     return chunk;

@@ -1,45 +1,78 @@
-import { lstat, rm } from "node:fs/promises";
-import { chmodSync } from "node:fs";
+import {
+  chmodSync,
+  linkSync,
+  lstatSync,
+  renameSync,
+  unlinkSync,
+} from "node:fs";
 import { type AddressInfo, createConnection, createServer } from "node:net";
-import { cannotListen, codeOf, makeWay } from "./listening.ts";
+import { connectBun } from "./bun_connect.ts";
+import {
+  cannotListen,
+  codeOf,
+  listenAt,
+  type Placed,
+  type SocketFiles,
+} from "./listening.ts";
 import { NodeSocket } from "./node.ts";
 import type { Endpoint, Listener, Socket } from "./socket.ts";
 
 type Server = ReturnType<typeof createServer>;
 
+const { process } = globalThis as unknown as {
+  process: {
+    platform: string;
+    versions: { bun?: string };
+    umask(mask: number): number;
+  };
+};
+
 class NodeListener implements Listener {
   readonly endpoint: Endpoint;
   #server: Server;
+  #file: Placed<Server> | undefined;
   #waiting: Socket[] = [];
+  #error: Error | undefined;
   #wake: (() => void) | undefined;
   #closed = false;
 
-  constructor(endpoint: Endpoint, server: Server) {
+  /** Takes over a server, with the file of a UNIX-domain socket. */
+  constructor(endpoint: Endpoint, server: Server, file?: Placed<Server>) {
     this.endpoint = endpoint;
     this.#server = server;
+    this.#file = file;
     server.on("connection", (connection) => {
+      if (this.#closed) return void connection.destroy();
       connection.setNoDelay(true);
-      this.#waiting.push(new NodeSocket(connection));
+      // Clients may be many: nothing is read before somebody wants it.
+      this.#waiting.push(new NodeSocket(connection, 0));
       this.#wake?.();
     });
     // What cannot be accepted for the moment can be later.
-    server.on("error", () => {});
+    server.on("error", (error) => {
+      this.#error = error;
+      this.#wake?.();
+    });
   }
 
   async accept(): Promise<Socket | null> {
     while (this.#waiting.length === 0) {
       if (this.#closed) return null;
+      const error = this.#error;
+      this.#error = undefined;
+      if (error !== undefined) throw error;
       await new Promise<void>((resolve) => this.#wake = resolve);
       this.#wake = undefined;
     }
     return this.#waiting.shift()!;
   }
 
-  /** Node and Bun remove the file. */
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
-    this.#server.close();
+    // Else it stays open until the program ends, and takes no client.
+    if (this.#file?.remove() ?? true) this.#server.close();
+    else this.#server.unref();
     for (const socket of this.#waiting.splice(0)) socket.close();
     this.#wake?.();
   }
@@ -54,61 +87,75 @@ export async function listenNode(
   { mode }: { mode?: number },
 ): Promise<Listener> {
   try {
-    if (endpoint.transport === "unix") await clear(endpoint.path);
-    // A client that has sent all of its requests still wants the replies.
-    const server = createServer({ allowHalfOpen: true });
-    await listen(server, endpoint);
-    if (endpoint.transport === "tcp") {
-      const { port } = server.address() as AddressInfo;
-      return new NodeListener({ ...endpoint, port }, server);
+    if (endpoint.transport === "unix") {
+      const bind = (path: string) => listen({ path });
+      const placed = await listenAt(endpoint.path, { mode, files, bind });
+      return new NodeListener(endpoint, placed.handle, placed);
     }
-    const listener = new NodeListener(endpoint, server);
-    try {
-      if (mode !== undefined) chmodSync(endpoint.path, mode);
-    } catch (error) {
-      listener.close();
-      throw error;
-    }
-    return listener;
+    const { hostname: host, port } = endpoint;
+    const server = await listen({ host, port });
+    const address = server.address() as AddressInfo;
+    return new NodeListener({ ...endpoint, port: address.port }, server);
   } catch (error) {
     throw cannotListen(endpoint, error);
   }
 }
 
-function listen(server: Server, endpoint: Endpoint): Promise<void> {
-  return new Promise<void>((resolve, reject) => {
+function listen(
+  place: { path: string } | { host: string; port: number },
+): Promise<Server> {
+  // A client that has sent all of its requests still wants the replies.
+  const server = createServer({ allowHalfOpen: true });
+  return new Promise<Server>((resolve, reject) => {
     server.once("error", reject);
-    server.listen(
-      endpoint.transport === "unix"
-        ? { path: endpoint.path }
-        : { host: endpoint.hostname, port: endpoint.port },
-      () => {
-        server.off("error", reject);
-        resolve();
-      },
-    );
+    server.listen(place, () => {
+      server.off("error", reject);
+      resolve(server);
+    });
   });
 }
 
-async function clear(path: string): Promise<void> {
-  await makeWay(path, {
-    kind: async () => {
-      try {
-        return (await lstat(path)).isSocket() ? "socket" : "other";
-      } catch (error) {
-        if (codeOf(error) === "ENOENT") return "nothing";
-        throw error;
-      }
-    },
-    tryOut: () =>
-      new Promise<void>((resolve, reject) => {
-        const connection = createConnection({ path });
-        connection.on("connect", () => {
-          connection.destroy();
-          resolve();
-        });
-        connection.on("error", reject);
-      }),
-    remove: () => rm(path),
-  });
-}
+const files: SocketFiles = {
+  look(path) {
+    try {
+      const found = lstatSync(path);
+      return {
+        isSocket: found.isSocket(),
+        device: found.dev,
+        inode: found.ino,
+        mode: found.mode,
+        modified: found.mtimeMs,
+      };
+    } catch (error) {
+      if (codeOf(error) === "ENOENT") return undefined;
+      throw error;
+    }
+  },
+  async connect(path) {
+    if (process.versions.bun !== undefined && process.platform === "linux") {
+      return connectBun(path);
+    }
+    await new Promise<void>((resolve, reject) => {
+      const connection = createConnection({ path });
+      connection.on("connect", () => {
+        connection.destroy();
+        resolve();
+      });
+      connection.on("error", reject);
+    });
+  },
+  link: (path, other) => linkSync(path, other),
+  rename: (path, other) => renameSync(path, other),
+  remove: (path) => unlinkSync(path),
+  setMode: (path, mode) => chmodSync(path, mode),
+  setUmask(mask) {
+    try {
+      return process.umask(mask);
+    } catch {
+      // That is for the main thread alone.
+      return undefined;
+    }
+  },
+  umaskCure: "listen in the main thread",
+  mayBind: () => true,
+};

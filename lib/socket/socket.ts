@@ -60,7 +60,10 @@ export interface Listener {
    * none to be had for the moment, and be called again.
    */
   accept(): Promise<Socket | null>;
-  /** Idempotent; a pending `accept` ends. The socket file is gone then. */
+  /**
+   * Idempotent; a pending `accept` ends. The file of a UNIX-domain socket is
+   * removed, unless it is another one by now.
+   */
   close(): void;
 }
 

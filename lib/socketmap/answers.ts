@@ -1,6 +1,7 @@
 import type { Clock } from "../system/clock.ts";
 import { ConfigError, TemporaryError } from "../errors.ts";
 import { byteLength, byteText, type Text, utf8Text } from "../bytes/text.ts";
+import { mostUnanswered } from "./room.ts";
 
 /** What is served under a name: any table is one. */
 export interface LookupTable {
@@ -10,7 +11,29 @@ export interface LookupTable {
   lookup(key: string): Promise<string | undefined>;
 }
 
+/** A reply that is long: its bytes, a netstring, are made when they are needed. */
+export interface LongReply {
+  /** Writes them at the start of `memory`, and returns that part. */
+  encodeInto(memory: Uint8Array): Uint8Array;
+}
+
+/** A table, and the name that clients know it by. */
+interface Served {
+  readonly name: string;
+  readonly table: LookupTable;
+}
+
+/** A lookup that a client asks for. */
+export interface Question {
+  /** The table that is asked. */
+  readonly served: Served;
+  /** The key, as the table takes it. */
+  readonly key: string;
+}
+
 const SPACE = 32;
+const COMMA = 44;
+const encoder = new TextEncoder();
 
 /** What a client of the protocol may be sent in one reply, socketmap_table(5). */
 export const longestReply = 100_000;
@@ -20,7 +43,11 @@ const longestReason = 500;
 
 // Lookups that may be under way for all clients together, and for those that left
 // without waiting. Each client has its share of far fewer.
-const mostUnderWay = 50_000;
+const mostUnderWay = 2 * mostUnanswered;
+
+// The same as long as nobody knows how long the values are. One of each client may
+// be under way all the same.
+const mostAtFirst = 256;
 
 // Lines of one kind within a minute. What a client can provoke may not fill a log.
 const linesAtOnce = 5;
@@ -57,20 +84,28 @@ export class Complaints {
 export class Answers {
   /** How many lookups have no answer yet. */
   underWay = 0;
-  #tables = new Map<string, { name: string; table: LookupTable }>();
-  #failing = new Set<string>();
+  /** About the size of the largest of the last replies, in bytes. */
+  usualSize = 0;
+  #hasReplied = false;
+  #tables = new Map<string, Served>();
+  #failing = new Set<Served>();
   #names: string;
+  #long: number;
   #text: Text;
   #complaints: Complaints;
   #closed = false;
 
-  /** `text` is that of the tables. */
+  /** `text` is that of the tables, `long` the least size of a long reply. */
   constructor(
     tables: Readonly<Record<string, LookupTable>>,
-    text: Text,
-    complaints: Complaints,
+    { text, long, complaints }: {
+      text: Text;
+      long: number;
+      complaints: Complaints;
+    },
   ) {
     this.#text = text;
+    this.#long = long;
     this.#complaints = complaints;
     this.#names = Object.keys(tables).join(", ");
     for (const [name, table] of Object.entries(tables)) {
@@ -83,33 +118,44 @@ export class Answers {
     this.#closed = true;
   }
 
+  /** Whether a client that has a lookup under way may start another. */
+  get hasRoom(): boolean {
+    return this.#hasReplied || this.underWay < mostAtFirst;
+  }
+
   /** The bytes of replies. */
   encode(replies: string): Uint8Array {
     return this.#text.encode(replies);
   }
 
-  /** The reply to the data of a request, as a netstring. Never rejects. */
-  answer(request: Uint8Array): string | Promise<string> {
+  /** What the data of a request asks for, or the reply to it at once. */
+  read(request: Uint8Array): Question | string {
     const space = request.indexOf(SPACE);
     if (space < 0) {
       return this.refusal("request", "no request: need NAME, a space, KEY");
     }
-    const name = byteText.decode(request.subarray(0, space))!;
-    const served = this.#tables.get(name);
-    if (served === undefined) return this.#unknown(request.subarray(0, space));
+    const name = request.subarray(0, space);
+    const served = this.#tables.get(byteText.decode(name)!);
+    if (served === undefined) return this.#unknown(name);
     const key = this.#text.decode(request.subarray(space + 1));
-    if (key === undefined) return notFound;
+    return key === undefined ? notFound : { served, key };
+  }
+
+  /** The reply to a question, as a netstring. Never rejects. */
+  ask({ served, key }: Question): Promise<string | LongReply> {
     if (this.underWay >= mostUnderWay) {
-      return this.#temporary("busy", `${mostUnderWay} lookups are under way`);
+      const reason = `${mostUnderWay} lookups are under way`;
+      return Promise.resolve(this.#temporary("busy", reason));
     }
     this.underWay++;
-    return served.table.lookup(key).then((value) => {
+    return lookUp(served.table, key).then((value) => {
       this.underWay--;
-      if (this.#failing.size > 0) this.#failing.delete(name);
+      this.#hasReplied = true;
+      if (this.#failing.size > 0) this.#failing.delete(served);
       return value === undefined ? notFound : this.#found(served.name, value);
     }, (error) => {
       this.underWay--;
-      return this.#failed(name, served, error);
+      return this.#failed(served, error);
     });
   }
 
@@ -120,19 +166,30 @@ export class Answers {
   }
 
   /** Says that a lookup took too long. */
-  timeout(seconds: number): string {
+  timeout({ served }: Question, seconds: number): string {
     const reason = `no answer within ${seconds} s`;
-    this.#warn("timeout", `a lookup has ${reason}`);
+    this.#warnOnce(served, `${served.table.name}: ${reason}`);
     return this.#reply("TIMEOUT", reason);
   }
 
-  #found(name: string, value: string): string {
-    const length = byteLength(this.#text, value) + 3;
-    if (length <= longestReply) return `${length}:OK ${value},`;
-    const reason = `a value of ${length - 3} bytes, and a socketmap reply ` +
-      `has at most ${longestReply - 3}`;
-    this.#warn(`table ${name}`, `${name}: ${reason}`);
-    return this.#reply("PERM", reason);
+  #found(name: string, value: string): string | LongReply {
+    const text = this.#text;
+    const length = byteLength(text, value) + 3;
+    const usual = this.usualSize;
+    this.usualSize = length > usual
+      ? length
+      : usual - Math.ceil((usual - length) / 64);
+    if (length > longestReply) {
+      const reason = `a value of ${length - 3} bytes, and a socketmap reply ` +
+        `has at most ${longestReply - 3}`;
+      this.#warn(`table ${name}`, `${name}: ${reason}`);
+      return this.#reply("PERM", reason);
+    }
+    const start = `${length}:OK `;
+    if (length < this.#long) return `${start}${value},`;
+    return {
+      encodeInto: (memory) => encodeReply(text, start, value, length, memory),
+    };
   }
 
   #unknown(bytes: Uint8Array): string {
@@ -140,24 +197,25 @@ export class Answers {
     return this.refusal("name", `no table "${name}": there are ${this.#names}`);
   }
 
-  #failed(
-    key: string,
-    { name, table }: { name: string; table: LookupTable },
-    error: unknown,
-  ): string {
+  #failed(served: Served, error: unknown): string {
+    const { name, table } = served;
     const kind = `table ${name}`;
     if (error instanceof ConfigError) {
       this.#warn(kind, `${name}: ${error.message}`);
       return this.#reply("PERM", error.message);
     }
     if (error instanceof TemporaryError) {
-      // Once an outage: it is over when a lookup succeeds.
-      const { message } = error;
-      if (!this.#failing.has(key)) this.#warn(kind, `${name}: ${message}`);
-      this.#failing.add(key);
-      return this.#reply("TEMP", message);
+      this.#warnOnce(served, error.message);
+      return this.#reply("TEMP", error.message);
     }
     return this.#temporary(kind, `${name}: ${table.name}: ${error}`);
+  }
+
+  /** Warns once for each outage: it is over when a lookup succeeds. */
+  #warnOnce(served: Served, reason: string): void {
+    if (this.#failing.has(served)) return;
+    this.#failing.add(served);
+    this.#warn(`table ${served.name}`, `${served.name}: ${reason}`);
   }
 
   #temporary(kind: string, reason: string): string {
@@ -177,7 +235,35 @@ export class Answers {
   }
 }
 
-const notFound = "9:NOTFOUND ,";
+/** The reply that there is no such key, as a netstring. */
+export const notFound = "9:NOTFOUND ,";
+
+/** A reply as bytes; `start` is what stands before the value. */
+function encodeReply(
+  text: Text,
+  start: string,
+  value: string,
+  length: number,
+  memory: Uint8Array,
+): Uint8Array {
+  const size = start.length + length - 2;
+  const reply = memory.subarray(0, size);
+  reply.set(text.encode(start));
+  const place = reply.subarray(start.length, size - 1);
+  if (text.utf8) encoder.encodeInto(value, place);
+  else place.set(text.encode(value));
+  reply[size - 1] = COMMA;
+  return reply;
+}
+
+/** As the table does; what it throws at once is a rejection too. */
+function lookUp(table: LookupTable, key: string): Promise<string | undefined> {
+  try {
+    return table.lookup(key);
+  } catch (error) {
+    return Promise.reject(error);
+  }
+}
 
 /** Text as the byte string of its UTF-8. */
 function asBytes(text: string): string {

@@ -1,12 +1,11 @@
 import type { Socket } from "../socket/socket.ts";
-import type { Answers } from "./answers.ts";
-import { NetstringParser } from "./netstring.ts";
+import { type Answers, notFound } from "./answers.ts";
+import { NetstringParser, tooLong } from "./netstring.ts";
+import { ReplyQueue } from "./reply_queue.ts";
+import type { Room } from "./room.ts";
 
-// Bytes of a request's data. Names and keys of Postfix are far shorter.
-const longestRequest = 10_000;
-
-// What goes out in one write, and then one reply more.
-const writeSize = 65536;
+/** The longest request that is looked up, in bytes: as Postfix has it. */
+export const longestRequest = 102_400;
 
 // What a client that broke the protocol may still send while it is told so.
 const lingerBytes = 262_144;
@@ -16,6 +15,8 @@ const lingerMilliseconds = 2000;
 export interface Surroundings {
   /** Answers requests. */
   readonly answers: Answers;
+  /** The room for what is long. */
+  readonly room: Room;
   /** The time, as it was a second ago at the most. */
   readonly now: number;
   /**
@@ -33,29 +34,23 @@ export interface Surroundings {
   readonly onWarning: (kind: string, message: string) => void;
 }
 
-interface Asked {
-  reply: string | undefined;
-  readonly since: number;
-}
-
 /**
  * One client: reads its requests, starts a lookup for each at once, and sends
- * the replies in the order of the requests, those that are ready together in one
- * write.
+ * the replies in the order of the requests.
  */
 export class Conversation {
   #socket: Socket;
   #around: Surroundings;
   #parser = new NetstringParser(longestRequest);
-  /** Requests without a reply, or whose reply was not sent yet. */
-  #asked: Asked[] = [];
+  #queue: ReplyQueue;
   #reading = false;
-  #flushing = false;
   #ending = false;
   #closed = false;
   #lastActive: number;
   #partialSince: number | undefined;
-  #writingSince: number | undefined;
+  /** The place in the room that a long request takes while it comes. */
+  #place: number | undefined;
+  #stopWaiting: (() => void) | undefined;
   #lingeringSince: number | undefined;
   #wakeReader: (() => void) | undefined;
 
@@ -64,13 +59,21 @@ export class Conversation {
     this.#socket = socket;
     this.#around = around;
     this.#lastActive = around.now;
+    this.#queue = new ReplyQueue({
+      socket,
+      answers: around.answers,
+      room: around.room,
+      now: () => around.now,
+      onProgress: () => this.#progress(),
+      onBroken: () => this.close(),
+    });
   }
 
   /** Converses until the client leaves, or is sent away. Never rejects. */
   async run(): Promise<void> {
     try {
       await this.#read();
-      await this.#until(() => this.#asked.length === 0 && !this.#flushing);
+      await this.#until(() => this.#queue.idle);
       if (this.#parser.broken !== undefined) await this.#linger();
     } catch {
       // The connection broke: there is nobody left to be told.
@@ -87,132 +90,136 @@ export class Conversation {
 
   /** Ends it at once. */
   close(): void {
+    if (this.#closed) return;
     this.#closed = true;
+    this.#queue.close();
+    this.#stopWaiting?.();
+    this.#givePlace();
     this.#wakeReader?.();
     this.#socket.close();
+  }
+
+  /** Whether the client takes room that another could use. */
+  get holdsRoom(): boolean {
+    return this.#queue.holdsRoom || this.#place !== undefined;
+  }
+
+  /**
+   * Since when the client keeps the server waiting: it does not read its
+   * replies, or does not send the rest of a request.
+   */
+  get stuckSince(): number | undefined {
+    return this.#queue.writingSince ?? this.#partialSince;
   }
 
   /** Looks whether something takes too long; called about once a second. */
   checkTime(): void {
     if (this.#closed) return;
-    const { now, idle, requestTimeout, onWarning } = this.#around;
-    this.#endLateLookups();
+    const { now, idle, requestTimeout, lookupTimeout, onWarning } =
+      this.#around;
+    const queue = this.#queue;
+    queue.endLate(lookupTimeout);
     if (isOver(this.#lingeringSince, lingerMilliseconds, now)) this.close();
-    else if (isOver(this.#writingSince, idle, now)) {
+    else if (isOver(queue.writingSince, idle, now)) {
       onWarning("unread", "a client does not take its replies: disconnected");
       this.close();
     } else if (!this.#reading) return;
     else if (isOver(this.#partialSince, requestTimeout, now)) {
       onWarning("slow", "a client sent half a request: disconnected");
       this.close();
-    } else if (
-      this.#asked.length === 0 && isOver(this.#lastActive, idle, now)
-    ) {
-      this.close();
-    }
-  }
-
-  #endLateLookups(): void {
-    const { now, lookupTimeout, answers } = this.#around;
-    for (const asked of this.#asked) {
-      if (asked.reply !== undefined) continue;
-      if (!isOver(asked.since, lookupTimeout, now)) break;
-      this.#answered(asked, answers.timeout(lookupTimeout / 1000));
-    }
+    } else if (queue.idle && isOver(this.#lastActive, idle, now)) this.close();
   }
 
   async #read(): Promise<void> {
-    const parser = this.#parser;
     while (!this.#ending && !this.#closed) {
       this.#reading = true;
       const bytes = await this.#socket.read();
       this.#reading = false;
       if (bytes === null) return;
       this.#lastActive = this.#around.now;
-      parser.push(bytes);
-      let complete = false;
-      for (;;) {
-        const request = parser.next();
-        if (request === undefined) break;
-        complete = true;
-        this.#ask(request);
-        if (this.#hasRoom()) continue;
-        await this.#until(() => this.#hasRoom());
-        if (this.#closed) return;
+      this.#parser.push(bytes);
+      const complete = await this.#askAll();
+      if (this.#closed) return;
+      const { broken, partial } = this.#parser;
+      if (broken !== undefined) {
+        this.#queue.say(this.#around.answers.refusal("protocol", broken));
+        return;
       }
-      if (parser.broken !== undefined) return this.#refuse(parser.broken);
-      if (!parser.partial) this.#partialSince = undefined;
+      if (!partial) this.#partialSince = undefined;
       else if (complete) this.#partialSince = this.#around.now;
       else this.#partialSince ??= this.#around.now;
+      if (this.#parser.held < this.#around.room.long) this.#givePlace();
+      else await this.#takePlace();
+    }
+  }
+
+  /** Asks for what is complete; whether there was anything. */
+  async #askAll(): Promise<boolean> {
+    for (let count = 0;; count++) {
+      const request = this.#parser.next();
+      if (request === undefined) return count > 0;
+      if (request === tooLong) this.#queue.say(notFound);
+      else if (request.length < this.#around.room.long) this.#ask(request);
+      else await this.#askLong(request);
+      if (this.#hasRoom()) continue;
+      await this.#until(() => this.#hasRoom());
+      if (this.#closed) return true;
     }
   }
 
   #hasRoom(): boolean {
-    return this.#asked.length < this.#around.mostUnanswered;
+    return this.#queue.hasRoom(this.#around.mostUnanswered);
   }
 
-  #ask(request: Uint8Array): void {
-    const { answers, now } = this.#around;
-    const asked: Asked = { reply: undefined, since: now };
-    this.#asked.push(asked);
-    const reply = answers.answer(request);
-    if (typeof reply === "string") this.#answered(asked, reply);
-    else reply.then((reply) => this.#answered(asked, reply));
+  #ask(request: Uint8Array, release?: () => void): void {
+    const question = this.#around.answers.read(request);
+    if (typeof question !== "string") return this.#queue.ask(question, release);
+    release?.();
+    this.#queue.say(question);
   }
 
-  #refuse(reason: string): void {
-    const reply = this.#around.answers.refusal("protocol", reason);
-    const asked: Asked = { reply: undefined, since: this.#around.now };
-    this.#asked.push(asked);
-    this.#answered(asked, reply);
+  /** A long key takes room until the lookup is over, also when the client left. */
+  async #askLong(request: Uint8Array): Promise<void> {
+    await this.#takePlace();
+    const place = this.#place;
+    if (place === undefined) return;
+    this.#place = undefined;
+    this.#ask(request, () => this.#around.room.give(place));
   }
 
-  #answered(asked: Asked, reply: string): void {
-    if (this.#closed) return;
-    asked.reply = reply;
-    if (this.#flushing || this.#asked[0] !== asked) return;
-    this.#flushing = true;
-    // Those that are answered in the same turn go with it.
-    queueMicrotask(() => this.#flush());
+  /** Waits until this has a place in the room, or is closed. */
+  async #takePlace(): Promise<void> {
+    const { room } = this.#around;
+    this.#place ??= room.take();
+    if (this.#place !== undefined) return;
+    await new Promise<void>((resolve) => {
+      const stop = room.wait((place) => {
+        this.#place = place;
+        resolve();
+      });
+      this.#stopWaiting = () => {
+        stop();
+        resolve();
+      };
+    });
+    this.#stopWaiting = undefined;
   }
 
-  async #flush(): Promise<void> {
-    try {
-      for (;;) {
-        const replies = this.#takeReady();
-        if (replies === "") break;
-        this.#writingSince = this.#around.now;
-        await this.#socket.write(this.#around.answers.encode(replies));
-        this.#lastActive = this.#around.now;
-      }
-    } catch {
-      this.close();
-    }
-    this.#writingSince = undefined;
-    this.#flushing = false;
+  #givePlace(): void {
+    if (this.#place !== undefined) this.#around.room.give(this.#place);
+    this.#place = undefined;
+  }
+
+  #progress(): void {
+    this.#lastActive = this.#around.now;
     this.#wakeReader?.();
     this.#closeIfDone();
   }
 
-  /** Takes the replies whose turn it is. */
-  #takeReady(): string {
-    let replies = "";
-    let count = 0;
-    for (const { reply } of this.#asked) {
-      if (reply === undefined || replies.length >= writeSize) break;
-      replies += reply;
-      count++;
-    }
-    this.#asked.splice(0, count);
-    this.#wakeReader?.();
-    return replies;
-  }
-
   /** Nothing is left to be said to a client that is waited for in vain. */
   #closeIfDone(): void {
-    const quiet = this.#asked.length === 0 && !this.#flushing;
     const waits = this.#reading || this.#lingeringSince !== undefined;
-    if (this.#ending && waits && quiet) this.close();
+    if (this.#ending && waits && this.#queue.idle) this.close();
   }
 
   /** Waits until something holds, or the conversation is closed. */

@@ -41,8 +41,14 @@ import type {
 } from "../socket/socket.ts";
 import { Answers, Complaints, type LookupTable } from "./answers.ts";
 import { Conversation, type Surroundings } from "./conversation.ts";
+import { mostUnanswered, Room } from "./room.ts";
 
 export { ConfigError };
+export {
+  openServedTable,
+  ServedTable,
+  type ServedTableOptions,
+} from "./served_table.ts";
 export type {
   Clock,
   Endpoint,
@@ -109,14 +115,22 @@ export interface SocketmapOptions {
   clock?: Clock;
 }
 
-// Requests that may be unanswered, of one client and of all together.
+// Requests of one client that may be unanswered.
 const mostOfOne = 256;
-const leastOfOne = 4;
-const mostOfAll = 10_000;
 
 const checkMilliseconds = 1000;
-const pauseMilliseconds = 1000;
 const drainSeconds = 10;
+
+// Errors of accept() that last until somebody gives something back: then it rests
+// before it tries again. All others are about one client, who has left already.
+const lacking = ["EMFILE", "ENFILE", "ENOBUFS", "ENOMEM"];
+const lackingText =
+  /too many open files|no buffer space|cannot allocate memory/i;
+const longPause = 1000;
+// In case that an error lasts all the same: one that nobody expected must not
+// keep the processor busy.
+const shortPause = 10;
+const failuresInARow = 100;
 
 /** A server that listens. */
 export class SocketmapServer implements AsyncDisposable {
@@ -158,9 +172,15 @@ export class SocketmapServer implements AsyncDisposable {
     this.#mostClients = clients;
     this.#complaints = new Complaints(onWarning, clock);
     const text = utf8 ? utf8Text : byteText;
-    this.#answers = new Answers(tables, text, this.#complaints);
+    const room = new Room({ clients });
+    this.#answers = new Answers(tables, {
+      text,
+      long: room.long,
+      complaints: this.#complaints,
+    });
     this.#around = {
       answers: this.#answers,
+      room,
       now: clock.now(),
       mostUnanswered: mostOfOne,
       idle: idle * 1000,
@@ -195,14 +215,20 @@ export class SocketmapServer implements AsyncDisposable {
   }
 
   async #serve(): Promise<void> {
+    let failures = 0;
     while (!this.#closing) {
       let socket: Socket | null;
       try {
         socket = await this.#listener.accept();
+        failures = 0;
       } catch (error) {
         const reason = reasonOf(error);
-        this.#complaints.warn("accept", `cannot take a client: ${reason}`);
-        await this.#pause();
+        if (isLacking(error) || lackingText.test(reason)) {
+          this.#complaints.warn("accept", `cannot take a client: ${reason}`);
+          await this.#pause(longPause);
+        } else if (++failures % failuresInARow === 0) {
+          await this.#pause(shortPause);
+        }
         continue;
       }
       if (socket === null) break;
@@ -225,6 +251,7 @@ export class SocketmapServer implements AsyncDisposable {
       this.#share();
       this.#work.delete(work);
       this.#isFull = false;
+      this.#endPause?.();
     });
     this.#work.add(work);
     this.#timer ??= this.#checkSoon();
@@ -232,11 +259,8 @@ export class SocketmapServer implements AsyncDisposable {
 
   /** The more clients there are, the fewer requests of each are taken at once. */
   #share(): void {
-    const each = Math.floor(mostOfAll / Math.max(this.#clients.size, 1));
-    this.#around.mostUnanswered = Math.min(
-      Math.max(each, leastOfOne),
-      mostOfOne,
-    );
+    const each = Math.floor(mostUnanswered / Math.max(this.#clients.size, 1));
+    this.#around.mostUnanswered = Math.min(Math.max(each, 1), mostOfOne);
   }
 
   #sendAway(socket: Socket): void {
@@ -255,19 +279,45 @@ export class SocketmapServer implements AsyncDisposable {
     return this.#clock.setTimer(checkMilliseconds, () => {
       this.#around.now = this.#clock.now();
       for (const client of this.#clients) client.checkTime();
-      this.#timer = this.#clients.size > 0 ? this.#checkSoon() : undefined;
+      this.#makeRoom();
+      const isIdle = this.#around.room.tidy() && this.#clients.size === 0;
+      this.#timer = isIdle ? undefined : this.#checkSoon();
     });
   }
 
-  async #pause(): Promise<void> {
+  /**
+   * Disconnects those who have kept the server waiting for longest, when others
+   * need the room that these take.
+   */
+  #makeRoom(): void {
+    const { room, now } = this.#around;
+    if (room.waiting === 0) return;
+    const stuck = [...this.#clients].filter(({ holdsRoom, stuckSince }) =>
+      holdsRoom && stuckSince !== undefined &&
+      now - stuckSince >= checkMilliseconds
+    ).sort((one, two) => one.stuckSince! - two.stuckSince!);
+    for (const client of stuck.slice(0, room.waiting)) {
+      this.#complaints.warn(
+        "room",
+        "a client that does not take its replies, or sends half a request, " +
+          "takes memory that others need: disconnected",
+      );
+      client.close();
+    }
+  }
+
+  async #pause(milliseconds: number): Promise<void> {
     if (this.#closing) return;
-    const timer = this.#clock.setTimer(
-      pauseMilliseconds,
-      () => this.#endPause?.(),
-    );
+    const timer = this.#clock.setTimer(milliseconds, () => this.#endPause?.());
     await new Promise<void>((resolve) => this.#endPause = resolve);
+    this.#endPause = undefined;
     timer.cancel();
   }
+}
+
+function isLacking(error: unknown): boolean {
+  const { code } = error as { code?: string };
+  return code !== undefined && lacking.includes(code);
 }
 
 /**
@@ -275,9 +325,11 @@ export class SocketmapServer implements AsyncDisposable {
  * `socketmap:ENDPOINT:NAME`. The tables stay the caller's, to be closed after
  * the server.
  *
- * Requests have at most 10,000 bytes, replies 100,000; a longer value is
- * answered with PERM. Of one client 256 requests may be without a reply that it
- * took, of all 10,000: then no more are read.
+ * Requests of up to 102,400 bytes are looked up, longer ones are answered with
+ * NOTFOUND. A reply has at most 100,000 bytes; a longer value is answered with
+ * PERM. Of one client 256 requests may be without a reply that it took, of all
+ * clients 10,000; what waits for them takes at most 64 MB. Then no more is read
+ * from those who do not read their replies.
  *
  * Throws {@linkcode ConfigError} when it cannot listen there, or a name cannot
  * be one.

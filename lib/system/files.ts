@@ -122,6 +122,62 @@ export async function pathExists(path: string): Promise<boolean> {
   }
 }
 
+/** A file as it is at a moment. */
+export interface FileState {
+  /** Is another one when the file was written, replaced or removed since. */
+  readonly version: string;
+  /** When it was written, in milliseconds since 1970; 0 where there is none. */
+  readonly modified: number;
+}
+
+/** Looks at files, at once. */
+export interface FileLooks {
+  /** How a file is now. What is no file, a pipe for example, never changes. */
+  look(path: string): FileState;
+  /** The content; `undefined` where it cannot be read. */
+  read(path: string): Uint8Array | undefined;
+}
+
+/** What looks at files here; without files, none ever changes. */
+export async function fileLooks(): Promise<FileLooks> {
+  const node = await nodeFiles();
+  const stat = (path: string): { isFile: boolean; numbers: unknown[] } => {
+    if (hasDeno) {
+      const { isFile, dev, ino, size, mtime, ctime } = Deno.statSync(path);
+      const times = [mtime?.getTime(), ctime?.getTime()];
+      return { isFile, numbers: [...times, dev, ino, size] };
+    }
+    const found = node!.statSync(nodePath(path));
+    const { mtimeMs, ctimeMs, dev, ino, size } = found;
+    return {
+      isFile: found.isFile(),
+      numbers: [mtimeMs, ctimeMs, dev, ino, size],
+    };
+  };
+  return {
+    look(path) {
+      const unknown = { version: "unknown", modified: 0 };
+      if (!hasDeno && node === undefined || !mayRead(path)) return unknown;
+      try {
+        const { isFile, numbers } = stat(path);
+        if (!isFile) return { version: "no file", modified: 0 };
+        return { version: numbers.join(), modified: Number(numbers[0]) };
+      } catch {
+        return { version: "missing", modified: 0 };
+      }
+    },
+    read(path) {
+      try {
+        return hasDeno
+          ? Deno.readFileSync(path)
+          : node?.readFileSync(nodePath(path));
+      } catch {
+        return undefined;
+      }
+    },
+  };
+}
+
 /**
  * A variable of the environment, as far as one may know. Throws
  * {@linkcode ConfigError} when it is not UTF-8.

@@ -7,6 +7,8 @@ import { parseMainCf, type Setting } from "../config/main_cf.ts";
 export interface MailSystemOptions {
   /** The directory of main.cf. */
   readonly configDirectory?: string;
+  /** Told of files before they are read. */
+  readonly onFile?: (path: string) => void;
   /** Reads a file, whole. */
   readonly readFile?: (path: string) => Promise<Uint8Array>;
   /** Told of what is ignored in main.cf. */
@@ -126,6 +128,7 @@ export class MailSystem {
 
   async #read(): Promise<Map<string, Setting>> {
     let bytes: Uint8Array;
+    this.#options.onFile?.(this.mainCf);
     try {
       bytes = await (this.#options.readFile ?? readFile)(this.mainCf);
     } catch (error) {

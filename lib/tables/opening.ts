@@ -64,6 +64,7 @@ export async function readBytes(
       { file: path },
     );
   }
+  options.onFile?.(path);
   try {
     return await (options.readFile ?? readFile)(path);
   } catch (cause) {

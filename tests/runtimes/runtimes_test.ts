@@ -1,5 +1,6 @@
 import { assert, assertEquals, assertRejects } from "../support/assert.ts";
 import { Folder } from "../support/folder.ts";
+import { ForeignSocket, resetConnections } from "../support/foreign_socket.ts";
 import { Memcached } from "../support/memcached.ts";
 import { root, runCli, runPostmap } from "../support/processes.ts";
 import { netstring, RawClient, Serving } from "../support/socketmap.ts";
@@ -181,6 +182,78 @@ works("serve answers postmap on Node and Bun", async (installed) => {
     await assertRejects(() => Deno.lstat(path), Deno.errors.NotFound);
   }
 });
+
+works(
+  "serve on Node and Bun removes only what it made, and takes over only from the dead",
+  async (installed) => {
+    for (const program of ["node", installed.tool("bun")]) {
+      await using folder = await Folder.make();
+      const path = `${folder.path}/s`;
+      const start = (table: string) =>
+        Serving.start(["--socketmap", `unix:${path}`, table], {
+          command: [program, installed.tool("memcache-table")],
+        });
+      for (const kind of ["full", "datagram", "sequenced"] as const) {
+        await using _ = await ForeignSocket.make(kind, path);
+        await assertRejects(() => start("t=static:v"), Error, "already served");
+        assertEquals([...Deno.readDirSync(folder.path)].length, 1, kind);
+        await Deno.remove(path);
+      }
+      await using _ = await ForeignSocket.make("dead", path);
+      {
+        await using serving = await start("t=static:v");
+        await Deno.remove(path);
+        await Deno.writeTextFile(path, "precious");
+        assertEquals(await serving.stop(), 0);
+        assertEquals(await Deno.readTextFile(path), "precious");
+        await Deno.remove(path);
+      }
+      await using old = await start("t=static:old");
+      await Deno.remove(path);
+      await using next = await start("t=static:new");
+      assertEquals(await old.stop(), 0);
+      using client = await RawClient.connect(`unix:${path}`);
+      assertEquals(await client.ask("t k"), "OK new");
+      assertEquals(await next.stop(), 0);
+      assertEquals([...Deno.readDirSync(folder.path)], []);
+    }
+  },
+);
+
+works(
+  "serve on Node and Bun bears resets and clients that do not read, and follows files",
+  async (installed) => {
+    const long = "v".repeat(60_000);
+    await using memcached = await Memcached.tcp();
+    await memcached.set("k", long);
+    for (const program of ["node", installed.tool("bun")]) {
+      await using folder = await Folder.make();
+      const source = await folder.write("source", "k old\n");
+      await using serving = await Serving.start([
+        ...["--socketmap", "inet:127.0.0.1:0", `s=texthash:${source}`],
+        `t=memcache:{memcache=${memcached.server}, data_size_limit=100000}`,
+      ], { command: [program, installed.tool("memcache-table")] });
+      serving.kill("SIGSTOP");
+      await resetConnections(serving.endpoint, 100);
+      serving.kill("SIGCONT");
+      using client = await RawClient.connect(serving.endpoint);
+      assertEquals(await client.ask("s k"), "OK old");
+      using stack = new DisposableStack();
+      for (let count = 0; count < 20; count++) {
+        const greedy = stack.use(await RawClient.connect(serving.endpoint));
+        await greedy.send(netstring("t k").repeat(200));
+      }
+      const over = netstring("t " + "x".repeat(102_399)) + netstring("t k");
+      await client.send(over);
+      assertEquals(await client.reply(), "NOTFOUND ");
+      assertEquals(await client.reply(), `OK ${long}`);
+      await folder.write("source", "k new\n");
+      while (await client.ask("s k") !== "OK new");
+      assertEquals(await serving.stop(), 0);
+      assertEquals(serving.lines.length, 1, serving.lines.join("\n"));
+    }
+  },
+);
 
 works("the command line ends when its reader does", async (installed) => {
   for (const program of ["", `${installed.tool("bun")} `]) {

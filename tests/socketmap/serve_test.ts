@@ -3,6 +3,11 @@ import { Folder } from "../support/folder.ts";
 import { freePort, Memcached } from "../support/memcached.ts";
 import { root, run, runCli, runPostmap } from "../support/processes.ts";
 import { Random } from "../support/random.ts";
+import {
+  ForeignSocket,
+  resetConnections,
+  type SocketKind,
+} from "../support/foreign_socket.ts";
 import { netstring, RawClient, Serving } from "../support/socketmap.ts";
 
 const anywhere = ["--socketmap", "inet:127.0.0.1:0"];
@@ -337,11 +342,222 @@ Deno.test("serve replaces the socket of a dead server, and nothing else", async 
     assertEquals(await serving.stop(), 0);
   }
   assertEquals([...Deno.readDirSync(folder.path)], []);
-  await Deno.writeTextFile(path, "precious");
-  const refused = await runCli(["serve", ...where, "t=static:v"]);
-  assertEquals(refused.code, 1);
-  assert(refused.stderr.includes("something that is no socket"));
-  assertEquals(await Deno.readTextFile(path), "precious");
+  const kinds: [SocketKind | "file" | "link", string][] = [
+    ["file", "something that is no socket"],
+    ["link", "something that is no socket"],
+    ["full", "is already served"],
+    ["datagram", "is already served"],
+    ["sequenced", "is already served"],
+  ];
+  for (const [kind, reason] of kinds) {
+    await using stack = new AsyncDisposableStack();
+    if (kind === "file") await Deno.writeTextFile(path, "precious");
+    else if (kind === "link") await Deno.symlink("/nonexistent", path);
+    else stack.use(await ForeignSocket.make(kind, path));
+    const { ino } = await Deno.lstat(path);
+    const refused = await runCli(["serve", ...where, "t=static:v"]);
+    assertEquals(refused.code, 1, kind);
+    assert(refused.stderr.includes(reason), refused.stderr);
+    assertEquals((await Deno.lstat(path)).ino, ino);
+    assertEquals([...Deno.readDirSync(folder.path)].length, 1);
+    await Deno.remove(path);
+  }
+});
+
+Deno.test("serve removes at its end what it made, and nothing else", async () => {
+  await using folder = await Folder.make();
+  const path = `${folder.path}/s`;
+  const where = ["--socketmap", `unix:${path}`];
+  const narrow = [
+    `--allow-net=unix:${path}`,
+    `--allow-read=${path}`,
+    `--allow-write=${path}`,
+  ];
+  for (const permissions of [["-A"], narrow]) {
+    const start = (table: string) =>
+      Serving.start([...where, table], { permissions });
+    const changes: (() => Promise<void>)[] = [
+      () => Deno.writeTextFile(path, "precious"),
+      () => Deno.symlink("/etc/passwd", path),
+      () => Deno.mkdir(path),
+      async () => void await ForeignSocket.make("dead", path),
+    ];
+    for (const change of changes) {
+      await using serving = await start("t=static:v");
+      await Deno.remove(path);
+      await change();
+      const { ino } = await Deno.lstat(path);
+      assertEquals(await serving.stop(), 0);
+      assertEquals((await Deno.lstat(path)).ino, ino);
+      assertEquals([...Deno.readDirSync(folder.path)].length, 1);
+      await Deno.remove(path);
+    }
+    await using old = await start("t=static:old");
+    await Deno.remove(path);
+    await using next = await start("t=static:new");
+    assertEquals(await old.stop(), 0);
+    {
+      using client = await RawClient.connect(`unix:${path}`);
+      assertEquals(await client.ask("t k"), "OK new");
+    }
+    assertEquals(await next.stop(), 0);
+    assertEquals([...Deno.readDirSync(folder.path)], []);
+  }
+});
+
+Deno.test("serve takes a path of up to 107 bytes", async () => {
+  await using folder = await Folder.make();
+  for (const length of [100, 101, 106, 107]) {
+    const directory = folder.path.padEnd(length - 2, "d");
+    await Deno.mkdir(directory);
+    const path = `${directory}/s`;
+    await using serving = await Serving.start([
+      ...["--socketmap", `unix:${path}`],
+      "t=static:v",
+    ]);
+    assertEquals([...Deno.readDirSync(directory)].length, 1);
+    using client = await RawClient.connect(`unix:${path}`);
+    assertEquals(await client.ask("t k"), "OK v");
+    assertEquals(await serving.stop(), 0);
+    assertEquals([...Deno.readDirSync(directory)], []);
+    await Deno.remove(directory);
+  }
+});
+
+Deno.test("serve: one of many that start at once takes over from a dead server", async () => {
+  await using folder = await Folder.make();
+  const path = `${folder.path}/s`;
+  for (let round = 0; round < 3; round++) {
+    await (await ForeignSocket.make("dead", path))[Symbol.asyncDispose]();
+    await using stack = new AsyncDisposableStack();
+    const starts = await Promise.allSettled(
+      Array.from({ length: 5 }, async () =>
+        stack.use(
+          await Serving.start(["--socketmap", `unix:${path}`, "t=static:v"]),
+        )),
+    );
+    const failed = starts.filter(({ status }) => status === "rejected");
+    assertEquals(failed.length, 4);
+    for (const { reason } of failed as PromiseRejectedResult[]) {
+      assert(`${reason}`.includes("already served"), `${reason}`);
+    }
+    using client = await RawClient.connect(`unix:${path}`);
+    assertEquals(await client.ask("t k"), "OK v");
+    assertEquals([...Deno.readDirSync(folder.path)].length, 1);
+    await Deno.remove(path);
+  }
+});
+
+Deno.test("serve takes clients while others reset their connections", async () => {
+  await using serving = await Serving.start([...anywhere, "t=static:v"]);
+  // They have left before it takes them.
+  serving.kill("SIGSTOP");
+  await resetConnections(serving.endpoint, 200);
+  serving.kill("SIGCONT");
+  const start = performance.now();
+  using client = await RawClient.connect(serving.endpoint);
+  assertEquals(await client.ask("t k"), "OK v");
+  // It was a second for each.
+  assert(performance.now() - start < 1000);
+  assertEquals(await serving.stop(), 0);
+  assertEquals(serving.lines, []);
+});
+
+Deno.test("serve keeps little for clients that do not read, and answers those that do", async () => {
+  await using folder = await Folder.make();
+  await using memcached = await Memcached.tcp();
+  const long = "v".repeat(60_000);
+  for (let at = 0; at < 50; at++) await memcached.set(`k${at}`, long);
+  const table = `{memcache=${memcached.server}, data_size_limit=100000}`;
+  await using serving = await Serving.start([
+    // What the system itself keeps for a client is little here.
+    ...["--socketmap", `unix:${folder.path}/s`],
+    `t=memcache:${table}`,
+  ]);
+  const before = await memory(serving.pid);
+  using stack = new DisposableStack();
+  const requests = Array.from(
+    { length: 256 },
+    (_, at) => netstring(`t k${at % 50}`),
+  ).join("");
+  await Promise.all(Array.from({ length: 100 }, async () => {
+    const greedy = stack.use(await RawClient.connect(serving.endpoint));
+    await greedy.send(requests);
+  }));
+  using good = await RawClient.connect(serving.endpoint);
+  for (let at = 0; at < 30; at++) {
+    assertEquals(await good.ask(`t k${at}`), `OK ${long}`);
+  }
+  // It was 700 MB.
+  const grown = await memory(serving.pid) - before;
+  assert(grown < 250, `${grown} MB more`);
+  assertEquals(await serving.stop("SIGINT"), 0);
+});
+
+Deno.test("serve answers all the while its tables' files change", async () => {
+  await using folder = await Folder.make();
+  await using memcached = await Memcached.tcp();
+  for (const name of ["a", "b"]) await memcached.set(`${name}:k`, `of ${name}`);
+  const own = (name: string) =>
+    `memcache = ${memcached.server}\nkey_format = ${name}:%s\n`;
+  const file = await folder.write("t.cf", own("a"));
+  const source = await folder.write("source", "k 0\n");
+  await using serving = await Serving.start([
+    ...anywhere,
+    `t=memcache:${file}`,
+    `s=texthash:${source}`,
+  ]);
+  using client = await RawClient.connect(serving.endpoint);
+  let latest = 0;
+  for (let change = 1; change <= 3; change++) {
+    const name = change % 2 === 1 ? "b" : "a";
+    // One is replaced, the other one written over in pieces.
+    const next = `${folder.path}/new`;
+    await Deno.writeTextFile(next, own(name));
+    await Deno.rename(next, file);
+    await Deno.writeTextFile(source, "");
+    await Deno.writeTextFile(source, `k ${change}\n`, { append: true });
+    const start = performance.now();
+    for (let found = ""; found !== `OK of ${name}` || latest < change;) {
+      found = (await client.ask("t k"))!;
+      assert(/^OK of [ab]$/.test(found), found);
+      const number = /^OK (\d)$/.exec((await client.ask("s k"))!);
+      assert(number !== null && Number(number[1]) >= latest);
+      latest = Number(number[1]);
+    }
+    const took = performance.now() - start;
+    assert(took < 3_000, `${took} ms`);
+  }
+  await Deno.writeTextFile(file, "no parameter\n");
+  while (serving.lines.length < 7) {
+    assertEquals(await client.ask("t k"), "OK of b");
+  }
+  assert(serving.lines[6].includes("cannot be opened again"));
+  assertEquals(await serving.stop(), 0);
+});
+
+Deno.test("serve ends in the stated time, whatever clients do", async () => {
+  await using memcached = await Memcached.tcp();
+  await memcached.set("k", "v");
+  await using serving = await Serving.start([
+    ...anywhere,
+    `t=memcache:{memcache=${memcached.server}, timeout=0}`,
+  ]);
+  using stack = new DisposableStack();
+  const client = async (text: string) => {
+    const client = stack.use(await RawClient.connect(serving.endpoint));
+    await client.send(text);
+  };
+  await memcached.signal("SIGSTOP");
+  await client("102400:" + "x".repeat(50_000));
+  await client("no netstring");
+  await client(netstring("t k").repeat(5000));
+  using other = await RawClient.connect(serving.endpoint);
+  assertEquals((await other.ask("no k"))?.slice(0, 4), "PERM");
+  const start = performance.now();
+  assertEquals(await serving.stop(), 0);
+  const seconds = (performance.now() - start) / 1000;
+  assert(seconds < 10, `${seconds} s`);
 });
 
 Deno.test("serve says what is wrong with its arguments", async () => {

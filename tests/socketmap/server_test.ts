@@ -167,11 +167,11 @@ class FakeListener implements Listener {
 
   connect(): FakeConnection {
     const connection = new FakeConnection();
-    this.#give(connection.socket);
+    this.give(connection.socket);
     return connection;
   }
 
-  #give(socket: Socket | null): void {
+  give(socket: Socket | null): void {
     this.#waiting.push(socket);
     this.#wake?.();
   }
@@ -188,7 +188,7 @@ class FakeListener implements Listener {
   }
 
   close(): void {
-    this.#give(null);
+    this.give(null);
   }
 }
 
@@ -291,7 +291,7 @@ Deno.test("serveSocketmap() says TIMEOUT of a lookup that takes too long", async
   slow.asked.get("a")!.resolve("late");
   slow.asked.get("c")!.resolve("in time");
   assertEquals(await client.reply(), "OK in time");
-  assertEquals(warnings, ["a lookup has no answer within 5 s"]);
+  assertEquals(warnings, ["slow: slow:t: no answer within 5 s"]);
 });
 
 Deno.test("serveSocketmap() disconnects clients that are silent, and half requests", async () => {
@@ -324,8 +324,9 @@ Deno.test("serveSocketmap() refuses what is no protocol, once that is sure", asy
   const table: [string, string][] = [
     ["GET / HTTP/1.1\r\n\r\n", "no length where there must be one"],
     ["3:e k;", "no comma behind a request"],
-    ["10001:", "a request of more than 10000 bytes"],
-    ["9".repeat(100_000), "a request of more than 10000 bytes"],
+    ["1000000000:", "a request of more than 999999999 bytes"],
+    ["9".repeat(100_000), "a request of more than 999999999 bytes"],
+    ["102401:" + "x".repeat(102_401) + ";", "no comma behind a request"],
   ];
   for (const [sent, reason] of table) {
     using client = await connect(server);
@@ -338,6 +339,36 @@ Deno.test("serveSocketmap() refuses what is no protocol, once that is sure", asy
     warnings,
     table.map(([, reason]) => `a client was refused: ${reason}`),
   );
+});
+
+Deno.test("serveSocketmap() looks up requests of 102,400 bytes, and says NOTFOUND to longer ones", async () => {
+  const { server, warnings } = await start({
+    length: table((key) => `${key.length}`),
+  });
+  await using _ = server;
+  using client = await connect(server);
+  const request = (length: number) => "length ".padEnd(length, "x");
+  const lengths: [number, string][] = [
+    [10_000, "OK 9993"],
+    [10_001, "OK 9994"],
+    [102_400, "OK 102393"],
+    [102_401, "NOTFOUND "],
+    [1_000_000, "NOTFOUND "],
+    [20, "OK 13"],
+  ];
+  for (const [length, reply] of lengths) {
+    assertEquals(await client.ask(request(length)), reply);
+  }
+  // And in one go, also without a space, and of a table that is not there.
+  const sent = [
+    "x".repeat(200_000),
+    ...lengths.map(([length]) => request(length)),
+  ];
+  const sending = client.send(sent.map(netstring).join(""));
+  assertEquals(await client.reply(), "NOTFOUND ");
+  for (const [, reply] of lengths) assertEquals(await client.reply(), reply);
+  await sending;
+  assertEquals(warnings, []);
 });
 
 Deno.test("serveSocketmap() does not let clients fill the log", async () => {
@@ -414,6 +445,260 @@ Deno.test("serveSocketmap() goes on when it cannot take a client for the moment"
   client.send(netstring("e k"));
   assertEquals(await client.take(), netstring("OK k"));
   assertEquals(warnings, ["cannot take a client: Too many open files"]);
+});
+
+Deno.test("serveSocketmap() rests only where descriptors or memory are lacking", async () => {
+  const lacking = ["EMFILE", "ENFILE", "ENOBUFS", "ENOMEM"];
+  const harmless = ["ENOTCONN", "ECONNABORTED", "EPROTO", "EPERM", undefined];
+  for (const code of [...lacking, ...harmless]) {
+    const listener = new FakeListener();
+    listener.failure = Object.assign(new Error("it failed"), { code });
+    const { server, warnings, clock } = await start({ e: echo }, {
+      listen: () => Promise.resolve(listener),
+    });
+    const client = listener.connect();
+    client.send(netstring("e k"));
+    const rests = lacking.includes(code!);
+    if (rests) {
+      await clock.untilSet(1000);
+      assertEquals(listener.accepts, 1);
+      clock.pass(1000);
+    }
+    assertEquals(await client.take(), netstring("OK k"));
+    const expected = rests ? ["cannot take a client: it failed"] : [];
+    assertEquals(warnings, expected, code);
+    await server.close({ drain: 0 });
+  }
+});
+
+Deno.test("serveSocketmap() takes a client again as soon as another leaves", async () => {
+  const listener = new FakeListener();
+  const { server, clock } = await start({ e: echo }, {
+    listen: () => Promise.resolve(listener),
+  });
+  await using _ = server;
+  const first = listener.connect();
+  first.send(netstring("e k"));
+  assertEquals(await first.take(), netstring("OK k"));
+  listener.failure = new Error("Too many open files (os error 24)");
+  // The listener waits for this one, and fails after it.
+  const second = listener.connect();
+  const third = listener.connect();
+  for (const client of [second, third]) client.send(netstring("e k"));
+  assertEquals(await second.take(), netstring("OK k"));
+  // One timer is that of all clients.
+  assertEquals(clock.set, [1000, 1000]);
+  assertEquals(third.hasRequest, false);
+  first.end();
+  assertEquals(await third.take(), netstring("OK k"));
+});
+
+/** The server's end of a connection whose client reads nothing, or all. */
+class SlowSocket implements Socket {
+  reads: boolean;
+  closed = false;
+  /** What was written, or is being written. */
+  written = "";
+  #chunks: Uint8Array[] = [];
+  #wakeReader = () => {};
+  #wakeWriter = () => {};
+
+  constructor(reads: boolean) {
+    this.reads = reads;
+  }
+
+  send(text: string): void {
+    this.#chunks.push(new TextEncoder().encode(text));
+    this.#wakeReader();
+  }
+
+  /** The client reads from now on. */
+  startReading(): void {
+    this.reads = true;
+    this.#wakeWriter();
+  }
+
+  async read(): Promise<Uint8Array | null> {
+    while (this.#chunks.length === 0 && !this.closed) {
+      await new Promise<void>((resolve) => this.#wakeReader = resolve);
+    }
+    return this.#chunks.shift() ?? null;
+  }
+
+  async write(data: Uint8Array): Promise<void> {
+    this.written += new TextDecoder().decode(data);
+    while (!this.reads && !this.closed) {
+      await new Promise<void>((resolve) => this.#wakeWriter = resolve);
+    }
+    if (this.closed) throw new Error("it is closed");
+  }
+
+  close(): void {
+    this.closed = true;
+    this.#wakeReader();
+    this.#wakeWriter();
+  }
+}
+
+Deno.test("serveSocketmap() drops long replies that cannot be sent, and asks again for them in their turn", async () => {
+  const listener = new FakeListener();
+  const asked: string[] = [];
+  const { server } = await start({
+    t: table((key) => {
+      asked.push(key);
+      return key.startsWith("long") ? key.padEnd(50_000, ".") : key;
+    }),
+  }, { listen: () => Promise.resolve(listener) });
+  await using _ = server;
+  const socket = new SlowSocket(false);
+  listener.give(socket);
+  const keys = ["a", "long1", "b", "long2", "long3", "c"];
+  socket.send(keys.map((key) => netstring(`t ${key}`)).join(""));
+  // The first is being written. What is long is not kept.
+  while (asked.length < keys.length) await turn();
+  assertEquals(socket.written, netstring("OK a"));
+  assertEquals(asked, keys);
+  socket.startReading();
+  const replies = keys.map((key) =>
+    netstring(`OK ${key.startsWith("long") ? key.padEnd(50_000, ".") : key}`)
+  );
+  const whole = replies.join("");
+  while (socket.written.length < whole.length) await turn();
+  assertEquals(socket.written === whole, true);
+  assertEquals(asked.slice(keys.length), ["long1", "long2", "long3"]);
+});
+
+const turn = () => new Promise((resolve) => setTimeout(resolve, 0));
+
+Deno.test("serveSocketmap() disconnects those who do not read when others need the memory", async () => {
+  const listener = new FakeListener();
+  const long = "x".repeat(90_000);
+  const { server, clock, warnings } = await start({ t: table(() => long) }, {
+    listen: () => Promise.resolve(listener),
+  });
+  const connect = (reads: boolean) => {
+    const socket = new SlowSocket(reads);
+    listener.give(socket);
+    socket.send(netstring("t k"));
+    return socket;
+  };
+  const deaf = Array.from({ length: 300 }, () => connect(false));
+  const stuck = () => deaf.filter(({ written }) => written !== "").length;
+  for (let before = -1; before !== stuck() || before === 0;) {
+    before = stuck();
+    for (let turns = 0; turns < 5; turns++) await turn();
+  }
+  // 23 MB for all that is long.
+  assertEquals(stuck() > 200 && stuck() < 256, true, `${stuck()}`);
+  const reader = connect(true);
+  await turn();
+  assertEquals(reader.written, "");
+  for (let seconds = 0; reader.written === "" && seconds < 5; seconds++) {
+    clock.pass(1000);
+    await turn();
+  }
+  assertEquals(reader.written, netstring(`OK ${long}`));
+  assert(warnings[0].includes("others need"), warnings[0]);
+  assertEquals(reader.closed, false);
+  // Those who have waited for the shortest time are still there.
+  assertEquals(deaf.at(-1)!.closed, false);
+  const left = deaf.filter(({ closed }) => !closed).length;
+  assert(left >= 200, `${left} left`);
+  const closing = server.close({ drain: 0 });
+  clock.pass(0);
+  await closing;
+});
+
+Deno.test("serveSocketmap() has its memory back, in whatever state clients leave", async () => {
+  const listener = new FakeListener();
+  const long = "x".repeat(50_000);
+  const waiting: ((value: string) => void)[] = [];
+  const asked = new Set<string>();
+  const { server, clock } = await start({
+    long: table(() => long),
+    slow: {
+      name: "test:slow",
+      lookup: () => new Promise((resolve) => waiting.push(resolve)),
+    },
+    // Long at first, and then nobody knows.
+    again: {
+      name: "test:again",
+      lookup: (key) => {
+        if (asked.has(key)) return new Promise((found) => waiting.push(found));
+        asked.add(key);
+        return Promise.resolve(long);
+      },
+    },
+  }, { listen: () => Promise.resolve(listener), lookupTimeout: 5 });
+  const request = (key: string) => netstring(key.padEnd(20_000, "."));
+  const turns = async () => {
+    for (let count = 0; count < 4; count++) await turn();
+  };
+  type Sockets = readonly SlowSocket[];
+  const leave = (sockets: Sockets) =>
+    sockets.forEach((socket) => socket.close());
+  const read = async (sockets: Sockets) => {
+    for (const socket of sockets) socket.startReading();
+    await turns();
+  };
+  const answer = async (value: string) => {
+    for (const found of waiting.splice(0)) found(value);
+    await turns();
+  };
+  const leaveLater = async (sockets: Sockets) => {
+    await read(sockets);
+    leave(sockets);
+  };
+  const answerLate = async (sockets: Sockets) => {
+    await read(sockets);
+    clock.pass(7_000);
+    await turns();
+  };
+  const answerWith = (value: string) => async (sockets: Sockets) => {
+    await read(sockets);
+    await answer(value);
+  };
+  const key = () => `again ${asked.size + Math.random()}`;
+  const dropped = () => netstring("e") + netstring(key());
+  const ways: [
+    string,
+    () => string,
+    (sockets: Sockets) => void | Promise<void>,
+  ][] = [
+    ["a reply is sent", () => netstring("long k"), leave],
+    ["a reply was dropped", () => netstring("long k").repeat(3), leave],
+    ["with a long key", () => netstring("e") + request("long k"), leave],
+    ["a request is not complete", () => request("long k").slice(0, -1), leave],
+    ["a key is looked up", () => request("slow k"), leave],
+    ["a key is looked up for long", () => request("slow k"), answerLate],
+    ["a key is answered", () => request("slow k"), answerWith(long)],
+    ["it is asked again", dropped, leaveLater],
+    ["it is asked again for long", dropped, answerLate],
+    ["it is answered again", dropped, answerWith(long)],
+    ["it is shorter when it is asked again", dropped, answerWith("short")],
+  ];
+  for (const [what, sent, end] of ways) {
+    for (let round = 0; round < 5; round++) {
+      const sockets = Array.from({ length: 60 }, () => {
+        const socket = new SlowSocket(false);
+        listener.give(socket);
+        socket.send(sent());
+        return socket;
+      });
+      await turns();
+      await end(sockets);
+      await answer(long);
+      leave(sockets);
+      await turns();
+    }
+    const reader = new SlowSocket(true);
+    listener.give(reader);
+    reader.send(netstring("long k"));
+    await turns();
+    assertEquals(reader.written === netstring(`OK ${long}`), true, what);
+    reader.close();
+  }
+  await server.close();
 });
 
 Deno.test("SocketmapServer.close() answers what was asked, for a while", async () => {

@@ -1,11 +1,12 @@
 import { systemClock } from "../../system/clock.ts";
-import { openTable } from "../../open.ts";
 import { Complaints } from "../../socketmap/answers.ts";
 import {
+  openServedTable,
+  type ServedTable,
   serveSocketmap,
+  type SocketmapOptions,
   type SocketmapServer,
 } from "../../socketmap/server.ts";
-import type { Table } from "../../table.ts";
 import { UsageError } from "../command_line.ts";
 import type { Given, Subcommand } from "./subcommand.ts";
 import { terminal } from "../terminal.ts";
@@ -14,17 +15,19 @@ const help = `\
 Usage: memcache-table serve [options] --socketmap ENDPOINT NAME=type:name ...
 
 Answers Postfix: serves tables over a socket, as socketmap_table(5) has it. In
-main.cf they are socketmap:ENDPOINT:NAME. Runs until SIGTERM or SIGINT, then
-answers what was asked, and ends.
+main.cf they are socketmap:ENDPOINT:NAME. A table whose files change is opened
+again. Runs until SIGTERM or SIGINT, then answers what was asked, and ends.
 
   --socketmap ENDPOINT  inet:HOST:PORT (port 0: any that is free) or unix:PATH
   --mode MODE           of the file of a UNIX-domain socket; 0666
   --idle SECONDS        before a silent client is disconnected; 100
   --timeout SECONDS     that a lookup may take; 30
   --clients N           that may be there at once; 1000
-
   -f  do not fold keys to lower case   -u, -U   UTF-8 off, on
   -c DIR  where main.cf is             -v       say what is done
+
+Limits: a request of more than 102,400 bytes is answered "not found"; a reply has
+100,000 bytes at most; what waits for clients takes 64 MB at most.
 
   memcache-table serve --socketmap inet:127.0.0.1:10027 \\
       aliases=memcache:/etc/postfix/aliases.cf
@@ -41,14 +44,61 @@ export const serve: Subcommand = {
   run,
 };
 
+// After a signal it ends within ten seconds: those for the last answers, and in
+// milliseconds, all together, and after a second signal.
+const drain = 9;
+const longestEnd = 9_700;
+const shortestEnd = 500;
+
 async function run(given: Given): Promise<number> {
+  const options = serverOptions(given);
+  const names = namedTables(given);
+  let server: SocketmapServer | undefined;
+  let listens = false;
+  let signals = 0;
+  let leave = () => {};
+  const left = new Promise<void>((resolve) => leave = resolve);
+  const stop = () => {
+    signals++;
+    if (!listens) return leave();
+    // The second signal is of somebody who does not want to wait.
+    const isFirst = signals === 1;
+    void server?.close({ drain: isFirst ? drain : 0 });
+    systemClock.setTimer(isFirst ? longestEnd : shortestEnd, leave);
+  };
+  const serveTables = async () => {
+    const tables = new Map<string, ServedTable>();
+    try {
+      for (const [name, table] of names) {
+        tables.set(name, await open(given, name, table));
+      }
+      listens = true;
+      server = await serveSocketmap(Object.fromEntries(tables), options);
+      if (signals > 0) await server.close({ drain });
+      else given.report.note(`listening on ${server.endpoint}`);
+      await server.finished;
+    } finally {
+      await Promise.all([...tables.values()].map((table) => table.close()));
+    }
+  };
+  const stopListening = terminal.onStop(stop);
+  try {
+    // What a table does not end by itself ends with the program.
+    await Promise.race([serveTables(), left]);
+  } finally {
+    stopListening();
+  }
+  return 0;
+}
+
+function serverOptions(given: Given): SocketmapOptions {
   const endpoint = given.value("socketmap");
   if (endpoint === undefined) {
     throw new UsageError(
       "say where to listen: --socketmap inet:HOST:PORT or unix:PATH",
     );
   }
-  const options = {
+  return {
     endpoint,
     utf8: given.text.utf8,
     mode: fileMode(given, endpoint),
@@ -57,29 +107,6 @@ async function run(given: Given): Promise<number> {
     clients: wholeNumber(given, "clients"),
     onWarning: given.report.warning,
   };
-  const names = namedTables(given);
-  const tables = new Map<string, Table>();
-  let server: SocketmapServer | undefined;
-  let isStopped = false;
-  // The second signal is of somebody who does not want to wait.
-  const stop = () => {
-    void server?.close(isStopped ? { drain: 0 } : undefined);
-    isStopped = true;
-  };
-  const stopListening = terminal.onStop(stop);
-  try {
-    for (const [name, table] of names) {
-      tables.set(name, await open(given, name, table));
-    }
-    server = await serveSocketmap(Object.fromEntries(tables), options);
-    if (isStopped) await server.close();
-    else given.report.note(`listening on ${server.endpoint}`);
-    await server.finished;
-  } finally {
-    stopListening();
-    for (const table of tables.values()) await table.close();
-  }
-  return 0;
 }
 
 function namedTables({ operands }: Given): Map<string, string> {
@@ -105,13 +132,14 @@ async function open(
   { flag, report, tableOptions }: Given,
   name: string,
   table: string,
-): Promise<Table> {
+): Promise<ServedTable> {
   // Clients decide what is looked up, and how often.
   const complaints = new Complaints(report.warning, systemClock);
-  return await openTable(table, {
+  return await openServedTable(table, {
     ...tableOptions,
     fold: !flag("f"),
     onWarning: (message) => complaints.warn(name, message),
+    onReload: (message) => report.note(`${name}: ${message}`),
   });
 }
 
