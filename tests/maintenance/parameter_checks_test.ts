@@ -13,7 +13,6 @@ import {
   valueProblems,
 } from "../../lib/maintenance/parameter_checks.ts";
 import { assert, assertEquals } from "../support/assert.ts";
-import { Random } from "../support/random.ts";
 
 /** Parameters of a text in main.cf syntax. */
 function sourceOf(text: string, prefix = ""): ParameterSource {
