@@ -167,9 +167,12 @@ function unknownOption(
   for (const given of tries) {
     const meant = optionMeant(given, options);
     if (meant === undefined) continue;
-    return new UsageError(
-      `unknown option ${given}: did you mean ${usageOf(meant)}?`,
-    );
+    // A word is answered with a word, where the option has one.
+    const { name } = meant;
+    const usage = given.length > 2 && name !== undefined
+      ? usageOf({ ...meant, letter: undefined })
+      : usageOf(meant);
+    return new UsageError(`unknown option ${given}: did you mean ${usage}?`);
   }
   return new UsageError(`unknown option ${written}; try --help`);
 }
