@@ -13,6 +13,7 @@ import {
   type Opener,
   type Opening,
   rulesOf,
+  tableOptionNames,
 } from "./tables/opening.ts";
 
 // The other types are loaded when one of their tables is opened: a command that
@@ -44,7 +45,7 @@ export const tableTypes: readonly string[] = /* @__PURE__ */ Object.keys(
  *
  * Throws {@linkcode ConfigError} when a person must change something,
  * {@linkcode ReadOnlyError} when `write` is asked of a table that cannot be
- * written.
+ * written, and a `TypeError` for an option that does not exist.
  *
  * @example
  * ```ts
@@ -62,6 +63,11 @@ export async function openTable(
 ): Promise<Table> {
   if (typeof name !== "string") {
     throw new TypeError(`A table name must be a string: ${typeof name}`);
+  }
+  const isKnown = (option: string) => Object.hasOwn(tableOptionNames, option);
+  if (!Object.keys(options).every(isKnown)) {
+    const { requireOptionNames } = await import("./tables/option_names.ts");
+    requireOptionNames(options, tableOptionNames);
   }
   requireRuntime();
   const { mail, given } = await prepare(options);

@@ -1,9 +1,7 @@
-// @ts-types="./parse_args.d.ts"
-import { parseArgs } from "@std/cli/parse-args";
 import { type CommandLine, UsageError } from "./command_line.ts";
-
-const withValue = ["c", "d", "q"];
-const withoutValue = [..."FNUbfhijmnoprsuvw"];
+import { noTable, optionsFirst, whatToDo } from "./mistakes.ts";
+import { isOption, type Parsed, parseOptions } from "./options.ts";
+import { postmapOptions } from "./postmap_options.ts";
 
 /**
  * Takes the arguments apart as getopt(3) does for postmap: options may be
@@ -11,68 +9,62 @@ const withoutValue = [..."FNUbfhijmnoprsuvw"];
  * argument that is no option ends them. Throws {@linkcode UsageError}.
  */
 export function parseCommandLine(args: readonly string[]): CommandLine {
-  const { options, tables } = splitOptions(args);
-  const parsed = parseArgs(options, {
-    boolean: [...withoutValue, "help", "version"],
-    string: withValue,
-    collect: [...withValue, "v"],
-    unknown: (option) => {
-      throw new UsageError(`unknown option ${option}; try --help`);
-    },
-    "--": true,
+  const parsed = parseOptions(args, {
+    options: postmapOptions,
+    anywhere: false,
   });
-  const given = (letter: string) => parsed[letter] === true;
-  const values = (letter: string) => parsed[letter] as string[];
-
-  const keys = [...values("q"), ...values("d")];
-  const action = parsed.help
+  const { operands: tables } = parsed;
+  const action = parsed.has("help")
     ? "help"
-    : parsed.version
+    : parsed.has("version")
     ? "version"
-    : chooseAction(given, values);
-  const message = chooseMessage(given);
+    : chooseAction(args, parsed);
+  const key = parsed.value("q") ?? parsed.value("d") ?? "";
+  const message = chooseMessage(parsed);
   if (action !== "help" && action !== "version") {
-    if (message !== undefined && (action !== "lookup" || keys[0] !== "-")) {
+    if (message !== undefined && (action !== "lookup" || key !== "-")) {
       throw new UsageError(
         'give -b, -h and -m only with "-q -": the message comes on standard input',
       );
     }
-    checkTables(action, tables);
+    checkTables(action, key, args, tables);
   }
   return {
     action,
-    key: keys[0] ?? "",
+    key,
     tables,
     message,
-    fold: !given("f"),
-    utf8: given("u") ? false : given("U")
+    fold: !parsed.has("f"),
+    utf8: parsed.has("u") ? false : parsed.has("U")
       ? true
       // Messages are what they are: any bytes.
       : message?.headers || message?.body
       ? false
       : undefined,
-    json: given("j"),
-    fileValues: given("F"),
-    duplicates: given("r") ? "replace" : given("w") ? "ignore" : "warn",
-    configDirectory: values("c").at(-1),
-    verbose: (parsed.v as boolean[]).length,
+    json: parsed.has("j"),
+    fileValues: parsed.has("F"),
+    duplicates: parsed.has("r")
+      ? "replace"
+      : parsed.has("w")
+      ? "ignore"
+      : "warn",
+    configDirectory: parsed.value("c"),
+    verbose: parsed.count("v"),
   };
 }
 
 function chooseAction(
-  given: (letter: string) => boolean,
-  values: (letter: string) => string[],
+  args: readonly string[],
+  parsed: Parsed,
 ): CommandLine["action"] {
   const actions: CommandLine["action"][] = [
-    ...values("q").map(() => "lookup" as const),
-    ...values("d").map(() => "delete" as const),
-    ...(given("i") ? ["load" as const] : []),
-    ...(given("s") ? ["list" as const] : []),
+    ...parsed.values("q").map(() => "lookup" as const),
+    ...parsed.values("d").map(() => "delete" as const),
+    ...(parsed.has("i") ? ["load" as const] : []),
+    ...(parsed.has("s") ? ["list" as const] : []),
   ];
   if (actions.length === 0) {
-    throw new UsageError(
-      "nothing to do: give one of -q KEY, -d KEY, -i, -s; try --help",
-    );
+    throw new UsageError(whatToDo(args, parsed.operands));
   }
   if (actions.length > 1) {
     throw new UsageError("give only one of -q, -d, -i and -s, and only once");
@@ -80,69 +72,25 @@ function chooseAction(
   return actions[0];
 }
 
-function chooseMessage(
-  given: (letter: string) => boolean,
-): CommandLine["message"] {
-  const message = { headers: given("h"), body: given("b"), mime: given("m") };
+function chooseMessage(parsed: Parsed): CommandLine["message"] {
+  const message = {
+    headers: parsed.has("h"),
+    body: parsed.has("b"),
+    mime: parsed.has("m"),
+  };
   return Object.values(message).includes(true) ? message : undefined;
 }
 
 function checkTables(
   action: CommandLine["action"],
+  key: string,
+  args: readonly string[],
   tables: readonly string[],
 ): void {
-  const late = tables.find((table) => table.startsWith("-"));
-  if (late !== undefined) {
-    throw new UsageError(`options come before the tables: ${late}`);
-  }
-  if (tables.length === 0) {
-    throw new UsageError(
-      "no table: name at least one, such as memcache:/etc/postfix/aliases.cf",
-    );
-  }
+  if (tables.some(isOption)) throw new UsageError(optionsFirst(args));
+  if (tables.length === 0) throw new UsageError(noTable(action, key));
   if (tables.length > 1 && (action === "load" || action === "list")) {
-    throw new UsageError(
-      `${
-        action === "load" ? "-i" : "-s"
-      } takes one table, not ${tables.length}`,
-    );
+    const option = action === "load" ? "-i" : "-s";
+    throw new UsageError(`${option} takes one table, not ${tables.length}`);
   }
-}
-
-/** One long option for each letter, so that a value is never taken for more. */
-function splitOptions(
-  args: readonly string[],
-): { options: string[]; tables: string[] } {
-  const options: string[] = [];
-  let at = 0;
-  for (; at < args.length; at++) {
-    const arg = args[at];
-    if (arg === "--") {
-      at++;
-      break;
-    }
-    if (!arg.startsWith("-") || arg === "-") break;
-    if (arg.startsWith("--")) {
-      options.push(arg);
-      continue;
-    }
-    for (let letter = 1; letter < arg.length; letter++) {
-      if (!withValue.includes(arg[letter])) {
-        if (!withoutValue.includes(arg[letter])) {
-          throw new UsageError(`unknown option -${arg[letter]}; try --help`);
-        }
-        options.push(`--${arg[letter]}`);
-        continue;
-      }
-      const value = letter + 1 < arg.length
-        ? arg.slice(letter + 1)
-        : args[++at];
-      if (value === undefined) {
-        throw new UsageError(`-${arg[letter]} needs a value; try --help`);
-      }
-      options.push(`--${arg[letter]}=${value}`);
-      break;
-    }
-  }
-  return { options, tables: args.slice(at) };
 }

@@ -1,45 +1,98 @@
 import { utf8Text } from "../bytes/text.ts";
+import { nearestName } from "../bytes/nearest_name.ts";
+import { UsageError } from "./command_line.ts";
+import { formatOption, formatPage, inColumns } from "./help_page.ts";
+import { optionMeant, spelling } from "./options.ts";
+import { postmapOptions } from "./postmap_options.ts";
 import { Output } from "./streams.ts";
+import { pageOf } from "./subcommands/subcommand.ts";
+import { subcommands } from "./subcommands/subcommands.ts";
 
 /** The version of the module, as deno.json has it; a test compares them. */
 export const version = "0.1.0";
 
-/** What `--help` prints; it fits one screen. */
-export const help = `\
-Usage: memcache-table [options] type:name ...  |  --help  |  --version
-       memcache-table check|cleanup|serve|stats|warm ...  (each has --help)
-
-Looks up, stores and deletes in Postfix memcache tables, as postmap would.
-
-  -q KEY    look KEY up; the first table that has it answers
-  -q -      look up the keys of standard input, one a line
-  -d KEY    delete KEY from every table;  -d -  the keys of standard input
-  -i        store "key value" lines of standard input in the table
-  -s        list the table
-
-  -j        JSON output          -f        do not fold keys to lower case
-  -u, -U    UTF-8 off, on        -r, -w    replace, keep what exists already
-  -c DIR    where main.cf is     -v        say what is done; repeatable
-  -F        values are files, kept as base64  (-N -n -o -p have no effect)
-  -b -h -m  with -q -: keys are the body, header, MIME header lines of a mail
-
-  check    say whether a table works      stats  what its memcached says
-  cleanup  remove expired cache entries   warm   fill memcached from the backup
-  serve    answer Postfix, as a socketmap
-
-Tables: memcache:/path/file  memcache:name (of main.cf)  memcache:{ttl=60, ...}
-        kv:/path  inline:{k=v, ...}  static:value  texthash:/path  fail:reason
-        proxy:type:name, and the types of the installed Postfix: hash:/path ...
-
-  memcache-table -q alice@example.com memcache:/etc/postfix/aliases.cf
-  memcache-table -i memcache:/etc/postfix/aliases.cf < aliases
-  memcache-table -q - "memcache:{ key_format = a:%s }" < addresses
-
-Exit status: 0 found or done, 1 not found or failed.
-`;
-
 /** What `--version` prints. */
 export const versionLine = `memcache-table ${version}\n`;
+
+/** The help page of the whole. */
+function mainPage(): string {
+  const rows = Object.entries(subcommands).map(
+    ([name, { summary }]) => [name, summary] as const,
+  );
+  return formatPage({
+    usage: ["[options] type:name ... | SUBCOMMAND ... | help [SUBJECT]"],
+    about: "Works on Postfix tables like postmap. " +
+      "SUBJECT: a SUBCOMMAND, OPTION or tables.",
+    options: postmapOptions,
+    notes: inColumns(rows),
+    examples: [
+      "memcache-table -q alice@example.com memcache:/etc/postfix/aliases.cf",
+    ],
+    exitStatus: "0 found or done, 1 not found or failed.",
+  });
+}
+
+/** The types of tables, and what stands behind their colon. */
+const tableTypes = [
+  ["memcache:/path/file", "a file with the parameters of memcache_table(5)"],
+  ["memcache:name", "parameters name_memcache, name_ttl, ... of main.cf"],
+  ["memcache:{ ttl=60 }", "the parameters themselves"],
+  ["kv:/path/file", "a table in a Deno KV database, made when first written"],
+  ["kv:/path#NAME", "one of several tables in it"],
+  ["kv:", "the default database of the platform"],
+  ["inline:{k=v, ...}", "the entries themselves; read-only"],
+  ["static:value", "one value for every key; read-only"],
+  ["texthash:/path/file", "a source file of postmap; read-only"],
+  ["proxy:type:name", "a table behind Postfix's proxymap(8)"],
+  ["fail:reason", "fails, for tests"],
+  ["hash:/path ...", "any type of the installed Postfix (postconf -m)"],
+] as const;
+
+function tablesPage(): string {
+  return [
+    "Tables are named type:name.",
+    "",
+    ...inColumns(tableTypes),
+    "",
+    "A memcache table has these parameters, in the syntax of main.cf: memcache,",
+    "backup, flags, ttl, key_format, key_digest, domain, data_size_limit,",
+    "line_size_limit, max_try, retry_pause, timeout. Its backup, and its domain",
+    "list, may be tables of any type.",
+    "",
+    '  memcache-table -q alice "memcache:{ key_format = a:%s, backup = kv:/tmp/a }"',
+    "",
+  ].join("\n");
+}
+
+/**
+ * What there is to say of a subject: of the whole where none is given. Throws
+ * {@linkcode UsageError} for one that does not exist.
+ */
+export async function helpOn(subjects: readonly string[]): Promise<string> {
+  // Who names a table wants to know what can be done with it.
+  const [subject, ...more] = subjects.filter((name) => !name.includes(":"));
+  if (more.length > 0) {
+    throw new UsageError(`help takes one subject, not ${more.length + 1}`);
+  }
+  if (subject === undefined || subject === "help") return mainPage();
+  if (subject === "tables") return tablesPage();
+  if (Object.hasOwn(subcommands, subject)) {
+    return formatPage(pageOf(await subcommands[subject].load()));
+  }
+  const option = postmapOptions.find(({ letter, name }) =>
+    subject === `-${letter}` || subject === `--${name}` || subject === name
+  );
+  if (option !== undefined) return formatOption(option);
+  const known = ["tables", ...Object.keys(subcommands)];
+  const near = optionMeant(subject, postmapOptions);
+  const meant = nearestName(subject, known) ?? (near && spelling(near));
+  throw new UsageError(
+    `there is no help on "${subject}": ` +
+      (meant === undefined
+        ? `there is some on ${known.join(", ")}, and on each option`
+        : `did you mean ${meant}?`),
+  );
+}
 
 /** Prints a text of `--help` or `--version`. Returns the exit status. */
 export async function describe(text: string): Promise<number> {

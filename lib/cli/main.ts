@@ -13,17 +13,14 @@ import { Session } from "./session.ts";
 // What a shell reports of a program that SIGPIPE ended, as it ends postmap.
 const brokenPipeStatus = 141;
 
-// The first word of what is none of postmap's: no table, for it has no colon.
-const subcommands = ["check", "cleanup", "serve", "stats", "warm"];
-
 /** Runs the command line; returns the exit status. Never throws. */
 export async function main(args: readonly string[]): Promise<number> {
   let report = new Report(false);
   try {
     args = await asTyped(args);
-    if (subcommands.includes(args[0])) {
-      const { runNamed } = await import("./subcommands/subcommands.ts");
-      return await runNamed(args);
+    if (isWord(args[0])) {
+      const { runWord } = await import("./words.ts");
+      return await runWord(args);
     }
     const command = plainLookup(args) ?? await parse(args);
     report = new Report(command.verbose > 0);
@@ -42,6 +39,12 @@ async function asTyped(args: readonly string[]): Promise<readonly string[]> {
   return await typedArguments(args);
 }
 
+/** Whether an argument is no option and no table: a subcommand, or a mistake. */
+function isWord(argument: string | undefined): boolean {
+  return argument !== undefined && !argument.startsWith("-") &&
+    !argument.includes(":");
+}
+
 async function parse(args: readonly string[]): Promise<CommandLine> {
   const { parseCommandLine } = await import("./arguments.ts");
   return parseCommandLine(args);
@@ -52,8 +55,10 @@ async function runCommand(
   report: Report,
 ): Promise<number> {
   if (command.action === "help" || command.action === "version") {
-    const { describe, help, versionLine } = await import("./help.ts");
-    return await describe(command.action === "help" ? help : versionLine);
+    const { describe, helpOn, versionLine } = await import("./help.ts");
+    return await describe(
+      command.action === "help" ? await helpOn(command.tables) : versionLine,
+    );
   }
   if (command.utf8 === undefined && isSameEitherWay(command)) {
     try {

@@ -3,6 +3,7 @@ import { pathExists } from "../system/files.ts";
 import type { KvDatabase } from "../kv_database.ts";
 import { nodeModule } from "../system/runtime.ts";
 import { connectNode } from "../socket/node.ts";
+import { readInput } from "./node_input.ts";
 import type { Terminal } from "./terminal.ts";
 
 type Failure = Error & { code?: string };
@@ -12,7 +13,7 @@ type Modules = typeof import("node:module");
 const { process } = globalThis as unknown as {
   process: typeof import("node:process");
 };
-const { fstatSync, write, writeSync } =
+const { existsSync, fstatSync, write, writeSync } =
   nodeModule("node:fs") as Files | undefined ??
     await import("node:fs");
 
@@ -56,6 +57,12 @@ async function openKv(
 
 async function loadDenoKv(path: string): Promise<DenoKv> {
   const library = "@deno/kv";
+  const notInstalled = `kv:${path}: on Node and Bun this needs ${library}, ` +
+    `beside this package: npm install ${library}`;
+  // Bun would fetch what it does not find.
+  if ("bun" in process.versions && !isInstalled(library)) {
+    throw new ConfigError(notInstalled);
+  }
   // An import Deno would follow, and whoever publishes.
   const { createRequire } = nodeModule("node:module") as Modules | undefined ??
     await import("node:module");
@@ -67,28 +74,22 @@ async function loadDenoKv(path: string): Promise<DenoKv> {
       message.includes(`'${library}'`);
     throw new ConfigError(
       missing
-        ? `kv:${path}: on Node and Bun this needs ${library}, beside this ` +
-          `package: npm install ${library}`
+        ? notInstalled
         : `kv:${path}: ${library} cannot be loaded: ${reasonOf(cause)}`,
       { cause },
     );
   }
 }
 
-let input: AsyncIterator<Uint8Array> | undefined;
-let rest: Uint8Array = new Uint8Array(0);
-
-async function read(buffer: Uint8Array): Promise<number | null> {
-  input ??= process.stdin[Symbol.asyncIterator]();
-  while (rest.length === 0) {
-    const { value, done } = await input!.next();
-    if (done) return null;
-    rest = value;
+/** Whether a package is installed where this module looks for packages. */
+function isInstalled(name: string): boolean {
+  let folder = new URL(".", import.meta.url);
+  for (;;) {
+    if (existsSync(new URL(`node_modules/${name}/`, folder))) return true;
+    const above = new URL("..", folder);
+    if (above.href === folder.href) return false;
+    folder = above;
   }
-  const length = Math.min(rest.length, buffer.length);
-  buffer.set(rest.subarray(0, length));
-  rest = rest.subarray(length);
-  return length;
 }
 
 /** Not synchronously: while one waits for the reader, replies must be taken. */
@@ -119,12 +120,15 @@ export const nodeTerminal: Terminal = {
   args: process.argv.slice(2),
   connect: connectNode,
   openKv,
-  read,
+  read: readInput,
   write: writeOut,
   isBrokenPipe: (error) => (error as Failure).code === "EPIPE",
   complain: (bytes) => {
-    for (let at = 0; at < bytes.length;) {
-      at += writeSync(2, bytes.subarray(at));
+    try {
+      return writeSync(2, bytes);
+    } catch (error) {
+      if ((error as Failure).code === "EAGAIN") return 0;
+      throw error;
     }
   },
   isTerminal: (stream) => {

@@ -1,4 +1,5 @@
 import type { Text } from "../bytes/text.ts";
+import { reasonOf } from "../errors.ts";
 import { terminal } from "./terminal.ts";
 
 const program = "memcache-table";
@@ -65,13 +66,49 @@ function write(message: string): void {
   complain(printable(message) + "\n");
 }
 
+// Milliseconds, and how often they are waited: a second for one message.
+const roomEvery = 10;
+const longestWait = 100;
+
+/** Whether the reader of standard error does not read. */
+let isStuck = false;
+
 function complain(text: string): void {
+  let bytes = encoder.encode(text);
   try {
-    terminal.complain(encoder.encode(text));
+    for (let waited = 0; bytes.length > 0;) {
+      const length = terminal.complain(bytes);
+      bytes = bytes.subarray(length);
+      if (length > 0) isStuck = false;
+      else if (isStuck || waited === longestWait) break;
+      else {
+        waited++;
+        pause(roomEvery);
+      }
+    }
+    isStuck = bytes.length > 0;
   } catch {
     // Nobody reads standard error: there is nobody left to tell.
   }
 }
+
+/** Waits, and lets nothing else go on. */
+function pause(milliseconds: number): void {
+  const never = new Int32Array(new SharedArrayBuffer(4));
+  Atomics.wait(never, 0, 0, milliseconds);
+}
+
+// What the system says, in the same words on all runtimes.
+const failures: Record<string, string> = {
+  EBADF: "it is not open in this direction",
+  ECONNRESET: "the other end broke the connection off",
+  EDQUOT: "the quota of the disk is used up",
+  EFBIG: "the file would be larger than ulimit -f allows",
+  EIO: "input/output error",
+  EISDIR: "it is a directory",
+  ENOSPC: "no space left on the device",
+  ENOTCONN: "it is a socket without a connection",
+};
 
 /** A standard stream that cannot be read or written. */
 export class StreamError extends Error {
@@ -79,7 +116,8 @@ export class StreamError extends Error {
 
   /** Names the stream and what is wrong with it. */
   constructor(stream: string, cause: unknown) {
-    super(`${stream}: ${(cause as Error).message}`, { cause });
+    const { code } = cause as { code?: string };
+    super(`${stream}: ${failures[code ?? ""] ?? reasonOf(cause)}`, { cause });
   }
 }
 

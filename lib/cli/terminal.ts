@@ -17,8 +17,11 @@ export interface Terminal {
   write(bytes: Uint8Array): Promise<number>;
   /** Whether an error of `write` says that nobody reads any more. */
   isBrokenPipe(error: unknown): boolean;
-  /** Writes to standard error, before it returns. */
-  complain(bytes: Uint8Array): void;
+  /**
+   * Writes to standard error, before it returns; the number of bytes, 0 where
+   * there is no room at the moment.
+   */
+  complain(bytes: Uint8Array): number;
   /** Whether a standard stream is a terminal that a person looks at. */
   isTerminal(stream: "input" | "output" | "error"): boolean;
   /** How many bytes standard input has, where it is a file. */
@@ -36,15 +39,58 @@ export interface Terminal {
 
 const stopSignals = ["SIGTERM", "SIGINT"] as const;
 
+// A pipe has room for that nearly always.
+const shortWrite = 4096;
+
+let standardOutput: { write(bytes: Uint8Array): Promise<number> } | undefined;
+
+async function writeOut(bytes: Uint8Array): Promise<number> {
+  if (bytes.length <= shortWrite) return await Deno.stdout.write(bytes);
+  return await (standardOutput ??= waitingOutput()).write(bytes);
+}
+
+/**
+ * Standard output, as one whose writes wait for room. It is none where whoever
+ * has the other end, or another program on the terminal, changed that; and Deno
+ * does not tell how much of a write that failed was written. So it is opened
+ * once more then, if there is permission for that.
+ */
+function waitingOutput(): { write(bytes: Uint8Array): Promise<number> } {
+  const path = "/proc/self/fd/1";
+  const mayOpen = (["read", "write"] as const).every((name) =>
+    Deno.permissions.querySync({ name, path }).state === "granted"
+  );
+  if (!mayOpen) return Deno.stdout;
+  try {
+    const info = Deno.readTextFileSync("/proc/self/fdinfo/1");
+    const flags = parseInt(/^flags:\s*(\d+)$/m.exec(info)?.[1] ?? "0", 8);
+    const nonBlocking = 0o4000;
+    if ((flags & nonBlocking) === 0) return Deno.stdout;
+    const { isFifo, isCharDevice } = Deno.statSync(path);
+    if (!isFifo && !isCharDevice) return Deno.stdout;
+    return Deno.openSync(path, { write: true });
+  } catch {
+    // Not on Linux, or not allowed.
+    return Deno.stdout;
+  }
+}
+
 const denoTerminal: Terminal = {
   get args() {
     return Deno.args;
   },
   connect: connectDeno,
   read: (buffer) => Deno.stdin.read(buffer),
-  write: (bytes) => Deno.stdout.write(bytes),
+  write: writeOut,
   isBrokenPipe: (error) => error instanceof Deno.errors.BrokenPipe,
-  complain: (bytes) => Deno.stderr.writeSync(bytes),
+  complain: (bytes) => {
+    try {
+      return Deno.stderr.writeSync(bytes);
+    } catch (error) {
+      if (error instanceof Deno.errors.WouldBlock) return 0;
+      throw error;
+    }
+  },
   isTerminal: (stream) =>
     ({ input: Deno.stdin, output: Deno.stdout, error: Deno.stderr })[stream]
       .isTerminal(),

@@ -16,6 +16,8 @@ import {
 } from "../memcached/server_report.ts";
 import { openTable } from "../open.ts";
 import { formatEndpoint } from "../socket/endpoint.ts";
+import { tableOptionNames } from "../tables/opening.ts";
+import { requireOptionNames } from "../tables/option_names.ts";
 import type { Entry, Table, TableOptions } from "../table.ts";
 import { deepestNest } from "../tables/opening.ts";
 import { connectLazily } from "../socket/connect.ts";
@@ -147,6 +149,7 @@ export async function checkTable(
   if (typeof name !== "string") {
     throw new TypeError(`A table name must be a string: ${typeof name}`);
   }
+  requireOptionNames(options, { ...tableOptionNames, others: true });
   options.signal?.throwIfAborted();
   const checked = await check(name, options, { outer: [], spaces: new Map() });
   options.signal?.throwIfAborted();
@@ -239,7 +242,8 @@ async function check(
   around: Around,
 ): Promise<TableCheck> {
   const findings = new Findings();
-  const quiet: TableOptions = { ...options, onWarning: findings.warn };
+  const { others: _, ...tableOptions } = options;
+  const quiet: TableOptions = { ...tableOptions, onWarning: findings.warn };
   const type = typeOf(name);
   if (type === "memcache") {
     return await checkMemcache(name, quiet, options, findings, around);

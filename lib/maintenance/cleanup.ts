@@ -4,7 +4,8 @@ import { ConfigError, TemporaryError } from "../errors.ts";
 import { byteText } from "../bytes/text.ts";
 import { openApart } from "../open.ts";
 import type { Entry, Table } from "../table.ts";
-import type { MaintenanceOptions } from "./options.ts";
+import { requireOptionNames } from "../tables/option_names.ts";
+import { maintenanceOptionNames, type MaintenanceOptions } from "./options.ts";
 import {
   type Judge,
   judgePostscreen,
@@ -37,6 +38,15 @@ export interface CleanUpOptions extends MaintenanceOptions {
   /** The time of day, in milliseconds since 1970; by default that of the system. */
   timeOfDay?: () => number;
 }
+
+const optionNames: Readonly<Record<keyof CleanUpOptions, true>> = {
+  ...maintenanceOptionNames,
+  daemon: true,
+  olderThan: true,
+  dryRun: true,
+  onExpired: true,
+  timeOfDay: true,
+};
 
 /** An entry that goes; what is not UTF-8 in it is shown as U+FFFD. */
 export interface Expired extends Entry {
@@ -106,6 +116,7 @@ export async function cleanUp(
   name: string,
   options: CleanUpOptions,
 ): Promise<CleanedUp> {
+  requireOptionNames(options, optionNames);
   const { daemon, olderThan, dryRun = false } = options;
   if (daemon !== "postscreen" && daemon !== "verify") {
     throw new TypeError(`daemon must be postscreen or verify: ${daemon}`);

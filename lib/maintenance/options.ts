@@ -1,3 +1,4 @@
+import { tableOptionNames } from "../tables/opening.ts";
 import type { TableOptions } from "../table.ts";
 
 /** How far something is that goes through a table. */
@@ -24,3 +25,8 @@ export interface MaintenanceOptions extends
   /** Called every thousand entries or so. */
   onProgress?: (progress: Progress) => void;
 }
+
+/** Their names, and those of all tables: what is not heard does no harm. */
+export const maintenanceOptionNames: Readonly<
+  Record<keyof TableOptions | "onProgress", true>
+> = { ...tableOptionNames, onProgress: true };

@@ -2,6 +2,8 @@ import { MailSystem } from "../system/mail_system.ts";
 import { ConfigError, TemporaryError } from "../errors.ts";
 import { askServer, figuresOf } from "../memcached/server_report.ts";
 import { formatEndpoint } from "../socket/endpoint.ts";
+import { tableOptionNames } from "../tables/opening.ts";
+import { requireOptionNames } from "../tables/option_names.ts";
 import type { TableOptions } from "../table.ts";
 import { connectLazily } from "../socket/connect.ts";
 import { readMemcacheSource, typeOf } from "./memcache_source.ts";
@@ -92,6 +94,7 @@ export async function statsReader(
   if (typeof name !== "string") {
     throw new TypeError(`A table name must be a string: ${typeof name}`);
   }
+  requireOptionNames(options, tableOptionNames);
   options.signal?.throwIfAborted();
   if (typeOf(name) !== "memcache") {
     const at = name.search(/memcache:./);

@@ -1,7 +1,8 @@
 import { ConfigError } from "../errors.ts";
 import { openApart } from "../open.ts";
 import type { Entry, Table } from "../table.ts";
-import type { MaintenanceOptions } from "./options.ts";
+import { requireOptionNames } from "../tables/option_names.ts";
+import { maintenanceOptionNames, type MaintenanceOptions } from "./options.ts";
 
 /** Options of {@linkcode warmCache}. */
 export interface WarmOptions extends MaintenanceOptions {
@@ -54,6 +55,7 @@ export async function warmCache(
   name: string,
   options: WarmOptions = {},
 ): Promise<Warmed> {
+  requireOptionNames(options, maintenanceOptionNames);
   // Folded as its type does it: a source file has keys as they were typed.
   const { cache, backup } = await openApart(name, {
     ...options,

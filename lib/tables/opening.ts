@@ -38,6 +38,29 @@ export interface Opening {
   readonly backupOf: (name: string) => Promise<string | undefined>;
 }
 
+/** The names of all options that a table may be opened with. */
+export const tableOptionNames: Readonly<Record<keyof TableOptions, true>> = {
+  write: true,
+  fold: true,
+  utf8: true,
+  configDirectory: true,
+  duplicates: true,
+  fileValues: true,
+  securitySensitive: true,
+  daemonCache: true,
+  onDuplicate: true,
+  onRefusal: true,
+  signal: true,
+  onWarning: true,
+  onDetail: true,
+  onEvent: true,
+  onFile: true,
+  connect: true,
+  readFile: true,
+  openKv: true,
+  clock: true,
+};
+
 /** The rules of a table that is opened with these options. */
 export function rulesOf(options: TableOptions): TableRules {
   return {

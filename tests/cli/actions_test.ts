@@ -1,4 +1,3 @@
-import { help } from "../../lib/cli/help.ts";
 import {
   assert,
   assertEquals,
@@ -170,17 +169,6 @@ Deno.test("command line says what it does when it is asked to", async () => {
   assertMatch(stderr, /info: .*ttl = 3600/);
   assertMatch(stderr, /info: .*connected to inet:127/);
   assertMatch(stderr, /info: .*lookup "key" as "v:key": not found/);
-});
-
-Deno.test("command line helps on one screen, and knows its version", async () => {
-  const { code, stdout, stderr } = await runCli(["--help"]);
-  assertEquals([code, stdout, stderr], [0, help, ""]);
-  const lines = help.trimEnd().split("\n");
-  assert(lines.length <= 30 && lines.every((line) => line.length <= 80));
-  assertMatch(
-    (await runCli(["--version"])).stdout,
-    /^memcache-table \d+\.\d+\.\d+\n$/,
-  );
 });
 
 Deno.test("command line runs with the permissions it needs, and names the one it lacks", async () => {

@@ -1,6 +1,4 @@
-import { cleanup } from "../../lib/cli/subcommands/cleanup.ts";
 import { progressLine } from "../../lib/cli/progress.ts";
-import { warm } from "../../lib/cli/subcommands/warm.ts";
 import { openTable } from "../../mod.ts";
 import { assert, assertEquals, assertMatch } from "../support/assert.ts";
 import { Folder } from "../support/folder.ts";
@@ -102,15 +100,6 @@ Deno.test("warm and cleanup say what is wrong, and do nothing", async () => {
     assertEquals([code, stdout], [1, ""], args.join(" "));
     assert(stderr.startsWith("memcache-table: fatal: "), stderr);
     assert(stderr.includes(message), `${args}: ${stderr}`);
-  }
-});
-
-Deno.test("warm and cleanup help on one screen", async () => {
-  for (const [name, { help }] of Object.entries({ warm, cleanup })) {
-    const { code, stdout, stderr } = await runCli([name, "--help"]);
-    assertEquals([code, stdout, stderr], [0, help, ""]);
-    const lines = help.trimEnd().split("\n");
-    assert(lines.length <= 30 && lines.every((line) => line.length <= 80));
   }
 });
 

@@ -3,6 +3,8 @@ import { Folder } from "../support/folder.ts";
 import { ForeignSocket, resetConnections } from "../support/foreign_socket.ts";
 import { Memcached } from "../support/memcached.ts";
 import { root, runCli, runPostmap } from "../support/processes.ts";
+import { meetOddStreams, oddStreams } from "../support/odd_streams.ts";
+import { ScriptedServer } from "../support/scripted_server.ts";
 import { netstring, RawClient, Serving } from "../support/socketmap.ts";
 import { lookupWorker, readmeExample, replaced } from "../support/readme.ts";
 import { openTable } from "../../mod.ts";
@@ -77,6 +79,16 @@ works("the command line runs on Node and Bun as on Deno", async (installed) => {
     [["-q", "k", "memcache:{memcache=inet:127.0.0.1:1}"], ""],
     [["-z"], ""],
     [["--version"], ""],
+    [["-V"], ""],
+    [["help"], ""],
+    [["help", "check"], ""],
+    [["--help", "tables"], ""],
+    [["chek", table], ""],
+    [["check", "--jsno", table], ""],
+    [["hash:/nonexistent"], ""],
+    [["static:v", "-q", "k"], ""],
+    [["-q", "k", "memcahe:/nonexistent"], ""],
+    [["-vv", "-q", "k", "static:v"], ""],
   ];
   const answers = async (
     name: string,
@@ -264,6 +276,58 @@ works("the command line ends when its reader does", async (installed) => {
       } -q - static:v | head -n 1`,
     ]);
     assertEquals([code, stderr], [141, ""], program);
+  }
+});
+
+works(
+  "odd standard streams are met on Node and Bun as on Deno",
+  async (installed) => {
+    const bin = installed.tool("memcache-table");
+    for (const program of ["node", installed.tool("bun")]) {
+      const outcomes = await meetOddStreams([program, bin]);
+      for (
+        const [name, { code, stdout, stderr }] of Object.entries(oddStreams)
+      ) {
+        assertEquals(
+          outcomes[name],
+          { code, stdout, stderr },
+          `${program}: ${name}`,
+        );
+      }
+    }
+  },
+);
+
+works("the package asks no registry", async (installed) => {
+  await using registry = new ScriptedServer(() => ["HANG"]);
+  const url = `http://127.0.0.1:${registry.port}`;
+  // Where no node_modules is near: Bun installs what it does not find then.
+  await using folder = await Folder.make();
+  const place = "node_modules/@postmaps/memcache-table";
+  await installed.must("cp", ["-rL", place, `${folder.path}/package`]);
+  const script = `${folder.path}/package/bin/memcache-table.js`;
+  for (const program of ["node", installed.tool("bun")]) {
+    for (
+      const [args, code] of [
+        [["-q", "k", "static:v"], 0],
+        [["--help"], 0],
+        [["check", "static:v"], 0],
+        [["-q", "k", `kv:${folder.path}/t.kv`], 1],
+        [["-s", `kv:${folder.path}/t.kv`], 1],
+      ] as const
+    ) {
+      const output = await new Deno.Command(program, {
+        args: [script, ...args],
+        cwd: folder.path,
+        env: { NPM_CONFIG_REGISTRY: url, BUN_CONFIG_REGISTRY: url },
+        stdin: "null",
+        signal: AbortSignal.timeout(longest),
+      }).output();
+      const stderr = new TextDecoder().decode(output.stderr);
+      assertEquals(output.code, code, stderr);
+      assertEquals(stderr === "", code === 0, stderr);
+      assertEquals(registry.connections, 0, `${program} ${args.join(" ")}`);
+    }
   }
 });
 

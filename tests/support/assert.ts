@@ -7,4 +7,4 @@ export {
   assertRejects,
   assertStringIncludes,
   assertThrows,
-} from "@std/assert";
+} from "npm:deno-std@1.4.0/assert/mod.js";

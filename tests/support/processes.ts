@@ -70,8 +70,7 @@ export function runCli(args: string[], given: Given = {}): Promise<Finished> {
   const permissions = given.permissions ?? ["-A"];
   return run(
     Deno.execPath(),
-    // Quiet: what Deno looks up in a registry is not what is tested.
-    ["run", "--quiet", "--no-prompt", ...permissions, cliPath, ...args],
+    ["run", "--no-prompt", ...permissions, cliPath, ...args],
     given,
   );
 }

@@ -18,6 +18,8 @@ export function assertMatch(
   expected: RegExp,
   msg?: string,
 ): void;
+/** Fails unless `fn` throws. */
+export function assertThrows(fn: () => unknown): unknown;
 /** Fails unless `fn` throws an `ErrorClass` whose message has `msgIncludes`. */
 export function assertThrows<E extends Error>(
   fn: () => unknown,
@@ -25,6 +27,10 @@ export function assertThrows<E extends Error>(
   ErrorClass: abstract new (...args: any[]) => E,
   msgIncludes?: string,
 ): E;
+/** Fails unless `fn` rejects. */
+export function assertRejects(
+  fn: () => PromiseLike<unknown>,
+): Promise<unknown>;
 /** Fails unless `fn` rejects with an `ErrorClass` whose message has `msgIncludes`. */
 export function assertRejects<E extends Error>(
   fn: () => PromiseLike<unknown>,

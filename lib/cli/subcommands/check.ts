@@ -9,42 +9,31 @@ import type {
 } from "../../maintenance/parameter_checks.ts";
 import { UsageError } from "../command_line.ts";
 import { printable } from "../streams.ts";
-import type { Subcommand } from "./subcommand.ts";
-
-const help = `\
-Usage: memcache-table check [-j] [-c DIR] [-u] [-U] [-v] type:name ...
-
-Says how each table is understood and whether it works: parameters and where
-they are set, names that are none, values that cannot work, the server, lookups,
-updates, listing, and the same of the backup. Nothing is written or created.
-
-An error is what keeps a table from working as it was surely meant; a warning is
-what to look at. The tables given, and those that main.cf names or defines, are
-looked at together: entries can be mixed up where two are on one server, their
-memcache keys begin and end with the same fixed text, and no backup fills both.
-
-  -j        JSON, an object a line for each table:
-            { table, type, good, problems, parameters, server, lookup, write,
-              sequence, backup }
-            problems    [{ severity: "error" | "warning", message, file, line }]
-            parameters  [{ name, written, value, default, file, line }]
-            server      { endpoint, answers, version, roundTrip, itemSizeMax }
-            lookup, write, sequence  { possible, remark }
-            backup      the same as of the table
-  -c DIR    where main.cf is
-  -u, -U    UTF-8 off, on
-  -v        say what is done
-
-  memcache-table check memcache:/etc/postfix/aliases.cf
-
-Exit status: 0 all good, warnings or not; 1 an error.
-`;
+import { json, type Subcommand } from "./subcommand.ts";
 
 /** `check`: what is to be said of tables. Exit status 0 when all are good. */
 export const check: Subcommand = {
-  help,
-  flags: ["j"],
-  values: [],
+  page: {
+    usage: ["check [options] type:name ..."],
+    about: "Says how each table is understood and whether it works: its " +
+      "parameters, names that are no parameters, values that cannot work, the " +
+      "server, the backup. Tables that share a server and can mix up their " +
+      "entries are found too, among those given and those of main.cf. Writes " +
+      "and creates nothing. An error is what keeps a table from working as it " +
+      "was meant; a warning is worth a look.",
+    notes: [
+      "JSON has an object a line for each table:",
+      "  { table, type, good, problems, parameters, server, lookup, write,",
+      "    sequence, backup }",
+      '  problems    [{ severity: "error" | "warning", message, file, line }]',
+      "  parameters  [{ name, written, value, default, file, line }]",
+      "  server      { endpoint, answers, version, roundTrip, itemSizeMax }",
+      "  lookup, write, sequence  { possible, remark };  backup: as the table",
+    ],
+    examples: ["memcache-table check memcache:/etc/postfix/aliases.cf"],
+    exitStatus: "0 all good, with warnings or not; 1 an error.",
+  },
+  options: [json],
   run: async ({ operands, flag, output, tableOptions }) => {
     if (operands.length === 0) {
       throw new UsageError(

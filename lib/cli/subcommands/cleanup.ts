@@ -3,37 +3,50 @@ import { parseTime } from "../../config/time.ts";
 import { cleanUp } from "../../maintenance/cleanup.ts";
 import { UsageError } from "../command_line.ts";
 import { Progress } from "../progress.ts";
-import type { Given, Subcommand } from "./subcommand.ts";
+import { type Given, oneTable, type Subcommand } from "./subcommand.ts";
 import { terminal } from "../terminal.ts";
-import { oneTable, secondsSince } from "./warm.ts";
+import { secondsSince } from "./warm.ts";
 
 /** `cleanup`. */
 export const cleanup: Subcommand = {
-  help: `\
-Usage: memcache-table cleanup --postscreen | --verify [options] type:name
-
-Removes what has expired from the cache of postscreen(8) or verify(8), from the
-backup and from memcached, as Postfix does itself every 12 hours where
-postscreen_cache_cleanup_interval, address_verify_cache_cleanup_interval are
-not 0. The times, and which tests of postscreen are on, are those of main.cf.
-Postfix may run, if it has the cache behind proxy: what it refreshes stays.
-
-  --postscreen       entries go when a test expired 7 days ago, or whatever
-                     postscreen_cache_retention_time says
-  --verify           entries go 31 days after a good result, 3 after another,
-                     or whatever address_verify_positive_expire_time says, and
-                     address_verify_negative_expire_time
-  --older-than AGE   in place of these times: 12h, 7d, 2w (s, m, h, d, w)
-  --dry-run          list what would go, and why; change nothing
-  -c DIR             where main.cf is
-  -v                 say what is done, and what goes
-
-  memcache-table cleanup --postscreen memcache:/etc/postfix/postscreen.cf
-
-Exit status: 0 done, 1 failed; what was removed by then had expired.
-`,
-  flags: ["postscreen", "verify", "dry-run"],
-  values: ["older-than"],
+  page: {
+    usage: ["cleanup --postscreen | --verify [options] type:name"],
+    about: "Removes what has expired from the cache of postscreen(8) or " +
+      "verify(8), from the backup and from memcached. Postfix does so itself " +
+      "every 12 hours, unless postscreen_cache_cleanup_interval or " +
+      "address_verify_cache_cleanup_interval is 0. The times are those of " +
+      "main.cf. Postfix may run meanwhile, if it has the cache behind proxy: " +
+      "what it refreshes stays.",
+    examples: [
+      "memcache-table cleanup --postscreen memcache:/etc/postfix/postscreen.cf",
+    ],
+    exitStatus:
+      "0 done, 1 failed; what was removed before a failure had expired.",
+  },
+  options: [
+    {
+      name: "postscreen",
+      help: "entries go 7 days after a test expired, or as " +
+        "postscreen_cache_retention_time says",
+    },
+    {
+      name: "verify",
+      help: "entries go 31 days after a good result, 3 after another, or as " +
+        "address_verify_positive_expire_time and " +
+        "address_verify_negative_expire_time say",
+    },
+    {
+      name: "older-than",
+      argument: "AGE",
+      help: "instead of these times: 12h, 7d, 2w (s, m, h, d, w)",
+      words: ["age", "than", "older"],
+    },
+    {
+      name: "dry-run",
+      help: "list what would go, and why; change nothing",
+      words: ["dry", "pretend", "simulate", "n"],
+    },
+  ],
   async run(given) {
     const { flag, report, output } = given;
     const table = oneTable("cleanup", given);

@@ -8,39 +8,64 @@ import {
   type SocketmapServer,
 } from "../../socketmap/server.ts";
 import { UsageError } from "../command_line.ts";
+import { noFolding } from "../postmap_options.ts";
 import type { Given, Subcommand } from "./subcommand.ts";
 import { terminal } from "../terminal.ts";
 
-const help = `\
-Usage: memcache-table serve [options] --socketmap ENDPOINT NAME=type:name ...
-
-Answers Postfix: serves tables over a socket, as socketmap_table(5) has it. In
-main.cf they are socketmap:ENDPOINT:NAME. A table whose files change is opened
-again. Runs until SIGTERM or SIGINT, then answers what was asked, and ends.
-
-  --socketmap ENDPOINT  inet:HOST:PORT (port 0: any that is free) or unix:PATH
-  --mode MODE           of the file of a UNIX-domain socket; 0666
-  --idle SECONDS        before a silent client is disconnected; 100
-  --timeout SECONDS     that a lookup may take; 30
-  --clients N           that may be there at once; 1000
-  -f  do not fold keys to lower case   -u, -U   UTF-8 off, on
-  -c DIR  where main.cf is             -v       say what is done
-
-Limits: a request of more than 102,400 bytes is answered "not found"; a reply has
-100,000 bytes at most; what waits for clients takes 64 MB at most.
-
-  memcache-table serve --socketmap inet:127.0.0.1:10027 \\
-      aliases=memcache:/etc/postfix/aliases.cf
-  postmap -q alice@example.com socketmap:inet:127.0.0.1:10027:aliases
-
-Exit status: 0 ended by a signal, 1 failed.
-`;
-
 /** `serve`: a socketmap_table(5) server. */
 export const serve: Subcommand = {
-  help,
-  flags: ["f"],
-  values: ["socketmap", "mode", "idle", "timeout", "clients"],
+  page: {
+    usage: ["serve [options] --socketmap ENDPOINT NAME=type:name ..."],
+    about: "Answers Postfix: serves tables over a socket, as " +
+      "socketmap_table(5) has it. In main.cf they are socketmap:ENDPOINT:NAME. " +
+      "A table whose files change is opened again. Runs until SIGTERM or " +
+      "SIGINT, then answers what was asked, and ends.",
+    notes: [
+      "Limits: a request of more than 102,400 bytes is answered as not found; a reply",
+      "has 100,000 bytes at most; what waits for clients takes 64 MB at most.",
+    ],
+    examples: [
+      "memcache-table serve --socketmap inet:127.0.0.1:10027 \\",
+      "    aliases=memcache:/etc/postfix/aliases.cf",
+      "postmap -q alice@example.com socketmap:inet:127.0.0.1:10027:aliases",
+    ],
+    exitStatus: "0 ended by a signal, 1 failed.",
+  },
+  options: [
+    {
+      name: "socketmap",
+      argument: "ENDPOINT",
+      help: "inet:HOST:PORT (port 0: any that is free) or unix:PATH",
+      words: ["listen", "socket", "endpoint"],
+    },
+    {
+      name: "mode",
+      argument: "MODE",
+      help: "of the file of a UNIX-domain socket",
+      default: "0666",
+    },
+    {
+      name: "idle",
+      argument: "SECONDS",
+      help: "before a silent client is disconnected",
+      default: "100",
+    },
+    {
+      name: "timeout",
+      argument: "SECONDS",
+      help: "that a lookup may take",
+      default: "30",
+      words: ["time-out"],
+    },
+    {
+      name: "clients",
+      argument: "N",
+      help: "that may be there at once",
+      default: "1000",
+      words: ["max-clients", "connections"],
+    },
+    noFolding,
+  ],
   run,
 };
 

@@ -3,48 +3,47 @@ import { TemporaryError } from "../../errors.ts";
 import { type ServerStats, statsReader } from "../../maintenance/stats.ts";
 import { UsageError } from "../command_line.ts";
 import { type Output, printable } from "../streams.ts";
-import type { Subcommand } from "./subcommand.ts";
+import { json, oneTable, type Subcommand } from "./subcommand.ts";
 import { terminal } from "../terminal.ts";
-
-const help = `\
-Usage: memcache-table stats [-j] [--watch [--interval SECONDS]] memcache:name
-
-Prints what the memcached of a table says of itself: hits, misses, updates,
-items, memory, evictions, connections. The figures are of the whole server
-since it was started: it does not know which entry is of which table.
-
-  --watch             again and again, with changes a second; on a terminal in
-                      place, else a block or JSON line each time. A server that
-                      goes away is said so, and asked again
-  --interval SECONDS  the time between two looks, 0.1 to 86400; default 2
-  -j                  JSON, an object a line:
-                      { table, server, version, uptime, hits, misses, hitRatio,
-                        sets, items, bytes, limitBytes, evictions, connections,
-                        maxConnections }, null where the server does not tell;
-                      with --watch also time, and rates: { hits, misses, sets,
-                      evictions } a second, null at first; or, where the server
-                      fails, { table, time, error }
-  -c DIR              where main.cf is
-  -v                  say what is done
-
-  memcache-table stats --watch memcache:/etc/postfix/aliases.cf
-
-Exit status: 0 done, or watching was ended by SIGINT or SIGTERM; 1 failed.
-`;
 
 /** `stats`: figures of the memcached of a table. */
 export const stats: Subcommand = {
-  help,
-  flags: ["j", "watch"],
-  values: ["interval"],
-  run: async ({ operands, flag, value, output, tableOptions }) => {
-    const [name, ...more] = operands;
-    if (name === undefined || more.length > 0) {
-      throw new UsageError(
-        `stats takes one table, not ${operands.length}: ` +
-          "such as memcache:/etc/postfix/aliases.cf",
-      );
-    }
+  page: {
+    usage: ["stats [options] memcache:name"],
+    about:
+      "Prints what the memcached of a table says of itself: hits, misses, " +
+      "updates, items, memory, evictions, connections. These figures are of the " +
+      "whole server since it was started, and of all tables in it.",
+    notes: [
+      "JSON has an object a line:",
+      "  { table, server, version, uptime, hits, misses, hitRatio, sets, items,",
+      "    bytes, limitBytes, evictions, connections, maxConnections }",
+      "with null for what the server does not tell; with --watch also time, and",
+      "rates { hits, misses, sets, evictions } a second, null at first; or, where",
+      "the server fails, { table, time, error }",
+    ],
+    examples: ["memcache-table stats --watch memcache:/etc/postfix/aliases.cf"],
+    exitStatus: "0 done, or watching was ended by a signal; 1 failed.",
+  },
+  options: [
+    json,
+    {
+      name: "watch",
+      help: "again and again, with changes a second; in place on a terminal, " +
+        "else a block or a JSON line each time",
+      detail: "A server that fails is asked again.",
+    },
+    {
+      name: "interval",
+      argument: "SECONDS",
+      help: "between two looks of --watch, 0.1 to 86400",
+      default: "2",
+      words: ["every", "seconds"],
+    },
+  ],
+  run: async (given) => {
+    const { flag, value, output, tableOptions } = given;
+    const name = oneTable("stats", given);
     const json = flag("j");
     const interval = readInterval(value("interval"), flag("watch"));
     if (!flag("watch")) {

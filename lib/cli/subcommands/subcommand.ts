@@ -1,21 +1,24 @@
-// @ts-types="../parse_args.d.ts"
-import { parseArgs } from "@std/cli/parse-args";
 import { MailSystem } from "../../system/mail_system.ts";
 import { byteText, type Text, utf8Text } from "../../bytes/text.ts";
 import type { TableOptions } from "../../table.ts";
 import { UsageError } from "../command_line.ts";
-import { describe } from "../help.ts";
+import type { HelpPage } from "../help_page.ts";
+import { type Option, type Parsed, parseOptions } from "../options.ts";
+import {
+  configDirectory,
+  helpOption,
+  utf8Options,
+  verbose,
+} from "../postmap_options.ts";
 import { Output, Report } from "../streams.ts";
 import { terminal } from "../terminal.ts";
 
 /** A subcommand: what it takes, and what it does. */
 export interface Subcommand {
-  /** What `--help` prints. */
-  readonly help: string;
-  /** Options without a value, beside `-v`, `-u`, `-U` and `--help`. */
-  readonly flags: readonly string[];
-  /** Options with a value, beside `-c`; each may be given once. */
-  readonly values: readonly string[];
+  /** What `--help` says of it, beside the options. */
+  readonly page: Omit<HelpPage, "options">;
+  /** Its own options, beside those that all have. */
+  readonly options: readonly Option[];
   /** Does it. Returns the exit status. */
   run(given: Given): Promise<number>;
 }
@@ -38,43 +41,55 @@ export interface Given {
   readonly output: Output;
 }
 
-const commonFlags = ["v", "u", "U", "help"];
-const commonValues = ["c"];
+/** `-j`, of those that have it. */
+export const json: Option = {
+  letter: "j",
+  help: "print JSON",
+  words: ["json"],
+};
 
-/** Takes the arguments after the subcommand's name, and does it. */
+/** Options of all subcommands. */
+const commonOptions: readonly Option[] = [
+  configDirectory,
+  ...utf8Options,
+  verbose,
+  helpOption,
+];
+
+/** What `--help` says of a subcommand. */
+export function pageOf({ page, options }: Subcommand): HelpPage {
+  return { ...page, options: [...options, ...commonOptions] };
+}
+
+/** Takes the arguments after the subcommand's name apart. */
+export function parseArguments(
+  { options }: Subcommand,
+  args: readonly string[],
+): Parsed {
+  return parseOptions(args, {
+    options: [...options, ...commonOptions],
+    anywhere: true,
+  });
+}
+
+/** Does what a subcommand was called for, unless it was `--help`. */
 export async function runSubcommand(
   subcommand: Subcommand,
-  args: readonly string[],
+  parsed: Parsed,
 ): Promise<number> {
-  const flags = [...commonFlags, ...subcommand.flags];
-  const values = [...commonValues, ...subcommand.values];
-  const parsed = parseArgs([...args], {
-    boolean: flags,
-    string: ["_", ...values],
-    collect: values,
-    unknown: (option) => {
-      if (!option.startsWith("-") || option === "-") return;
-      throw new UsageError(`unknown option ${option}; try --help`);
-    },
-  });
-  const flag = (name: string) => parsed[name] === true;
-  const value = (name: string) => {
-    const all = parsed[name] as string[];
-    const written = `${name.length === 1 ? "-" : "--"}${name}`;
-    if (all.length > 1) throw new UsageError(`give ${written} only once`);
-    if (all[0] === "") throw new UsageError(`${written} needs a value`);
-    return all[0];
-  };
-  if (flag("help")) return await describe(subcommand.help);
-  const report = new Report(flag("v"));
-  const configDirectory = value("c");
+  const report = new Report(parsed.has("v"));
+  const configDirectory = parsed.value("c");
   const mail = new MailSystem({ configDirectory, onWarning: report.warning });
-  const utf8 = flag("u") ? false : flag("U") ? true : await mail.smtputf8();
+  const utf8 = parsed.has("u")
+    ? false
+    : parsed.has("U")
+    ? true
+    : await mail.smtputf8();
   const text = utf8 ? utf8Text : byteText;
   return await subcommand.run({
-    operands: parsed._,
-    flag,
-    value,
+    operands: parsed.operands,
+    flag: (name) => parsed.has(name),
+    value: (name) => parsed.value(name),
     text,
     tableOptions: {
       utf8,
@@ -87,4 +102,16 @@ export async function runSubcommand(
     report,
     output: new Output(utf8Text),
   });
+}
+
+/** The one table that a subcommand takes. Throws {@linkcode UsageError}. */
+export function oneTable(name: string, { operands }: Given): string {
+  if (operands.length === 1) return operands[0];
+  throw new UsageError(
+    operands.length === 0
+      ? `no table: name one, as in memcache-table ${name} memcache:/etc/postfix/cache.cf`
+      : `${name} takes one table, not ${operands.length}: ${
+        operands.join(" ")
+      }`,
+  );
 }

@@ -1,16 +1,33 @@
-import { runSubcommand, type Subcommand } from "./subcommand.ts";
+import type { Subcommand } from "./subcommand.ts";
 
-const subcommands: Record<string, () => Promise<Subcommand>> = {
-  check: async () => (await import("./check.ts")).check,
-  cleanup: async () => (await import("./cleanup.ts")).cleanup,
-  serve: async () => (await import("./serve.ts")).serve,
-  stats: async () => (await import("./stats.ts")).stats,
-  warm: async () => (await import("./warm.ts")).warm,
-};
-
-/** Runs `NAME ARGUMENT…`, where NAME is one of the subcommands. */
-export async function runNamed(
-  [name, ...args]: readonly string[],
-): Promise<number> {
-  return await runSubcommand(await subcommands[name](), args);
+/** A subcommand in the list of all. */
+export interface Listed {
+  /** What it does, in a few words. */
+  readonly summary: string;
+  /** Loads it, which takes a while: only when it is wanted. */
+  readonly load: () => Promise<Subcommand>;
 }
+
+/** All subcommands, by their names: the first word of a command, no colon in it. */
+export const subcommands: Readonly<Record<string, Listed>> = {
+  check: {
+    summary: "say whether tables work",
+    load: async () => (await import("./check.ts")).check,
+  },
+  cleanup: {
+    summary: "remove expired entries",
+    load: async () => (await import("./cleanup.ts")).cleanup,
+  },
+  serve: {
+    summary: "answer Postfix (socketmap)",
+    load: async () => (await import("./serve.ts")).serve,
+  },
+  stats: {
+    summary: "print memcached's figures",
+    load: async () => (await import("./stats.ts")).stats,
+  },
+  warm: {
+    summary: "fill memcached from backup",
+    load: async () => (await import("./warm.ts")).warm,
+  },
+};

@@ -14,13 +14,19 @@ import type {
 import { LazyIterator } from "../lazy_iterator.ts";
 import { openMemcacheTable } from "./open_memcache.ts";
 import { namedParameters } from "./parameter_source.ts";
-import { type Opening, rulesOf } from "../opening.ts";
+import { type Opening, rulesOf, tableOptionNames } from "../opening.ts";
+import { requireOptionNames } from "../option_names.ts";
 
 /** Options of {@linkcode MemcacheTable}. */
 export interface MemcacheTableOptions extends TableOptions {
   /** Opens the tables that `backup` and `domain` name, if they name any. */
   openTable?: (name: string, options: TableOptions) => Promise<Table>;
 }
+
+const optionNames: Readonly<Record<keyof MemcacheTableOptions, true>> = {
+  ...tableOptionNames,
+  openTable: true,
+};
 
 /**
  * A memcache table from an object of parameters, with no file and no main.cf,
@@ -53,11 +59,12 @@ export class MemcacheTable implements Table {
   #options: MemcacheTableOptions;
   #opening: Promise<Table> | undefined;
 
-  /** Opens nothing yet. */
+  /** Opens nothing yet. Throws a `TypeError` for an option that does not exist. */
   constructor(
     parameters: Partial<MemcacheParameters>,
     options: MemcacheTableOptions = {},
   ) {
+    requireOptionNames(options, optionNames);
     this.#parameters = { ...parameters };
     this.#options = { ...options };
     this.writable = options.write ?? false;
@@ -154,7 +161,7 @@ export class MemcacheTable implements Table {
   async #openTable(): Promise<Table> {
     requireRuntime();
     const { name } = this;
-    const options = this.#options;
+    const { openTable, ...options } = this.#options;
     const utf8 = options.utf8 ?? true;
     const onWarning = options.onWarning ?? ((line) => console.warn(line));
     const fileValues = options.fileValues
@@ -174,12 +181,12 @@ export class MemcacheTable implements Table {
       outer: [],
       backupOf: () => Promise.resolve(undefined),
       open: async (inner, innerOptions) => {
-        if (options.openTable === undefined) {
+        if (openTable === undefined) {
           throw new ConfigError(
             `${name}: to open ${inner}, hand in { openTable }`,
           );
         }
-        const table = await options.openTable(inner, innerOptions);
+        const table = await openTable(inner, innerOptions);
         return fileValues?.stored(table) ?? table;
       },
     };

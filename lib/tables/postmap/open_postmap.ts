@@ -381,13 +381,48 @@ export async function openInstalled(
   } catch (error) {
     const unavailable = error instanceof ProgramUnavailable;
     if (!unavailable && !(error instanceof UnknownType)) throw error;
+    const { nearestName } = await import("../../bytes/nearest_name.ts");
+    const meant = ofPostfix.includes(type)
+      ? undefined
+      : nearestName(type, [...ours, ...ofPostfix]);
     throw new ConfigError(
-      `${opening.name}: unknown table type "${type}": there are ` +
+      `${opening.name}: unknown table type "${type}": ` +
+        (meant === undefined
+          ? "there are "
+          : `did you mean ${meant}? There are `) +
         `${ours.join(", ")}, and those of the installed Postfix` +
         (unavailable ? ` (${error.message})` : ""),
     );
   }
 }
+
+// The types that some Postfix has: one of them may have been meant.
+const ofPostfix = [
+  "btree",
+  "cdb",
+  "cidr",
+  "dbm",
+  "environ",
+  "hash",
+  "ldap",
+  "lmdb",
+  "mongodb",
+  "mysql",
+  "netinfo",
+  "nis",
+  "nisplus",
+  "pcre",
+  "pgsql",
+  "pipemap",
+  "randmap",
+  "regexp",
+  "sdbm",
+  "socketmap",
+  "sqlite",
+  "tcp",
+  "unionmap",
+  "unix",
+];
 
 // The types whose values are in a source that postmap reads when it opens them,
 // where a value can name files; the others have base64 stored.

@@ -1,5 +1,4 @@
-// The part of @std/cli's parseArgs that the command line uses: its npm copy has
-// no types of its own.
+// The part of @std/cli's parseArgs that the tests use: its npm copy has no types.
 
 /** Options of {@linkcode parseArgs}. */
 export interface ParseOptions {
@@ -9,20 +8,14 @@ export interface ParseOptions {
   string: readonly string[];
   /** Names of options that may be given more than once. */
   collect: readonly string[];
-  /** Called with each argument that is not named above. */
-  unknown: (argument: string) => void;
-  /** Keep what follows `--` apart. */
-  "--"?: true;
 }
 
 /** The arguments, taken apart. */
 export interface Arguments {
-  /** What follows `--`, where that is kept apart. */
-  "--": string[];
   /** What is no option. */
   _: string[];
   /** The options by name. */
-  [name: string]: boolean | string[] | boolean[];
+  [name: string]: boolean | string[];
 }
 
 /** Takes command-line arguments apart. */
