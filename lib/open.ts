@@ -87,6 +87,10 @@ export interface Apart {
   readonly cache?: Table;
   /** What is behind it, or the table itself; missing where nothing is behind. */
   readonly backup?: Table;
+  /** Lists what memcached has of a memcache table, where that can be known. */
+  readonly listOwnKeys?: (
+    onKeys: (keys: readonly string[]) => Promise<void>,
+  ) => Promise<void>;
 }
 
 /**

@@ -64,6 +64,7 @@ export function progressLine(
   return line.slice(0, Math.max(columns - 1, 0));
 }
 
-function grouped(number: number): string {
+/** A number with commas between its thousands. */
+export function grouped(number: number): string {
   return String(number).replace(/\B(?=(\d{3})+$)/g, ",");
 }

@@ -6,6 +6,14 @@ import type { CommandLine } from "./command_line.ts";
 import { Output, type Report } from "./streams.ts";
 import { terminal } from "./terminal.ts";
 
+/** Why an update was refused. */
+export interface Refusal {
+  /** The reason, in words. */
+  readonly reason: string;
+  /** A rule of the table refused it, or the server. */
+  readonly by: "rules" | "server";
+}
+
 /** What all actions share while the program runs. */
 export class Session {
   /** What was asked for. */
@@ -18,8 +26,8 @@ export class Session {
   readonly report: Report;
   /** Standard output. */
   readonly output: Output;
-  /** How many updates kept what was there. */
-  kept = 0;
+  /** Updates that were refused and not looked at, by their keys. */
+  #refusals = new Map<string, Refusal[]>();
   #decodes: boolean;
   #tables = new Map<string, Promise<Table>>();
 
@@ -61,6 +69,11 @@ export class Session {
       duplicates: command.duplicates,
       fileValues: command.fileValues,
       onDuplicate: (key) => this.#keepDuplicate(name, key),
+      onRefusal: (key, reason, by) => {
+        const others = this.#refusals.get(key);
+        if (others === undefined) this.#refusals.set(key, [{ reason, by }]);
+        else others.push({ reason, by });
+      },
       onWarning: report.warning,
       onDetail: report.detail,
     });
@@ -74,11 +87,25 @@ export class Session {
   }
 
   #keepDuplicate(table: string, key: string): void {
-    this.kept++;
     if (this.command.duplicates === "ignore") return;
     this.report.warning(
       `${table}: key "${key}" exists: replace it with -r, or keep it silently with -w`,
     );
+  }
+
+  /** Why the update of a key was refused, if it was; of several, the first. */
+  takeRefusal(key: string): Refusal | undefined {
+    if (this.#refusals.size === 0) return undefined;
+    const { text, tableText, command } = this;
+    const own = tableText.decode(text.encode(key)) ?? key;
+    for (const name of [own, command.fold ? tableText.fold(own) : own]) {
+      const refusals = this.#refusals.get(name);
+      if (refusals === undefined) continue;
+      const first = refusals.shift();
+      if (refusals.length === 0) this.#refusals.delete(name);
+      return first;
+    }
+    return undefined;
   }
 
   /** Warns of an empty value, which Postfix does not want in a table. */

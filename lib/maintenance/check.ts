@@ -475,8 +475,8 @@ function abilities(
   backup: TableCheck | undefined,
 ): Abilities {
   const answers = server?.answers ?? false;
-  const silent: Ability = { possible: false, remark: "its server is silent" };
-  const alone = "the backup alone, for the server is silent";
+  const silent: Ability = { possible: false, remark: "its server fails" };
+  const alone = "the backup alone, for the server fails";
   if (backup === undefined) {
     const able = answers ? { possible: true } : silent;
     const sequence = {

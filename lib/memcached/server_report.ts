@@ -1,12 +1,9 @@
 import { type Clock, systemClock } from "../system/clock.ts";
-import {
-  ConfigError,
-  NoAnswerError,
-  reasonOf,
-  TemporaryError,
-} from "../errors.ts";
+import { NoAnswerError, reasonOf, TemporaryError } from "../errors.ts";
 import { formatEndpoint } from "../socket/endpoint.ts";
 import type { Connect, Endpoint, Socket } from "../socket/socket.ts";
+import { cannotConnect } from "./cannot_connect.ts";
+import { LF, quoted } from "./protocol.ts";
 
 /** A memcached that is asked about itself. */
 export interface ReportingServer {
@@ -25,13 +22,26 @@ export interface ReportingServer {
 }
 
 /** What a server can be asked: nothing of it changes anything there. */
-export type Question = "version" | "stats" | "stats settings" | `get ${string}`;
+export type Question =
+  | "version"
+  | "stats"
+  | "stats settings"
+  | typeof listingKeys
+  | `get ${string}`;
 
-/** The lines of an answer, without the `END` that closes it. */
-export type Ask = (question: Question) => Promise<string[]>;
+/** Lists all keys that the server has. */
+export const listingKeys = "lru_crawler metadump all";
+
+/** Told the lines of an answer as they come; the next one waits for it. */
+export type OnLine = (line: string) => void | Promise<void>;
+
+/**
+ * The lines of an answer, without the `END` that closes it; none where `onLine` is
+ * told of them.
+ */
+export type Ask = (question: Question, onLine?: OnLine) => Promise<string[]>;
 
 const longestAnswer = 65536;
-const LF = 10;
 
 /**
  * Asks a server over a connection of its own, which is closed in the end.
@@ -45,7 +55,9 @@ export async function askServer<T>(
   server.signal?.throwIfAborted();
   const socket = await open(server);
   try {
-    return await talk((question) => askOver(socket, server, question));
+    return await talk((question, onLine) =>
+      askOver(socket, server, question, onLine)
+    );
   } finally {
     socket.close();
   }
@@ -62,12 +74,8 @@ async function open(server: ReportingServer): Promise<Socket> {
       connecting.then((socket) => socket.close(), () => {});
     });
   } catch (cause) {
-    if (cause instanceof ConfigError || server.signal?.aborted) throw cause;
-    throw new NoAnswerError(
-      `${table}: cannot connect to memcached at ${formatEndpoint(endpoint)} ` +
-        `(is it running there?): ${reasonOf(cause)}`,
-      { cause },
-    );
+    if (server.signal?.aborted) throw cause;
+    throw cannotConnect(table, endpoint, cause);
   }
 }
 
@@ -75,11 +83,14 @@ async function askOver(
   socket: Socket,
   server: ReportingServer,
   question: Question,
+  onLine?: OnLine,
 ): Promise<string[]> {
-  const asking = exchange(socket, question);
   try {
-    // Who gives up closes the socket; how the reading ends then is of no interest.
-    return await inTime(server, asking, () => asking.catch(() => {}));
+    // A listing may take long: then it is each part of it that must come in time.
+    if (onLine !== undefined) {
+      return await exchange(socket, question, (work) => limited(work), onLine);
+    }
+    return await limited(exchange(socket, question, (work) => work));
   } catch (cause) {
     if (server.signal?.aborted) throw cause;
     const Kind = cause instanceof Late ? NoAnswerError : TemporaryError;
@@ -89,6 +100,11 @@ async function askOver(
         `does not answer "${command}": ${reasonOf(cause)}`,
       { cause },
     );
+  }
+
+  function limited<T>(work: Promise<T>): Promise<T> {
+    // Who gives up closes the socket; how the reading ends then is of no interest.
+    return inTime(server, work, () => work.catch(() => {}));
   }
 }
 
@@ -122,71 +138,75 @@ async function inTime<T>(
   }
 }
 
-async function exchange(socket: Socket, question: Question): Promise<string[]> {
-  await socket.write(new TextEncoder().encode(`${question}\r\n`));
-  let text = "";
+async function exchange(
+  socket: Socket,
+  question: Question,
+  limited: <T>(work: Promise<T>) => Promise<T>,
+  onLine?: OnLine,
+): Promise<string[]> {
+  const request = new TextEncoder().encode(`${question}\r\n`);
+  await limited(socket.write(request));
+  const answer: string[] = [];
+  let unfinished = "";
+  let size = 0;
   const decoder = new TextDecoder();
   for (;;) {
-    const chunk = await socket.read();
+    const chunk = await limited(socket.read());
     if (chunk === null) {
       throw new Error(
-        "it closed the connection; a proxy before it may not know the command",
+        unfinished === "" && answer.length === 0
+          ? "it closed the connection; a proxy before it may not know the command"
+          : `it closed the connection after ${
+            quoted(unfinished || answer.at(-1)!)
+          }`,
       );
     }
-    text += decoder.decode(chunk, { stream: true });
-    if (text.length > longestAnswer) {
-      throw new Error(`its answer is longer than ${longestAnswer} bytes`);
+    const text = unfinished + decoder.decode(chunk, { stream: true });
+    // Only a line end completes something: what drips is not looked at again.
+    const lines = chunk.includes(LF) ? text.split(/\r?\n/) : [text];
+    unfinished = lines.pop()!;
+    for (const [at, line] of lines.entries()) {
+      if (isLast(question, line)) {
+        const more = [...lines.slice(at + 1), unfinished].join("");
+        if (more !== "") throw nonsense(more);
+        return question === "version" ? [line] : answer;
+      }
+      mustBelong(question, line);
+      if (onLine !== undefined) await onLine(line);
+      else answer.push(line);
+      size += line.length + 2;
     }
-    // Only a line end can complete the answer.
-    if (!chunk.includes(LF)) continue;
-    const lines = text.split(/\r?\n/);
-    const unfinished = lines.pop()!;
-    const answer = takeAnswer(question, lines);
-    if (answer !== undefined) {
-      if (unfinished !== "") throw nonsense(unfinished);
-      return answer;
+    if ((onLine === undefined ? size : 0) + unfinished.length > longestAnswer) {
+      throw new Error(`its answer is longer than ${longestAnswer} bytes`);
     }
   }
 }
 
-/** The answer that whole lines make; `undefined` while more must come. */
-function takeAnswer(
-  question: Question,
-  lines: readonly string[],
-): string[] | undefined {
-  for (const [at, line] of lines.entries()) {
-    const isLast = question === "version"
-      ? line.startsWith("VERSION ")
-      : line === "END";
-    if (isLast) {
-      if (at < lines.length - 1) throw nonsense(lines[at + 1]);
-      return question === "version" ? [line] : lines.slice(0, at);
-    }
-    if (/unauthenticated/i.test(line)) {
-      throw new Error(
-        `it wants to be logged in to (${shown(line)}), ` +
-          "which memcache tables cannot do: start it without -Y and -S",
-      );
-    }
-    if (/^(?:ERROR|(?:CLIENT|SERVER)_ERROR .*)$/.test(line)) {
-      throw new Error(`it answers ${shown(line)}`);
-    }
-    const belongs = question.startsWith("stats")
-      ? line.startsWith("STAT ")
-      : question.startsWith("get ");
-    if (!belongs) throw nonsense(line);
+function isLast(question: Question, line: string): boolean {
+  return question === "version" ? line.startsWith("VERSION ") : line === "END";
+}
+
+/** Throws for a line that is no part of the answer. */
+function mustBelong(question: Question, line: string): void {
+  if (/unauthenticated/i.test(line)) {
+    throw new Error(
+      `it wants to be logged in to (${quoted(line)}), ` +
+        "which memcache tables cannot do: start it without -Y and -S",
+    );
   }
-  return undefined;
+  if (/^(?:ERROR|CLIENT_ERROR|SERVER_ERROR|BUSY)(?: |$)/.test(line)) {
+    throw new Error(`it answers ${quoted(line)}`);
+  }
+  const belongs = question.startsWith("stats")
+    ? line.startsWith("STAT ")
+    : question === listingKeys
+    ? line.startsWith("key=")
+    : question.startsWith("get ");
+  if (!belongs) throw nonsense(line);
 }
 
 function nonsense(line: string): Error {
-  return new Error(`it answers ${shown(line)}: is it memcached?`);
-}
-
-function shown(line: string): string {
-  // deno-lint-ignore no-control-regex -- control characters are what must go
-  const clean = line.replace(/[\u0000-\u001f\u007f-\u009f]/g, "?");
-  return `"${clean.length > 60 ? `${clean.slice(0, 60)}…` : clean}"`;
+  return new Error(`it answers ${quoted(line)}: is it memcached?`);
 }
 
 /** The figures of `stats` and its relatives, by name. */

@@ -121,3 +121,66 @@ Deno.test("warmCache() says what keeps it from it", async () => {
     );
   }
 });
+
+Deno.test("warmCache() removes what the backup does not have, where it can know", async () => {
+  await using memcached = await Memcached.tcp();
+  await using folder = await Folder.make();
+  const backup = `texthash:${await folder.write("source", "a 1\nä%b 2\n")}`;
+  const server = `memcache=${memcached.server}`;
+  const others = ["w:gone", "w:g%6fne", "w:", "w:Gone", "x:other", "gone", "w"];
+  for (const key of [...others, "w:a"]) await memcached.set(key, "old");
+  // So many that they come in several batches.
+  const many = Array.from(
+    { length: 2500 },
+    (_, number) => `set w:many${number} 0 0 3\r\nold\r\n`,
+  );
+  await memcached.talk(many.join("") + "get none\r\n", "END\r\n");
+  const name = `memcache:{${server}, {backup=${backup}}, key_format=w:%s}`;
+  assertEquals(await warmCache(name, options), {
+    copied: 2,
+    leftOut: 0,
+    removed: 2502,
+  });
+  assertEquals(await memcached.get("w:a"), "1");
+  assertEquals(await memcached.get("w:ä%b"), "2");
+  for (const key of others) {
+    const isOwn = /^w:[^G]/.test(key);
+    assertEquals(await memcached.get(key), isOwn ? undefined : "old", key);
+  }
+  // Where the entries of the table cannot be told from others, they stay.
+  for (const more of ["", "key_format=%s:w", "{key_format=w:%u}"]) {
+    const details: string[] = [];
+    const done = await warmCache(
+      `memcache:{${server}, {backup=${backup}}, ${more}}`,
+      { ...options, onDetail: (line) => details.push(line) },
+    );
+    assertEquals(done, { copied: 2, leftOut: 0 });
+    assert(/is left there: its key_format/.test(details.join("\n")), more);
+  }
+  assertEquals(await memcached.get("gone"), "old");
+});
+
+Deno.test("warmCache() goes on without an entry that memcached refuses, and says which", async () => {
+  await using memcached = await Memcached.tcp(undefined, "127.0.0.1", [
+    "-I",
+    "512k",
+  ]);
+  await using folder = await Folder.make();
+  const source = await folder.write(
+    "source",
+    `a 1\nlarge ${"x".repeat(600_000)}\nz 26\n`,
+  );
+  const warnings: string[] = [];
+  const done = await warmCache(
+    `memcache:{memcache=${memcached.server}, {backup=texthash:${source}}, ` +
+      "data_size_limit=1000000, line_size_limit=1000000}",
+    { ...options, onWarning: (line) => warnings.push(line) },
+  );
+  assertEquals(done, { copied: 2, leftOut: 0, refused: 1 });
+  assertEquals(warnings.length, 1);
+  assert(
+    /key "large": memcached does not take it: .*too large/.test(warnings[0]),
+    warnings[0],
+  );
+  assertEquals(await memcached.get("z"), "26");
+});

@@ -96,7 +96,12 @@ Deno.test("askServer() says what is wrong with an answer, and closes", async () 
     ["version", "END\r\n", "is it memcached?"],
     ["version", "x".repeat(65537), "its answer is longer than 65536 bytes"],
     ["stats", "STAT a 1\r\n".repeat(7000), "longer than 65536 bytes"],
-    ["version", `${"x".repeat(100)}\r\n`, `"${"x".repeat(60)}…"`],
+    ["version", `${"x".repeat(300)}\r\n`, `"${"x".repeat(200)}…"`],
+    [
+      "version",
+      "ERROR Too many open connections\r\n",
+      'it answers "ERROR Too many open connections"',
+    ],
   ];
   for (const [question, answer, message] of table) {
     const { server, ask } = scene();
@@ -130,11 +135,14 @@ Deno.test("askServer() says when the server goes away, or is silent", async () =
   await assertRejects(() => second, NoAnswerError, "no answer within 2 s");
   assert(two.closed);
 
-  server.refusals.push(() =>
-    Promise.reject(new Error("refused (os error 111)"))
-  );
-  const { message } = await assertRejects(() => ask("stats"), NoAnswerError);
-  assert(message.endsWith("at inet:h:1 (is it running there?): refused"));
+  for (const code of ["ECONNREFUSED", "EHOSTUNREACH"]) {
+    server.refusals.push(() =>
+      Promise.reject(Object.assign(new Error("no (os error 111)"), { code }))
+    );
+    const { message } = await assertRejects(() => ask("stats"), NoAnswerError);
+    const hint = code === "ECONNREFUSED" ? " (is it running there?)" : "";
+    assert(message.endsWith(`at inet:h:1${hint}: no`), message);
+  }
 
   const denied = new ConfigError("no permission");
   server.refusals.push(() => Promise.reject(denied));

@@ -4,16 +4,21 @@ import {
   LogicalLines,
   physicalLine,
 } from "../../config/logical_lines.ts";
+import { TemporaryError } from "../../errors.ts";
 import type { NumberedEntry } from "./file_values.ts";
 import { readLines } from "../input.ts";
-import { Progress } from "../progress.ts";
-import type { Session } from "../session.ts";
+import { grouped, Progress } from "../progress.ts";
+import type { Refusal, Session } from "../session.ts";
 import { terminal } from "../terminal.ts";
 
+// Entries in a row that the server refuses: then it takes none at all.
+const mostRefused = 1000;
+
 /**
- * `-i`: stores the entries of standard input. A line that cannot be used is
- * left out with a warning, and makes the exit status 1 in the end; the others
- * are stored all the same.
+ * `-i`: stores the entries of standard input. A line that cannot be used, or whose
+ * entry is refused, is left out with a warning, and makes the exit status 1 in the
+ * end; the others are stored all the same. A failure ends it, and says how far it
+ * came.
  */
 export async function loadStandardInput(session: Session): Promise<number> {
   const { report, text } = session;
@@ -28,10 +33,13 @@ export async function loadStandardInput(session: Session): Promise<number> {
   const onRead = (bytes: number) => {
     read += bytes;
   };
-  let status = 0;
+  let stored = 0;
+  let leftOut = 0;
+  let refusedInARow = 0;
+  let isRefusing = false;
   const leaveOut = (line: number, reason: string) => {
     report.warning(`standard input, line ${line}: ${reason}: not stored`);
-    status = 1;
+    leftOut++;
   };
   const parse = ({ text, line, flaw }: LogicalLine): NumberedEntry[] => {
     try {
@@ -47,31 +55,66 @@ export async function loadStandardInput(session: Session): Promise<number> {
       return [];
     }
   };
+  const refuse = ({ key, line }: NumberedEntry, refusal: Refusal) => {
+    leaveOut(line, `key "${key}": ${refusal.reason}`);
+    if (refusal.by === "rules") {
+      refusedInARow = 0;
+      return;
+    }
+    isRefusing = true;
+    if (++refusedInARow === mostRefused) {
+      throw new TemporaryError(
+        `${table.name}: ${mostRefused} entries in a row were refused: it ends here`,
+      );
+    }
+  };
+  /** Entries on their way, whose results come in their order. */
+  const onTheWay: NumberedEntry[] = [];
   const store = async (ended: (LogicalLine | undefined)[]) => {
     const entries = ended.flatMap((line) =>
       line === undefined ? [] : parse(line)
     );
-    const before = session.kept;
-    let refused = 0;
-    for await (
-      const { stored } of table.updateMany(
-        withContents?.(entries, session.tableText, leaveOut) ?? entries,
-      )
-    ) {
-      if (!stored) refused++;
+    onTheWay.push(...entries);
+    const updates = table.updateMany(
+      withContents?.(entries, session.tableText, (line, reason) => {
+        leaveOut(line, reason);
+        onTheWay.splice(onTheWay.findIndex((entry) => entry.line === line), 1);
+      }) ?? entries,
+    );
+    for await (const update of updates) {
+      const entry = onTheWay.shift()!;
+      const refusal = session.takeRefusal(update.key);
+      // As with postmap, keeping what is there is no failure.
+      if (refusal !== undefined) refuse(entry, refusal);
+      else {
+        refusedInARow = 0;
+        if (update.stored) stored++;
+      }
     }
     progress?.add(entries.length, size && read / size);
-    // As with postmap, keeping what is there is no failure.
-    if (refused > session.kept - before) status = 1;
   };
 
   const logical = new LogicalLines(({ line }) =>
     leaveOut(line, "a line that continues nothing")
   );
-  for await (const lines of readLines(text, { onRead })) {
-    await store(lines.map((line) => logical.push(physicalLine(line))));
+  let isDone = false;
+  try {
+    for await (const lines of readLines(text, { onRead })) {
+      await store(lines.map((line) => logical.push(physicalLine(line))));
+    }
+    await store([logical.end()]);
+    isDone = true;
+  } finally {
+    progress?.end();
+    const line = onTheWay[0]?.line;
+    const end = isDone || line === undefined
+      ? ""
+      : `, up to line ${grouped(line)} of standard input`;
+    if (isRefusing || !isDone && stored > 0) {
+      report.note(
+        `${grouped(stored)} entries stored, ${grouped(leftOut)} not${end}`,
+      );
+    }
   }
-  await store([logical.end()]);
-  progress?.end();
-  return status;
+  return leftOut > 0 ? 1 : 0;
 }

@@ -10,28 +10,32 @@ export const warm: Subcommand = {
     about:
       "Copies the backup of a memcache table into memcached, so that after " +
       "a restart of memcached not all lookups have to wait for the backup. What " +
-      "memcached has already is replaced. Entries that memcached cannot take " +
-      '(keys outside the "domain" list, keys and values that are too long) are ' +
-      "left out; -v says which.",
+      "memcached has already is replaced, and what the backup does not have is " +
+      "removed where key_format is a text and %s, as after an outage. Entries " +
+      'that are not for memcached (keys outside the "domain" list, keys and ' +
+      "values that are too long) are left out; -v says which.",
     examples: ["memcache-table warm memcache:/etc/postfix/aliases.cf"],
-    exitStatus: "0 done, 1 failed; what was copied before a failure stays.",
+    exitStatus: "0 done, 1 failed, or memcached refused an entry; what was " +
+      "copied stays.",
   },
   options: [],
   async run(given) {
     const table = oneTable("warm", given);
     const start = systemClock.now();
     const progress = Progress.where();
-    const { copied, leftOut } = await warmCache(table, {
+    const { copied, leftOut, refused, removed } = await warmCache(table, {
       ...given.tableOptions,
       onProgress: ({ entries }) => progress?.to(entries),
     });
     progress?.end();
     await given.output.write(
       `${table}: ${copied} entries copied, ${leftOut} left out, ` +
+        (refused === undefined ? "" : `${refused} refused, `) +
+        (removed === undefined ? "" : `${removed} removed, `) +
         `in ${secondsSince(start)} seconds\n`,
     );
     await given.output.flush();
-    return 0;
+    return refused === undefined ? 0 : 1;
   },
 };
 

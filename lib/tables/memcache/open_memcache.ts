@@ -12,6 +12,7 @@ import type { DomainList } from "./domain_list.ts";
 import { KeyRules } from "./key_rules.ts";
 import { byteText, configByteString, utf8Text } from "../../bytes/text.ts";
 import { MemcacheClient } from "../../memcached/client.ts";
+import type { ReportingServer } from "../../memcached/server_report.ts";
 import { connectLazily } from "../../socket/connect.ts";
 import { parseServer, resolveService } from "../../socket/endpoint.ts";
 import type { Connect, Endpoint } from "../../socket/socket.ts";
@@ -19,6 +20,7 @@ import type { Table } from "../../table.ts";
 import { findParameters, type Sourced } from "./parameter_source.ts";
 import type { MemcacheParts } from "./cache.ts";
 import { MemcacheDriver } from "./memcache_driver.ts";
+import type { ListOwnKeys } from "./own_keys.ts";
 import { type Opening, orConfigError, readText } from "../opening.ts";
 import { DriverTable, refuse } from "../driver_table.ts";
 
@@ -83,6 +85,8 @@ export interface MemcacheApart {
   readonly cache: Table;
   /** What is behind it, if anything; may be written where `write` says so. */
   readonly backup: Table | undefined;
+  /** Lists what memcached has of this table, where that can be known. */
+  readonly listOwnKeys: ListOwnKeys | undefined;
 }
 
 /** Opens a memcache table as two: its cache, and its backup. */
@@ -91,8 +95,20 @@ export async function openMemcacheApart(
 ): Promise<MemcacheApart> {
   const { name, options, rules } = opening;
   const source = await findParameters(opening);
-  const { parts, domainTables } = await openParts(opening, source, true);
+  const { parts, domainTables, server, format } = await openParts(
+    opening,
+    source,
+    true,
+  );
   const { parameters, backup } = parts;
+  const { ownKeysOf } = await import("./own_keys.ts");
+  const hasDigest = parameters.key_digest !== "";
+  const listOwnKeys = ownKeysOf(server, {
+    format,
+    hasDigest,
+    fold: rules.fold,
+    text: rules.text,
+  });
   const onDetail = (message: string) => options.onDetail?.(message);
   const driver = new MemcacheDriver({
     ...parts,
@@ -106,7 +122,7 @@ export async function openMemcacheApart(
     () => backup === undefined ? domainTables : [backup, ...domainTables],
     () => new DriverTable(name, driver, { ...rules, write: true, fold: false }),
   );
-  return { parameters, cache, backup };
+  return { parameters, cache, backup, listOwnKeys };
 }
 
 /** What is open when a later step fails must not stay open. */
@@ -131,6 +147,8 @@ async function openParts(
   parts: Omit<MemcacheParts, "owned">;
   domainTables: readonly Table[];
   onEvent: EventListener | undefined;
+  server: ReportingServer;
+  format: KeyFormat;
 }> {
   const { name, options, rules } = opening;
   if (options.securitySensitive) {
@@ -143,8 +161,15 @@ async function openParts(
   for (const [parameter, value] of Object.entries(parameters)) {
     options.onDetail?.(`${name}: ${parameter} = ${value}`);
   }
-  const server = await findEndpoint(opening, source, parameters);
-  const connect = connectTo(opening, server, parameters.backup !== "");
+  const found = await findEndpoint(opening, source, parameters);
+  const server: ReportingServer = {
+    table: name,
+    endpoint: found.endpoint,
+    connect: connectTo(opening, found, parameters.backup !== ""),
+    timeout: parameters.timeout * 1000,
+    clock: options.clock,
+    signal: options.signal,
+  };
   const format = findFormat(opening, source, parameters);
   const digest = await findDigest(opening, source, parameters);
   const backup = parameters.backup === ""
@@ -161,15 +186,11 @@ async function openParts(
   );
   const onEvent = guarded(opening);
   const client = new MemcacheClient({
-    table: name,
-    endpoint: server.endpoint,
-    connect,
-    timeout: parameters.timeout * 1000,
+    ...server,
     maxTry: parameters.max_try,
     retryPause: parameters.retry_pause * 1000,
     lineSizeLimit: parameters.line_size_limit,
     dataSizeLimit: parameters.data_size_limit,
-    clock: options.clock,
     loadMergeGets: async () =>
       (await import("../../memcached/merged_gets.ts")).mergeGets,
     onWarning: rules.onWarning,
@@ -187,7 +208,7 @@ async function openParts(
     refuse: refuse(name, rules),
     onDetail: options.onDetail,
   };
-  return { parts, domainTables, onEvent };
+  return { parts, domainTables, onEvent, server, format };
 }
 
 /**

@@ -17,7 +17,7 @@ import type { Entry, Table } from "../../table.ts";
 import { encodeBase64 } from "../../bytes/base64.ts";
 import { duplicateWarning, type Opening } from "../opening.ts";
 import type { BatchAnswer, Driver, WriteAnswer } from "../driver.ts";
-import { DriverTable } from "../driver_table.ts";
+import { DriverTable, type Refuse, refuse } from "../driver_table.ts";
 
 // deno-lint-ignore no-control-regex -- control characters are what it is after
 const controlCharacter = /[\x00-\x1f\x7f]/;
@@ -43,6 +43,7 @@ interface PostmapParts {
   readonly options: readonly string[];
   readonly duplicates: "warn" | "replace" | "ignore";
   readonly onDuplicate: (key: string) => void;
+  readonly refuse: Refuse;
   readonly onWarning: (message: string) => void;
 }
 
@@ -122,7 +123,7 @@ class PostmapDriver implements Driver {
   }
 
   async updateBatch(entries: readonly Entry[]): Promise<WriteAnswer> {
-    const { name, onDuplicate, onWarning } = this.#parts;
+    const { onDuplicate, refuse } = this.#parts;
     const stored = entries.map(() => false);
     const together: number[] = [];
     const alone: number[] = [];
@@ -130,9 +131,7 @@ class PostmapDriver implements Driver {
       if (isEntryLine(key, value) && this.#mayAsk(key)) {
         (this.#isShown(key) ? together : alone).push(at);
       } else {
-        onWarning(
-          `${name}: not storing key "${key}": postmap cannot be given such a key or value`,
-        );
+        refuse(key, "postmap cannot be given such a key or value", "rules");
       }
     }
     const kept: number[] = [];
@@ -465,6 +464,7 @@ async function openPostmap(opening: Opening, type: string): Promise<Table> {
     ],
     duplicates: options.duplicates ?? "replace",
     onDuplicate: duplicateWarning(opening),
+    refuse: refuse(name, rules),
     onWarning: rules.onWarning,
   });
   await driver.probe(rules.write);

@@ -5,7 +5,7 @@ import type { Entry, Table } from "../../table.ts";
 import { connectLazily } from "../../socket/connect.ts";
 import { duplicateWarning, type Opening } from "../opening.ts";
 import type { Driver } from "../driver.ts";
-import { DriverTable } from "../driver_table.ts";
+import { DriverTable, type Refuse, refuse } from "../driver_table.ts";
 
 // Flags of Postfix's tables, as dict(3) numbers them.
 const FIXED = 1 << 4;
@@ -43,7 +43,7 @@ interface ProxyParts {
   /** Told of an entry that exists and was kept. */
   readonly onDuplicate: (key: string) => void;
   /** Told of refusals. */
-  readonly onWarning: (message: string) => void;
+  readonly refuse: Refuse;
   /** The parameter that approves tables. */
   readonly approval: string;
 }
@@ -80,9 +80,9 @@ class ProxyDriver implements Driver {
   }
 
   async update(key: string, value: string): Promise<boolean> {
-    const { name, replace, onDuplicate, onWarning } = this.#parts;
+    const { replace, onDuplicate, refuse } = this.#parts;
     if (key.includes("\0")) {
-      onWarning(`${name}: not storing key "${key}": it has a null byte`);
+      refuse(key, "it has a null byte", "rules");
       return false;
     }
     // The service itself always replaces.
@@ -254,7 +254,7 @@ export async function openProxy(opening: Opening): Promise<Table> {
       (options.fileValues ? FILE_VALUES : 0),
     replace: (options.duplicates ?? "replace") === "replace",
     onDuplicate: duplicateWarning(opening),
-    onWarning: rules.onWarning,
+    refuse: refuse(name, rules),
     approval: writes ? "proxy_write_maps" : "proxy_read_maps",
   });
   // Whether keys are folded is known when the service has opened the table.
