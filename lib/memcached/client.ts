@@ -70,6 +70,10 @@ const windowSize = 262144;
 const writeSize = 65536;
 const enoughUnderWay = 16384;
 
+// A server that fails for some keys is asked for each of the others all the same;
+// one that answers nothing on so many connections in a row fails for all.
+const mostSilentConnections = 16;
+
 const noTimeLeft = "no complete answer in the time for all tries";
 
 /**
@@ -355,7 +359,8 @@ export class MemcacheClient implements ConnectionOwner {
     else if (flight.length > 0) this.#silentConnections++;
     // Who wants one try has that one: as in Postfix it failed.
     if (failed === "unread") return this.maxTry > 1 ? "none" : "next";
-    return failed === "next" && this.#silentConnections > 1 ? "all" : failed;
+    const failsForAll = this.#silentConnections > mostSilentConnections;
+    return failed === "next" && failsForAll ? "all" : failed;
   }
 
   /** A try of some commands has failed: each has a pause, or no try left. */

@@ -27,6 +27,7 @@ interface Scene {
 }
 
 const oneTry = { maxTry: 1 };
+const many = "abcdefghijklmnopqrst";
 
 const scenes: Record<string, Scene> = {
   "connects when it is first asked, once": {
@@ -447,26 +448,46 @@ const scenes: Record<string, Scene> = {
       { quiet: 2 },
     ],
   },
-  "counts for all that wait when two connections in a row answer nothing": {
+  "counts for all that wait when many connections in a row answer nothing": {
+    options: oneTry,
     steps: [
-      { ask: ["get a", "get b", "get c"] },
-      { sent: gets("abc") },
-      { say: "NONSENSE\r\n" },
+      { ask: [...many].map((key) => `get ${key}`) },
       // It may be about the first alone.
-      { sent: gets("bc"), on: 1 },
-      { say: "NONSENSE\r\n" },
-      { quiet: 2 },
-      { pause: true },
-      { sent: gets("abc"), on: 2 },
-      { say: "NONSENSE\r\n" },
+      ...[...many].slice(0, 17).flatMap((_, at): Step[] => [
+        { sent: gets(many.slice(at)), on: at },
+        { say: "NONSENSE\r\n" },
+      ]),
       {
         got: Object.fromEntries(
-          [..."abc"].map((
-            key,
-          ) => [`get ${key}`, 'error: it answers "NONSENSE"']),
+          [...many].map((key) => [
+            `get ${key}`,
+            'error: it answers "NONSENSE"',
+          ]),
         ),
       },
-      { quiet: 3 },
+      { quiet: 17 },
+    ],
+  },
+  "asks for the others when the answers to some cannot be read": {
+    options: oneTry,
+    steps: [
+      { ask: ["gets abcd"] },
+      { sent: "get a b c d\r\n" },
+      { say: `VALUE a 0 ${"0".repeat(1100)}1\r\n1\r\n` },
+      { sent: gets("abcd"), on: 1 },
+      { say: `VALUE a 0 ${"0".repeat(1100)}1\r\n1\r\n` },
+      { sent: gets("bcd"), on: 2 },
+      { say: `VALUE b 0 ${"0".repeat(1100)}1\r\n1\r\n` },
+      { sent: gets("cd"), on: 3 },
+      { say: value("c") + "END\r\n" },
+      {
+        got: {
+          a: "error: a reply line is longer than line_size_limit = 1024",
+          b: "error: a reply line is longer than line_size_limit = 1024",
+          c: "c",
+          d: "not found",
+        },
+      },
     ],
   },
   "asks each key alone when the answer to many cannot be read": {

@@ -28,14 +28,17 @@ export class MemoryServer {
   /** All commands that it was sent, in their order. */
   readonly commands: string[] = [];
   connections = 0;
-  #fault: Fault;
+  /** What is wrong with it; may change. */
+  fault: Fault;
+  /** What is sent in place of a reply: chunks, of which `undefined` ends the connection. */
+  corrupt: ((reply: string) => (string | undefined)[]) | undefined;
 
   constructor(fault: Fault) {
-    this.#fault = fault;
+    this.fault = fault;
   }
 
   readonly connect: Connect = () => {
-    if (this.#fault === "refuses") {
+    if (this.fault === "refuses") {
       return Promise.reject(new Error("Connection refused"));
     }
     this.connections++;
@@ -56,24 +59,28 @@ export class MemoryServer {
         const length = size === undefined ? 0 : Number(size) + 2;
         if (unread.length < data + length) break;
         this.commands.push(line);
-        if (this.#fault === "silent") return;
-        if (this.#fault === "closes") return connection.end();
+        if (this.fault === "silent") return;
+        if (this.fault === "closes" || this.fault === "refuses") {
+          return connection.end();
+        }
         const value = unread.slice(data, data + length - 2);
-        connection.send(
-          key === undefined
-            ? this.#answer(line)
-            : this.#set(key, { flags, data: value }),
-        );
-        if (this.#fault === "closes after each") return connection.end();
+        const reply = key === undefined
+          ? this.#answer(line)
+          : this.#set(key, { flags, data: value });
+        for (const chunk of this.corrupt?.(reply) ?? [reply]) {
+          if (chunk === undefined) return connection.end();
+          if (chunk !== "") connection.send(chunk);
+        }
+        if (this.fault === "closes after each") return connection.end();
         unread = unread.slice(data + length);
       }
     }
   }
 
   #set(key: string, entry: { flags: string; data: string }): string {
-    if (typeof this.#fault === "object") return `${this.#fault.says}\r\n`;
+    if (typeof this.fault === "object") return `${this.fault.says}\r\n`;
     if (this.#isBad(key)) return "ERROR\r\n";
-    if (this.#fault === "full" && !this.entries.has(key)) {
+    if (this.fault === "full" && !this.entries.has(key)) {
       return "SERVER_ERROR out of memory storing object\r\n";
     }
     this.entries.set(key, entry);
@@ -81,7 +88,7 @@ export class MemoryServer {
   }
 
   #answer(line: string): string {
-    if (typeof this.#fault === "object") return `${this.#fault.says}\r\n`;
+    if (typeof this.fault === "object") return `${this.fault.says}\r\n`;
     const [command, ...keys] = line.split(" ");
     if (command === "delete") {
       if (this.#isBad(keys[0])) return "ERROR\r\n";
@@ -89,7 +96,7 @@ export class MemoryServer {
     }
     if (command !== "get" || keys.length === 0) return "ERROR\r\n";
     if (keys.some((key) => this.#isBad(key))) return "ERROR\r\n";
-    if (this.#fault === "lies") return "VALUE other 0 1\r\nx\r\nEND\r\n";
+    if (this.fault === "lies") return "VALUE other 0 1\r\nx\r\nEND\r\n";
     return keys.map((key) => {
       const entry = this.entries.get(key);
       if (entry === undefined) return "";
@@ -99,7 +106,7 @@ export class MemoryServer {
   }
 
   #isBad(key: string): boolean {
-    return this.#fault === "fails for some" &&
+    return this.fault === "fails for some" &&
       byteText.encode(key).reduce((sum, byte) => sum + byte, 0) % 4 === 0;
   }
 }
