@@ -136,7 +136,9 @@ export class Cache {
     for (const at of [...writes.errors.keys(), ...writes.refusals.keys()]) {
       this.unsure.add(writes.keyAt(at));
     }
-    if (writes.errors.size === 0) this.answered("writes");
+    if (writes.errors.size + writes.refusals.size === 0) {
+      this.answered("writes");
+    }
   }
 
   /** What was written is what the backup has. */
@@ -229,7 +231,8 @@ export class Cache {
     const { name, parameters, client, onWarning } = this.#parts;
     if (reason === undefined) {
       await Promise.all(this.#fills);
-      if (this.unsure.size > 0 && !this.outage.isKnown) {
+      // One that takes no entries may still remove some.
+      if (this.unsure.size > 0 && this.outage.silence === undefined) {
         await this.unsure.remove();
       }
     }
