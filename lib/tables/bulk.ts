@@ -12,7 +12,7 @@ import {
 } from "../bytes/byte_strings.ts";
 import type { Deleted, Entry, Found, Updated } from "../table.ts";
 import { Batches, type BatchResult } from "./batches.ts";
-import type { BatchAnswer, Driver } from "./driver.ts";
+import { type BatchAnswer, type Driver, PartlyWrittenError } from "./driver.ts";
 import type { TableRules } from "./driver_table.ts";
 
 const lookupsOfBatch = 1024;
@@ -223,18 +223,27 @@ async function write<Item>(
   one: (item: Item) => Promise<boolean>,
 ): Promise<BatchResult<boolean>> {
   const results: boolean[] = [];
+  let verdicts: readonly boolean[] | undefined;
+  let failed: { error: unknown } | undefined;
   try {
-    const verdicts = await together?.(
-      items.filter((item) => item !== undefined),
-    );
-    let next = 0;
+    verdicts = await together?.(items.filter((item) => item !== undefined));
+  } catch (error) {
+    if (!(error instanceof PartlyWrittenError)) {
+      return { results, failed: { error } };
+    }
+    verdicts = error.done;
+    failed = { error: error.cause };
+  }
+  let next = 0;
+  try {
     for (const item of items) {
-      results.push(
-        item !== undefined && (verdicts?.[next++] ?? await one(item)),
-      );
+      if (item === undefined) results.push(false);
+      else if (verdicts === undefined) results.push(await one(item));
+      else if (next < verdicts.length) results.push(verdicts[next++]);
+      else break;
     }
   } catch (error) {
     return { results, failed: { error } };
   }
-  return { results };
+  return { results, failed };
 }

@@ -17,6 +17,18 @@ export interface BatchAnswer {
   readonly release?: () => void;
 }
 
+/** Writes that were made together failed, and some of them were done by then. */
+export class PartlyWrittenError extends Error {
+  /** What became of the first of them: what the request tells when all are done. */
+  readonly done: readonly boolean[];
+
+  /** `cause` is what the next one failed with. */
+  constructor(done: readonly boolean[], cause: unknown) {
+    super("only some were written", { cause });
+    this.done = done;
+  }
+}
+
 /**
  * What a table type implements. Keys and values arrive checked, keys folded
  * where the type has fixed strings as keys; {@linkcode DriverTable} makes a
@@ -34,7 +46,8 @@ export interface Driver {
   update?(key: string, value: string, signal?: AbortSignal): Promise<boolean>;
   /**
    * Stores some entries together; tells of each whether it was stored. Missing
-   * where the type has nothing better than one after the other.
+   * where the type has nothing better than one after the other. When it fails in
+   * the middle it throws {@linkcode PartlyWrittenError}, where it knows so much.
    */
   updateBatch?(
     entries: readonly Entry[],
