@@ -53,6 +53,7 @@ export type {
   KvDatabase,
   KvEntry,
   KvKey,
+  KvLibrary,
 } from "./lib/kv_database.ts";
 export type {
   Connect,
