@@ -9,6 +9,7 @@ import { type CommandLine, plainLookup, UsageError } from "./command_line.ts";
 import { lookupKey, printValue } from "./actions/lookup.ts";
 import { BrokenPipe, Output, Report, StreamError } from "./streams.ts";
 import { Session } from "./session.ts";
+import { terminal } from "./terminal.ts";
 
 // What a shell reports of a program that SIGPIPE ended, as it ends postmap.
 const brokenPipeStatus = 141;
@@ -19,6 +20,7 @@ const subcommands = ["check", "cleanup", "serve", "stats", "warm"];
 /** Runs the command line; returns the exit status. Never throws. */
 export async function main(args: readonly string[]): Promise<number> {
   let report = new Report(false);
+  terminal.outliveFileLimit?.();
   try {
     if (subcommands.includes(args[0])) {
       const { runNamed } = await import("./subcommands/subcommands.ts");
