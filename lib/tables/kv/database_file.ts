@@ -95,7 +95,7 @@ export class DatabaseFile {
 
   #content(file: FileStatus, log: FileLook): FileContent | undefined {
     // To read it here would drop its locks.
-    const isOpen = openFiles.has(fileKey(file)!) ||
+    const isOpen = openFiles.has(fileKey(file) ?? "") ||
       log !== "missing" && isLockedHere(this.#files, file);
     if (isOpen) return undefined;
     try {

@@ -4,6 +4,7 @@ import type { KvDatabase } from "../../kv_database.ts";
 import {
   type DatabaseFile,
   type FileState,
+  isSame,
   isUnchanged,
 } from "./database_file.ts";
 import { KvFailure } from "./failures.ts";
@@ -36,6 +37,9 @@ export interface SourceParts {
   readonly onWarning: (message: string) => void;
 }
 
+// Milliseconds after which a file is looked at again.
+const lookEvery = 250;
+
 // Milliseconds: between two looks at a lock, until somebody is told, and in all.
 const lockPause = 50;
 const slowAfter = 1000;
@@ -59,6 +63,7 @@ export class DatabaseSource implements User {
     | { promise: Promise<OpenDatabase | undefined>; create: boolean }
     | undefined;
   #mustLook = false;
+  #lookedAt = 0;
   #closed = false;
 
   constructor(parts: SourceParts) {
@@ -71,8 +76,13 @@ export class DatabaseSource implements User {
   ): OpenDatabase | undefined | Promise<OpenDatabase | undefined> {
     const open = this.#open;
     const isFit = open !== undefined && !open.isRetired && !this.#mustLook;
-    if (isFit && !this.#closed && !open.isDue) return open;
+    if (isFit && !this.#closed && !this.#isDue(open)) return open;
     return this.#find(create);
+  }
+
+  #isDue({ state }: OpenDatabase): boolean {
+    return state !== undefined &&
+      this.#parts.clock.now() - this.#lookedAt >= lookEvery;
   }
 
   async #find(create: boolean): Promise<OpenDatabase | undefined> {
@@ -90,7 +100,8 @@ export class DatabaseSource implements User {
   async #look(create: boolean): Promise<OpenDatabase | undefined> {
     this.#mustBeOpen();
     this.#mustLook = false;
-    const { file } = this.#parts;
+    const { file, clock } = this.#parts;
+    this.#lookedAt = clock.now();
     const old = this.#open;
     const last = old?.state;
     if (old !== undefined) {
@@ -249,14 +260,13 @@ export class DatabaseSource implements User {
       throw this.#explainOpening(error);
     }
     if (raw === undefined) return undefined;
-    const state = file?.state();
+    const state = stateOf(seen, file?.state());
     // What somebody else opened may have nothing to do with a file of its name.
     const isOfFile = state !== undefined && typeof state.file !== "string" &&
       (keepsFile || state.file.kind === "file" && state.log !== "missing");
     return new OpenDatabase(raw, {
       users,
       patience,
-      clock,
       file: keepsFile ? file : undefined,
       state: isOfFile ? state : undefined,
       hasLocks: isOfFile || this.#parts.hasLocks,
@@ -404,4 +414,16 @@ export class DatabaseSource implements User {
       await closing;
     }
   }
+}
+
+/**
+ * How a file was that was opened between two looks. If it was replaced then, it is
+ * taken for the first one: the next look sees that it is not.
+ */
+function stateOf(
+  before: FileState | undefined,
+  now: FileState | undefined,
+): FileState | undefined {
+  if (before === undefined || now === undefined) return now;
+  return isSame(before.file, now.file) ? now : { ...now, file: before.file };
 }

@@ -17,9 +17,12 @@ export async function inspectKv(
   options: TableOptions,
 ): Promise<KvInspection> {
   const { database } = partsOf(path);
-  const { location, keepsFile, file } = await placeOf(database, options);
+  const { location, keepsFile, isByDeno, file } = await placeOf(
+    database,
+    options,
+  );
   if (location.kind === "untold") {
-    return { kind: keepsFile ? "untold" : "database" };
+    return { kind: isByDeno ? "untold" : "database" };
   }
   if (file === undefined) return { kind: "database" };
   if (keepsFile) {

@@ -1,4 +1,3 @@
-import type { Clock } from "../../system/clock.ts";
 import type { FileStatus } from "../../system/file_system.ts";
 import type { KvDatabase } from "../../kv_database.ts";
 import {
@@ -10,9 +9,6 @@ import {
 } from "./database_file.ts";
 import type { Patience } from "./patience.ts";
 import { PatientDatabase } from "./patient_database.ts";
-
-/** Milliseconds after which a file is looked at again. */
-export const lookEvery = 250;
 
 // Milliseconds without a write after which what is in the log is put into the
 // file.
@@ -39,8 +35,6 @@ export interface OpenParts {
   readonly users: Set<User>;
   /** How it is waited for. */
   readonly patience: Patience;
-  /** The time. */
-  readonly clock: Clock;
   /** Its file, where it is in the care of the table. */
   readonly file: DatabaseFile | undefined;
   /** How its file is now, where it has one. */
@@ -70,26 +64,22 @@ export class OpenDatabase {
   onClosed: (() => void) | undefined;
   #raw: KvDatabase;
   #patience: Patience;
-  #clock: Clock;
   #file: DatabaseFile | undefined;
   #hasLocks: boolean;
-  #lookedAt: number;
   #tidied: FileStatus | undefined;
   #closing: Promise<void> | undefined;
   #isClosed = false;
 
   /** Takes the database over. */
   constructor(raw: KvDatabase, parts: OpenParts) {
-    const { users, patience, clock, file, state, hasLocks } = parts;
+    const { users, patience, file, state, hasLocks } = parts;
     this.#file = file;
     this.users = users;
     this.#raw = raw;
     this.#patience = patience;
-    this.#clock = clock;
     this.#hasLocks = hasLocks;
     this.#state = state;
     this.database = new PatientDatabase(raw, patience);
-    this.#lookedAt = clock.now();
   }
 
   /** Its file when it was last seen, where it has one. */
@@ -108,17 +98,12 @@ export class OpenDatabase {
     return this.database.isRetired;
   }
 
-  /** Whether its file is to be looked at. */
-  get isDue(): boolean {
-    return this.state !== undefined &&
-      this.#clock.now() - this.#lookedAt >= lookEvery;
-  }
-
   /** Compares the file with what it was. */
   look(now: FileState): Verdict {
     const before = this.state!;
-    this.#lookedAt = this.#clock.now();
     if (!this.isInPlace(now)) return "changed";
+    // What somebody else opened is opened anew for no lesser reason.
+    if (this.#file === undefined) return "same";
     // A copy may have been written over it. Who writes here changes it too.
     if (this.writers === 0 && !isUnchanged(before.file, now.file)) {
       return "changed";

@@ -19,5 +19,8 @@ export interface OpenFile {
 
 /** What tells a file from all others, where it is known. */
 export function fileKey(file: FileLook): string | undefined {
-  return typeof file === "string" ? undefined : `${file.device}:${file.inode}`;
+  // Some systems number no files.
+  return typeof file === "string" || file.inode === 0
+    ? undefined
+    : `${file.device}:${file.inode}`;
 }

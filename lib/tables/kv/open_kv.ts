@@ -67,6 +67,8 @@ export interface Place {
   readonly location: Location;
   /** Whether its file, if it has one, is in the care of the table. */
   readonly keepsFile: boolean;
+  /** Whether Deno itself opens it. */
+  readonly isByDeno: boolean;
   readonly file?: DatabaseFile;
 }
 
@@ -76,18 +78,19 @@ export async function placeOf(
   { openKv, kvLibrary }: TableOptions,
 ): Promise<Place> {
   const keepsFile = openKv === undefined;
-  const location = isByDeno({ openKv, kvLibrary })
+  const isByDeno = opensByDeno({ openKv, kvLibrary });
+  const location = isByDeno
     ? denoLocation(database, environment)
     : plainLocation(database);
   const files = await fileSystem();
   const file = files === undefined || location.kind !== "file"
     ? undefined
     : new DatabaseFile(files, location.path);
-  return { location, keepsFile, file };
+  return { location, keepsFile, isByDeno, file };
 }
 
 /** Whether Deno itself opens the database. */
-function isByDeno({ openKv, kvLibrary }: TableOptions): boolean {
+function opensByDeno({ openKv, kvLibrary }: TableOptions): boolean {
   return runtime === "deno" && openKv === undefined && kvLibrary === undefined;
 }
 
@@ -108,7 +111,7 @@ function openerOf(
       open: (create) => openKv(database, { create }),
     };
   }
-  if (isByDeno({ openKv, kvLibrary })) {
+  if (opensByDeno({ openKv, kvLibrary })) {
     const path = location.kind === "file" ? location.path : database;
     return {
       ready: () => Promise.resolve(void denoOpenKv()),
