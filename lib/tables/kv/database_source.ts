@@ -45,8 +45,10 @@ const lockPause = 50;
 const slowAfter = 1000;
 const longestWait = 5000;
 
-// Milliseconds between two looks at a file that seems to be on its way.
+// Milliseconds: between two looks at a file that seems to be on its way, and how
+// long it seems so.
 const copyPause = 100;
+const fresh = 2000;
 const mostCopyLooks = 50;
 
 // Milliseconds that closing may take of whoever waits for it.
@@ -220,8 +222,10 @@ export class DatabaseSource implements User {
       try {
         const found = file.examine(state);
         if (found === "ready") return state;
-        if (!wasThere || state.file === "missing") return undefined;
+        if (!wasThere || !isFresh(state)) return undefined;
       } catch (error) {
+        const isSure = error instanceof KvFailure && error.lasting;
+        if (isSure || !isFresh(state)) throw error;
         failure = error;
       }
       // One that somebody writes at this moment looks damaged, or empty.
@@ -426,4 +430,9 @@ function stateOf(
 ): FileState | undefined {
   if (before === undefined || now === undefined) return now;
   return isSame(before.file, now.file) ? now : { ...now, file: before.file };
+}
+
+/** Whether a file was changed just now. */
+function isFresh({ file }: FileState): boolean {
+  return typeof file !== "string" && Date.now() - file.modified < fresh;
 }

@@ -190,8 +190,8 @@ function ownersOf(files: FileSystem, path: string): string {
 }
 
 /**
- * What is to be said of a file that this user can write, but others who serve
- * it may not.
+ * What is to be said of a file, or its folder, that belongs to another user:
+ * whoever serves it may be able to write only one of them, or none.
  */
 export function doubtfulOwners(
   files: FileSystem,
@@ -200,11 +200,15 @@ export function doubtfulOwners(
   const file = files.look(path);
   const folder = files.look(folderOf(path));
   if (typeof file === "string" || typeof folder === "string") return undefined;
+  const user = files.user()?.id ?? folder.owner;
   // Where everybody may make files, as in /tmp, its owner says nothing.
   const isOpen = (folder.mode & 2) !== 0;
-  if (file.owner === folder.owner || isOpen) return undefined;
-  return `${ownersOf(files, path)} belong to different users: ${needs}; ` +
-    `who serves it may be able to write only one of them`;
+  if (file.owner === user && (isOpen || folder.owner === user)) {
+    return undefined;
+  }
+  return `${ownersOf(files, path)}: not both belong to user ` +
+    `${nameIn(files, "/etc/passwd", user)}, who runs this check: whoever ` +
+    `serves the table needs to write both, even to look up`;
 }
 
 /** The owner, group and mode of a file. */

@@ -459,6 +459,6 @@ Deno.test("check says what is to be known of the database of a kv: table", async
   assertMatch(stdout, /\n {2}good, 1 warning\n$/);
   assertMatch(
     stdout,
-    /warning: kv:\S+: the file \S+ \(owner nobody, group nogroup, mode 0640\), the folder \S+ \(owner root, group root, mode 0700\) belong to different users/,
+    /warning: kv:\S+: the file \S+ \(owner nobody, group nogroup, mode 0640\), the folder \S+ \(owner root, group root, mode 0700\): not both belong to user root, who runs this check: whoever serves/,
   );
 });
