@@ -27,8 +27,11 @@ export interface SourceParts {
   readonly keepsFile: boolean;
   /** Whether it is a file, where other processes may keep it locked. */
   readonly hasLocks: boolean;
-  /** Whether to wait without end; where there are no timers of a program. */
-  readonly waitsForEver: boolean;
+  /**
+   * Whether it may be waited for with an end: not where timers belong to one
+   * request.
+   */
+  readonly hasTimers: boolean;
   /** The time. */
   readonly clock: Clock;
   /** Told what it is waited for, when that takes long. */
@@ -244,12 +247,12 @@ export class DatabaseSource implements User {
     create: boolean,
     seen?: FileState,
   ): Promise<OpenDatabase | undefined> {
-    const { clock, open, file, keepsFile, waitsForEver } = this.#parts;
+    const { clock, open, file, keepsFile, hasTimers } = this.#parts;
     await this.untilFree(seen);
     const users = new Set<User>();
     const patience = new Patience(clock, () => {
       for (const user of users.size === 0 ? [this] : users) user.onSlow();
-    }, waitsForEver);
+    }, !keepsFile || !hasTimers);
     let isLate = false;
     let raw: KvDatabase | undefined;
     try {
@@ -268,6 +271,8 @@ export class DatabaseSource implements User {
     // What somebody else opened may have nothing to do with a file of its name.
     const isOfFile = state !== undefined && typeof state.file !== "string" &&
       (keepsFile || state.file.kind === "file" && state.log !== "missing");
+    // What is handed in may take its time, unless it is a file after all.
+    if (isOfFile && hasTimers) patience.limit();
     return new OpenDatabase(raw, {
       users,
       patience,

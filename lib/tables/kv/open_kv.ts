@@ -41,7 +41,7 @@ export async function openKvTable(opening: Opening): Promise<Table> {
         file,
         keepsFile,
         hasLocks: keepsFile && ["file", "untold"].includes(location.kind),
-        waitsForEver: runtime === "other",
+        hasTimers: runtime !== "other",
         clock: options.clock ?? systemClock,
         onSlow,
         onWarning: (message) => onWarning(`${name}: ${message}`),

@@ -6,7 +6,7 @@ import type { Clock, Timer } from "../../system/clock.ts";
 
 // Milliseconds: how long it is waited before somebody is told, and how often it
 // is looked whether anything moves.
-const step = 1000;
+const step = 1001;
 // So many looks without a move are enough. Counted, for a program that did
 // nothing else for a while comes late to its timers, and to its answers. The
 // last one is soon after: for a write the database itself waits five seconds,
@@ -58,14 +58,16 @@ export class Patience {
   #timer: Timer | undefined;
   #onIdle: (() => void)[] = [];
 
-  /**
-   * `onSlow` is told when nothing moved for a second. `isEndless` is for runtimes
-   * whose timers belong to one request: there, it is waited for ever.
-   */
+  /** `onSlow` is told when nothing moved for a second, unless it `isEndless`. */
   constructor(clock: Clock, onSlow: () => void, isEndless = false) {
     this.#clock = clock;
     this.#onSlow = onSlow;
     this.#isEndless = isEndless;
+  }
+
+  /** It has an end from now on. */
+  limit(): void {
+    this.#isEndless = false;
   }
 
   /** Whether no call is under way. */

@@ -54,18 +54,18 @@ Deno.test("Patience tells after a second, and gives up after five", async () => 
   const stuck = call<string>();
   const waiting = patience.run(stuck.make);
   const ended = assertRejects(() => waiting, StalledError);
-  clock.pass(999);
+  clock.pass(1000);
   assertEquals(told, []);
   clock.pass(1);
-  assertEquals(told, [1000]);
-  clock.pass(3999);
+  assertEquals(told, [1001]);
+  clock.pass(4000);
   let isOver = false;
   ended.finally(() => isOver = true);
   await turns();
   assertEquals(isOver, false);
-  clock.pass(301);
+  clock.pass(304);
   const { asked } = await ended as StalledError;
-  assertEquals([asked, told, clock.now()], [true, [1000], 5300]);
+  assertEquals([asked, told, clock.now()], [true, [1001], 5305]);
   // It is under way all the same.
   assertEquals(patience.isIdle, false);
   stuck.resolve("late");
@@ -93,12 +93,12 @@ Deno.test("Patience holds back what comes while nothing moves, and gives up on i
   const stuck = call<string>();
   const first = patience.run(stuck.make);
   const gone = assertRejects(() => first, StalledError);
-  clock.pass(5300);
+  clock.pass(5305);
   await gone;
   const later = call<string>();
   const second = patience.run(later.make);
   const unasked = assertRejects(() => second, StalledError);
-  clock.pass(2000);
+  clock.pass(2002);
   assertEquals(((await unasked) as StalledError).asked, false);
   assertEquals(later.made, 0);
   const third = call<string>();
