@@ -61,6 +61,7 @@ export type {
   KvDatabase,
   KvEntry,
   KvKey,
+  KvLibrary,
 } from "./lib/kv_database.ts";
 export type {
   Connect,

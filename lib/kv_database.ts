@@ -55,3 +55,9 @@ export interface KvDatabase {
   /** Frees it. */
   close(): void;
 }
+
+/** Opens KV databases by their path. */
+export interface KvLibrary {
+  /** Opens one, `undefined` for the default one; makes it where there is none. */
+  openKv(path: string | undefined): Promise<KvDatabase>;
+}

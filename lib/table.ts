@@ -1,7 +1,7 @@
 import type { Clock } from "./system/clock.ts";
 import type { EventListener } from "./events.ts";
 import type { Connect } from "./socket/socket.ts";
-import type { KvDatabase } from "./kv_database.ts";
+import type { KvDatabase, KvLibrary } from "./kv_database.ts";
 
 /** One entry of a table. */
 export interface Entry {
@@ -210,6 +210,14 @@ export interface TableOptions {
     path: string | undefined,
     options: { create: boolean },
   ) => Promise<KvDatabase | undefined>;
+  /**
+   * Loads what opens the files of KV databases where the runtime has nothing of
+   * its own: `@deno/kv` on Node and Bun. The table makes, checks and watches the
+   * files as it does with Deno's; what `openKv` opens is its own affair.
+   */
+  kvLibrary?: (
+    path: string | undefined,
+  ) => KvLibrary | Promise<KvLibrary>;
   /** The time, for pauses and time-outs. */
   clock?: Clock;
 }

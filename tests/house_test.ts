@@ -24,6 +24,7 @@ Deno.test("only the files that may name Deno do", async () => {
     "lib/cli/terminal.ts",
     "lib/socket/deno.ts",
     "lib/socket/deno_listener.ts",
+    "lib/system/file_system.ts",
     "lib/system/files.ts",
     "lib/system/programs.ts",
     "lib/system/runtime.ts",
@@ -39,6 +40,7 @@ Deno.test("only the files that may name Deno do", async () => {
 const ofNode: Record<string, string[]> = {
   "lib/cli/node_input.ts": ["node:fs", "node:process"],
   "lib/cli/node_terminal.ts": ["node:fs", "node:module", "node:process"],
+  "lib/system/file_system.ts": ["node:fs"],
   "lib/system/files.ts": ["node:fs"],
   "lib/tables/memcache/key_digest.ts": ["node:crypto"],
   "lib/system/node_programs.ts": ["node:child_process"],

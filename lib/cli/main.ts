@@ -9,6 +9,7 @@ import { type CommandLine, plainLookup, UsageError } from "./command_line.ts";
 import { lookupKey, printValue } from "./actions/lookup.ts";
 import { BrokenPipe, Output, Report, StreamError } from "./streams.ts";
 import { Session } from "./session.ts";
+import { terminal } from "./terminal.ts";
 
 // What a shell reports of a program that SIGPIPE ended, as it ends postmap.
 const brokenPipeStatus = 141;
@@ -16,6 +17,7 @@ const brokenPipeStatus = 141;
 /** Runs the command line; returns the exit status. Never throws. */
 export async function main(args: readonly string[]): Promise<number> {
   let report = new Report(false);
+  terminal.outliveFileLimit?.();
   try {
     args = await asTyped(args);
     if (isWord(args[0])) {

@@ -1,6 +1,5 @@
 import { ConfigError, reasonOf } from "../errors.ts";
-import { pathExists } from "../system/files.ts";
-import type { KvDatabase } from "../kv_database.ts";
+import type { KvDatabase, KvLibrary } from "../kv_database.ts";
 import { nodeModule } from "../system/runtime.ts";
 import { connectNode } from "../socket/node.ts";
 import { readInput } from "./node_input.ts";
@@ -27,10 +26,7 @@ interface DenoKv {
  * Opens the same files as Deno, with `@deno/kv` where it is installed beside
  * this package.
  */
-async function openKv(
-  path: string | undefined,
-  { create }: { create: boolean },
-): Promise<KvDatabase | undefined> {
+async function kvLibrary(path: string | undefined): Promise<KvLibrary> {
   // What it would open without a path lives in memory, and ends with the program.
   if (path === undefined) {
     throw new ConfigError(
@@ -38,21 +34,21 @@ async function openKv(
     );
   }
   const { openKv, makeLimitedV8Serializer } = await loadDenoKv(path);
-  if (!create && !await pathExists(path)) return undefined;
-  try {
-    // Values are bytes, which need no more; Bun has no serializer that would do.
-    return await openKv(path, makeLimitedV8Serializer());
-  } catch (cause) {
-    const reason = reasonOf(cause);
-    const noBinary = reason.includes("napi interface");
-    throw new ConfigError(
-      noBinary
-        ? `kv:${path}: @deno/kv lacks its binary for this machine: install it ` +
-          `without --omit=optional, where there is one`
-        : `kv:${path}: ${reason}`,
-      { cause },
-    );
-  }
+  return {
+    async openKv(path) {
+      try {
+        // Values are bytes, which need no more; Bun has no serializer that would do.
+        return await openKv(path!, makeLimitedV8Serializer());
+      } catch (cause) {
+        if (!reasonOf(cause).includes("napi interface")) throw cause;
+        throw new ConfigError(
+          `kv:${path}: @deno/kv lacks its binary for this machine: install it ` +
+            `without --omit=optional, where there is one`,
+          { cause },
+        );
+      }
+    },
+  };
 }
 
 async function loadDenoKv(path: string): Promise<DenoKv> {
@@ -119,7 +115,7 @@ const stopSignals = ["SIGTERM", "SIGINT"] as const;
 export const nodeTerminal: Terminal = {
   args: process.argv.slice(2),
   connect: connectNode,
-  openKv,
+  kvLibrary,
   read: readInput,
   write: writeOut,
   isBrokenPipe: (error) => (error as Failure).code === "EPIPE",

@@ -65,7 +65,7 @@ export class Session {
       utf8: tableText.utf8,
       configDirectory: command.configDirectory,
       connect: terminal.connect,
-      openKv: terminal.openKv,
+      kvLibrary: terminal.kvLibrary,
       duplicates: command.duplicates,
       fileValues: command.fileValues,
       onDuplicate: (key) => this.#keepDuplicate(name, key),

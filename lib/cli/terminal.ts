@@ -10,7 +10,7 @@ export interface Terminal {
   /** Opens sockets; at hand, for a command that waits for nothing else. */
   readonly connect: Connect;
   /** Opens KV databases, where the runtime has none of its own. */
-  readonly openKv?: TableOptions["openKv"];
+  readonly kvLibrary?: TableOptions["kvLibrary"];
   /** Reads from standard input; the number of bytes, `null` at the end. */
   read(buffer: Uint8Array): Promise<number | null>;
   /** Writes to standard output; the number of bytes. */
@@ -33,6 +33,11 @@ export interface Terminal {
    * do not end it then. Returns what takes that back.
    */
   onStop(stop: () => void): () => void;
+  /**
+   * Makes a file that may not grow further an error of who writes to it, where
+   * the runtime lets it end the program without a word (`ulimit -f`).
+   */
+  outliveFileLimit?(): void;
   /** Ends the program. */
   exit(status: number): never;
 }
@@ -117,6 +122,13 @@ const denoTerminal: Terminal = {
     return () => {
       for (const signal of stopSignals) Deno.removeSignalListener(signal, stop);
     };
+  },
+  outliveFileLimit: () => {
+    try {
+      Deno.addSignalListener("SIGXFSZ", () => {});
+    } catch {
+      // There is no such signal on Windows.
+    }
   },
   exit: (status) => Deno.exit(status),
 };

@@ -8,7 +8,6 @@ import {
   ReadOnlyError,
   TemporaryError,
 } from "../errors.ts";
-import { pathExists } from "../system/files.ts";
 import {
   askServer,
   figuresOf,
@@ -21,6 +20,7 @@ import { requireOptionNames } from "../tables/option_names.ts";
 import type { Entry, Table, TableOptions } from "../table.ts";
 import { deepestNest } from "../tables/opening.ts";
 import { connectLazily } from "../socket/connect.ts";
+import { inspectKv } from "../tables/kv/inspect_kv.ts";
 import {
   type MemcacheSource,
   readMemcacheSource,
@@ -88,6 +88,8 @@ export interface TableCheck {
   readonly type: string;
   /** Whether there is no error, neither here nor with the backup. */
   readonly good: boolean;
+  /** There is no database yet: it is created when it is first written. */
+  readonly missing?: true;
   /** What a person should look at, in the order in which it was found. */
   readonly problems: readonly Problem[];
   /** The parameters as the table understood them. */
@@ -266,10 +268,10 @@ async function tryTable(
   table: Table,
   options: TableOptions,
   findings: Findings,
-): Promise<Abilities> {
+): Promise<Abilities & { missing?: true }> {
   const { name } = table;
   try {
-    const untried = await missingDatabase(name, options, findings) ??
+    const untried = await tryDatabase(name, options, findings) ??
       unaskable(name);
     if (untried !== undefined) return untried;
     const found = await findings.attempt(async () => {
@@ -279,7 +281,12 @@ async function tryTable(
     // At once, for postmap waits a second before it says that it cannot. To
     // write to what is not there may create it.
     const [sequence, write] = await Promise.all([
-      mayList(name) ? tryFirst(table) : notTried,
+      // A database that is locked would be waited for once more.
+      !found && typeOf(name) === "kv"
+        ? failed
+        : mayList(name)
+        ? tryFirst(table)
+        : notTried,
       found ? tryWrite(name, options) : failed,
     ]);
     return { lookup: found ? { possible: true } : failed, write, sequence };
@@ -316,37 +323,38 @@ function probeKey(name: string): string {
   return name.includes("memcache:") ? "" : probe;
 }
 
-/** What is to be said of a `kv:` table that asking would create. */
-async function missingDatabase(
+/** What is to be said of a `kv:` table before it is asked, for that may create it. */
+async function tryDatabase(
   name: string,
-  { openKv }: TableOptions,
+  options: TableOptions,
   findings: Findings,
-): Promise<Abilities | undefined> {
-  const path = /^kv:([^#]*)/.exec(name)?.[1];
-  if (path === undefined || /^:|:\/\//.test(path)) return undefined;
-  if (path === "") {
+): Promise<Abilities & { missing?: true } | undefined> {
+  if (typeOf(name) !== "kv") return undefined;
+  const seen = await inspectKv(name.slice("kv:".length), options);
+  if (seen.kind === "untold") {
     // Where it is, only its runtime knows.
     const remark = "not tried: asking for the default database may create it";
     const untried: Ability = { possible: true, remark };
-    return openKv === undefined
-      ? { lookup: untried, write: { possible: true }, sequence: untried }
-      : undefined;
+    return { lookup: untried, write: { possible: true }, sequence: untried };
   }
-  if (await pathExists(path)) return undefined;
-  const remark = "not there yet: it is created when it is first written";
-  const folder = /^(.*)\/[^/]*$/.exec(path)?.[1];
-  const there = !folder || await pathExists(folder);
-  if (!there) {
-    findings.fail(
-      new ConfigError(`${name}: there is no folder ${folder} to create it in`),
-    );
+  if (seen.kind === "database") {
+    if (seen.doubt !== undefined) findings.warn(`${name}: ${seen.doubt}`);
+    return undefined;
+  }
+  const { notWritten } = seen;
+  if (notWritten !== undefined) {
+    findings.fail(new ConfigError(`${name}: ${notWritten}`));
   }
   return {
-    lookup: { possible: true, remark },
-    write: there
+    lookup: {
+      possible: true,
+      remark: "not there yet: it is created when it is first written",
+    },
+    write: notWritten === undefined
       ? { possible: true }
-      : { possible: false, remark: "its folder is missing" },
+      : { possible: false, remark: notWritten },
     sequence: { possible: true, remark: "it has no entries" },
+    missing: true,
   };
 }
 
@@ -366,6 +374,13 @@ async function tryWrite(name: string, options: TableOptions): Promise<Ability> {
   // It can be opened, but refuses what is written.
   if (typeOf(name) === "static") {
     return { possible: false, remark: `${name} is read-only` };
+  }
+  if (typeOf(name) === "kv") {
+    const path = name.slice("kv:".length);
+    const { notWritten } = await inspectKv(path, options);
+    if (notWritten !== undefined) {
+      return { possible: false, remark: notWritten };
+    }
   }
   try {
     const table = await openTable(name, { ...options, write: true });

@@ -58,6 +58,7 @@ export const tableOptionNames: Readonly<Record<keyof TableOptions, true>> = {
   connect: true,
   readFile: true,
   openKv: true,
+  kvLibrary: true,
   clock: true,
 };
 

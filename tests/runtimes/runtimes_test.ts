@@ -1,6 +1,8 @@
+import { DatabaseSync } from "node:sqlite";
 import { assert, assertEquals, assertRejects } from "../support/assert.ts";
 import { Folder } from "../support/folder.ts";
 import { ForeignSocket, resetConnections } from "../support/foreign_socket.ts";
+import { KvLock } from "../support/kv_lock.ts";
 import { Memcached } from "../support/memcached.ts";
 import { root, runCli, runPostmap } from "../support/processes.ts";
 import { meetOddStreams, oddStreams } from "../support/odd_streams.ts";
@@ -519,7 +521,12 @@ works(
         return [code, stdout, stderr];
       };
       // To read makes no database.
-      assertEquals(await here(["-q", "alice", table]), [1, "", ""]);
+      assertEquals(await here(["-q", "alice", table]), [
+        1,
+        "",
+        `memcache-table: warning: ${table}: no such database yet: there is no ` +
+        `file ${folder.path}/t.kv\n`,
+      ]);
       assertEquals([...Deno.readDirSync(folder.path)], []);
       assertEquals(await deno(["-i", table], "alice one\nbob zwei\n"), [0, ""]);
       assertEquals(await here(["-q", "Alice", table]), [0, "one\n", ""]);
@@ -541,7 +548,11 @@ works(
       const nowhere = `${folder.path}/no/t.kv`;
       for (
         const [name, reason] of [
-          [`kv:${nowhere}`, `unable to open database file: ${nowhere}`],
+          [
+            `kv:${nowhere}`,
+            `unable to open database file ${nowhere}: there is no folder ` +
+            `${folder.path}/no to create it in`,
+          ],
           ["kv:", "this runtime has no default database: name a file, kv:PATH"],
         ]
       ) {
@@ -555,6 +566,83 @@ works(
       for (const suffix of ["", "-shm", "-wal"]) {
         await Deno.remove(`${folder.path}/t.kv${suffix}`).catch(() => {});
       }
+    }
+  },
+);
+
+works(
+  "the command line takes the same care of kv: files on Node and Bun as on Deno",
+  async (installed) => {
+    const cli = installed.tool("memcache-table");
+    for (const first of [[], [installed.tool("bun")]]) {
+      await using folder = await Folder.make();
+      const path = `${folder.path}/t.kv`;
+      const [program, ...rest] = [...first, cli];
+      const here = (args: string[], stdin = "") =>
+        installed.run(program, [...rest, ...args], stdin);
+      assertEquals((await here(["-i", `kv:${path}`], "k one\n")).code, 0);
+      assertEquals((await Deno.stat(path)).mode! & 0o777, 0o640);
+      // Another program's, a damaged one, and what is no file.
+      const other = new DatabaseSync(`${folder.path}/other`);
+      other.exec("CREATE TABLE mine (a)");
+      other.close();
+      const whole = await Deno.readFile(path);
+      await folder.write("cut", whole.subarray(0, 9000));
+      for (
+        const [name, message] of [
+          ["other", "of another program, with tables mine"],
+          ["cut", "is damaged (it is cut off: it has 9000 of"],
+          [".", "is a directory, not a file"],
+        ]
+      ) {
+        const { code, stderr } = await here(
+          ["-i", `kv:${folder.path}/${name}`],
+          "k v\n",
+        );
+        assertEquals(code, 1);
+        assert(stderr.includes(message), stderr);
+      }
+      assertEquals(
+        (await here(["check", `kv:${folder.path}/none.kv`])).stdout
+          .split("\n").at(-2),
+        `  no such database yet: kv:${folder.path}/none.kv`,
+      );
+      // A lock, of both kinds: one would hold up the whole program.
+      for (
+        const commands of [
+          ["BEGIN IMMEDIATE"],
+          ["PRAGMA locking_mode = EXCLUSIVE", "BEGIN IMMEDIATE"],
+        ]
+      ) {
+        await using _ = await KvLock.take(path, commands);
+        const { code, stderr } = await here(["-q", "k", `kv:${path}`]);
+        assertEquals(code, 1);
+        assert(/waiting: another process.*\n.*no answer/.test(stderr), stderr);
+      }
+      // A file that takes the place of the one that is served.
+      await using server = await Serving.start([
+        "--socketmap=inet:127.0.0.1:0",
+        `a=kv:${path}`,
+      ], { command: [program, ...rest] });
+      {
+        using client = await RawClient.connect(server.endpoint);
+        const ask = async () => {
+          await client.send("3:a k,");
+          return await client.reply();
+        };
+        assertEquals(await ask(), "OK one");
+        const stored = await here(
+          ["-i", `kv:${folder.path}/new.kv`],
+          "k two\n",
+        );
+        assertEquals(stored.code, 0);
+        await Deno.rename(`${folder.path}/new.kv`, path);
+        const start = performance.now();
+        while (await ask() !== "OK two") {
+          assert(performance.now() - start < 1000, "longer than a second");
+        }
+      }
+      assertEquals(await server.stop(), 0);
     }
   },
 );

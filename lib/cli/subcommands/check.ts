@@ -23,8 +23,8 @@ export const check: Subcommand = {
       "was meant; a warning is worth a look.",
     notes: [
       "JSON has an object a line for each table:",
-      "  { table, type, good, problems, parameters, server, lookup, write,",
-      "    sequence, backup }",
+      "  { table, type, good, missing, problems, parameters, server, lookup,",
+      "    write, sequence, backup }",
       '  problems    [{ severity: "error" | "warning", message, file, line }]',
       "  parameters  [{ name, written, value, default, file, line }]",
       "  server      { endpoint, answers, version, roundTrip, itemSizeMax }",
@@ -67,7 +67,7 @@ function format(checked: TableCheck): string {
     lines.push(`  ${severity}: ${message}`);
   }
   if (problems.length > 0) lines.push("");
-  lines.push(`  ${verdict(checked.good, problems)}`);
+  lines.push(`  ${verdict(checked, problems)}`);
   return lines.map((line) => printable(line) + "\n").join("");
 }
 
@@ -139,10 +139,22 @@ function allProblems(checked: TableCheck): Problem[] {
   );
 }
 
-function verdict(good: boolean, problems: readonly Problem[]): string {
+function verdict(checked: TableCheck, problems: readonly Problem[]): string {
   const counts = (["error", "warning"] as const).map((severity) => {
     const count = problems.filter((one) => one.severity === severity).length;
     return count === 0 ? [] : [`${count} ${severity}${count === 1 ? "" : "s"}`];
   }).flat();
-  return [good ? "good" : "not good", ...counts].join(", ");
+  const missing = missingDatabase(checked);
+  const word = !checked.good
+    ? "not good"
+    : missing === undefined
+    ? "good"
+    : `no such database yet: ${missing}`;
+  return [word, ...counts].join(", ");
+}
+
+/** The table, of this one and those behind it, that has no database yet. */
+function missingDatabase(checked: TableCheck): string | undefined {
+  if (checked.missing) return checked.table;
+  return checked.backup && missingDatabase(checked.backup);
 }

@@ -95,7 +95,7 @@ export async function runSubcommand(
       utf8,
       configDirectory,
       connect: terminal.connect,
-      openKv: terminal.openKv,
+      kvLibrary: terminal.kvLibrary,
       onWarning: report.warning,
       onDetail: report.detail,
     },

@@ -1,17 +1,23 @@
-import { type Clock, systemClock } from "../../system/clock.ts";
 import {
-  ClosedError,
   ConfigError,
   NotUtf8Error,
+  ReadOnlyError,
   reasonOf,
   TemporaryError,
 } from "../../errors.ts";
-import type { KvDatabase, KvEntry, KvKey } from "../../kv_database.ts";
 import type { ByteStrings } from "../../bytes/byte_strings.ts";
 import type { Text } from "../../bytes/text.ts";
+import type { KvEntry, KvKey } from "../../kv_database.ts";
 import type { Entry } from "../../table.ts";
-import type { KvWrite } from "./commits.ts";
 import type { BatchAnswer, Driver, WriteAnswer } from "../driver.ts";
+import type { Refuse } from "../driver_table.ts";
+import type { DatabaseSource } from "./database_source.ts";
+import { KvFailure } from "./failures.ts";
+import { KvKeys } from "./kv_keys.ts";
+import type { KvWrites } from "./kv_writes.ts";
+import type { OpenDatabase } from "./open_database.ts";
+import { StalledError } from "./patience.ts";
+import { type PatientDatabase, RetiredError } from "./patient_database.ts";
 
 /** What a KV table is made of. */
 export interface KvParts {
@@ -25,31 +31,21 @@ export interface KvParts {
   readonly replace: boolean;
   /** Told of an entry that exists and was kept. */
   readonly onDuplicate: (key: string) => void;
-  /**
-   * Opens the database; `undefined` while it does not exist, unless `create`.
-   */
-  readonly openDatabase: (create: boolean) => Promise<KvDatabase | undefined>;
-  /** Told of refusals. */
+  /** The database; tells `onSlow` what it waits for. */
+  readonly source: (onSlow: (message: string) => void) => DatabaseSource;
+  /** Told of updates that are refused. */
+  readonly refuse: Refuse;
+  /** Told of what is waited for, and of a database that is missing. */
   readonly onWarning: (message: string) => void;
-  /** The time, for pauses. */
-  readonly clock?: Clock;
 }
 
-// Limits of the database, in bytes.
-const longestEncodedKey = 2048;
-const longestValue = 65536;
-
-/** An entry on its way, and where it stands in its batch. */
-interface Write extends KvWrite {
-  readonly data: Uint8Array;
-  readonly at: number;
-}
+/** What a request does to the database, which is made by who `creates`. */
+type Doing = "reads" | "changes" | "creates";
 
 const listBatch = 500;
-// Milliseconds: how long another process may keep the database locked, and the
-// longest pause between two looks at it.
-const lockedLimit = 30_000;
-const lockedPause = 20;
+
+// How often a request begins anew because its file was replaced meanwhile.
+const mostAttempts = 10;
 
 /**
  * A table in a KV database. Keys and values are stored as bytes, which every
@@ -57,168 +53,83 @@ const lockedPause = 20;
  */
 export class KvDriver implements Driver {
   #parts: KvParts;
-  #prefix: KvKey;
-  #longestKey: number;
-  #database: KvDatabase | undefined;
-  #opening: Promise<KvDatabase | undefined> | undefined;
-  #closed = false;
+  #keys: KvKeys;
+  #source: DatabaseSource;
+  #underWay = 0;
+  #toldMissing = false;
   // Whether it turned out that the database takes few checks at once.
-  #fewChecks = false;
+  #limits = { fewChecks: false };
 
   /** Opens nothing yet. */
   constructor(parts: KvParts) {
     this.#parts = parts;
-    this.#prefix = ["table", parts.namespace];
-    // Each part of a key has a byte before and a byte behind it.
-    const prefixLength = parts.text.encode(parts.namespace).length + 5 + 4;
-    this.#longestKey = longestEncodedKey - prefixLength - 2;
+    this.#keys = new KvKeys(parts.namespace, parts.text);
+    // Who waits for nothing need not know.
+    this.#source = parts.source((message) => {
+      if (this.#underWay > 0) this.#warn(message);
+    });
   }
 
   async lookup(key: string): Promise<string | undefined> {
-    const database = await this.#open(false);
-    if (database === undefined) return undefined;
-    const bytes = this.#parts.text.encode(key);
-    // Such a key cannot be there, and asking for it is an error of its own.
-    if (this.#isTooLong(database, bytes)) return undefined;
-    const { value } = await this.#ask(() => database.get(this.#key(bytes)));
-    if (value === null) return undefined;
-    const data = this.#data(key, value);
-    const text = this.#parts.text.decode(data);
-    if (text === undefined) throw new NotUtf8Error(this.#parts.name, key, data);
-    return text;
+    const { name, text } = this.#parts;
+    const bytes = text.encode(key);
+    const data = await this.#with("reads", async (database) => {
+      // Such a key cannot be there, and asking for it is an error of its own.
+      if (this.#keys.isTooLong(database, bytes)) return undefined;
+      const { value } = await database.get(this.#keys.of(bytes));
+      return value === null ? undefined : this.#data(key, value);
+    });
+    if (data === undefined) return undefined;
+    const value = text.decode(data);
+    if (value === undefined) throw new NotUtf8Error(name, key, data);
+    return value;
   }
 
   /** Several keys in one call, where the database can do that. */
   async lookupBatch(keys: ByteStrings): Promise<BatchAnswer> {
-    const { ByteStringsBuilder, stringAt } = await import(
-      "../../bytes/byte_strings.ts"
-    );
-    const { readMany } = await import("./reads.ts");
-    const count = keys.starts.length;
-    const values = new ByteStringsBuilder(count, keys.bytes.length);
-    const asked: number[] = [];
-    for (let at = 0; at < count; at++) if (keys.starts[at] >= 0) asked.push(at);
-    if (asked.length === 0) return { values };
-    let sent: number[] = [];
-    let at = 0;
+    const { lookupTogether, nothingFor } = await import("./reads.ts");
+    let answer = nothingFor(keys);
     try {
-      const database = await this.#open(false);
-      if (database === undefined) return { values };
-      sent = asked.filter((at) =>
-        !this.#isTooLong(database, stringAt(keys, at)!)
-      );
-      const { entries, failed } = await readMany(
-        database,
-        sent.map((at) => this.#key(stringAt(keys, at)!)),
-      );
-      const end = failed?.at ?? sent.length;
-      for (; at < end; at++) {
-        const { value } = entries[at];
-        if (value === null) continue;
-        const data = this.#data(stringAt(keys, sent[at])!, value);
-        values.put(sent[at], data, 0, data.length);
-      }
-      if (failed !== undefined) throw this.#failure(failed.error);
+      await this.#with("reads", async (database) => {
+        answer = await lookupTogether(
+          database,
+          this.#keys,
+          keys,
+          (key, value) => this.#data(key, value),
+        );
+        if (answer.failed !== undefined) throw answer.failed.error;
+      });
+      return answer;
     } catch (error) {
-      return { values, failed: { at: sent[at] ?? asked[0], error } };
+      const first = keys.starts.findIndex((start) => start >= 0);
+      const at = answer.failed?.at ?? first;
+      return { values: answer.values, failed: { at, error } };
     }
-    return { values };
   }
 
   /** In as few commits as the database allows: each one waits for the disk. */
   async updateBatch(entries: readonly Entry[]): Promise<WriteAnswer> {
-    const { commitsOf, replacing, adding } = await import("./commits.ts");
-    const { replace, onDuplicate } = this.#parts;
-    const existing = await this.#open(false);
-    const stored = entries.map(() => false);
-    const writes: Write[] = [];
-    for (const [at, { key, value }] of entries.entries()) {
-      const write = this.#write(existing, key, value, at);
-      if (write !== undefined) writes.push(write);
-    }
-    for (const some of commitsOf(writes, replace ? replacing : adding)) {
-      const database = (await this.#open(true))!;
-      if (replace) await this.#replaceAll(database, some);
-      const added = replace ? some : await this.#addNew(database, some);
-      for (const { at } of added) stored[at] = true;
-      for (const { at } of some) {
-        if (!stored[at]) onDuplicate(entries[at].key);
-      }
-    }
-    return { done: stored };
-  }
-
-  /** An entry as it is written; `undefined`, with a warning, when it is too long. */
-  #write(
-    database: KvDatabase | undefined,
-    key: string,
-    value: string,
-    at: number,
-  ): Write | undefined {
-    const { name, text, onWarning } = this.#parts;
-    const bytes = text.encode(key);
-    const data = text.encode(value);
-    const measured = this.#measure(database, bytes);
-    const reason = bytes.length === 0
-      ? "the key is empty"
-      : measured.bytes > measured.longest
-      ? `its ${measured.bytes} bytes are more than the ${measured.longest} that a key may have here`
-      : data.length > longestValue
-      ? `the value's ${data.length} bytes are more than the ${longestValue} that a value may have here`
-      : undefined;
-    if (reason === undefined) {
-      const keyLength = this.#encodedLength(bytes);
-      return { key: this.#key(bytes), keyLength, data, at };
-    }
-    onWarning(`${name}: not storing key "${key}": ${reason}`);
-    return undefined;
-  }
-
-  async #replaceAll(
-    database: KvDatabase,
-    writes: readonly Write[],
-  ): Promise<void> {
-    if (writes.length === 1) {
-      await this.#ask(() => database.set(writes[0].key, writes[0].data));
-      return;
-    }
-    await this.#ask(() => {
-      let atomic = database.atomic();
-      for (const { key, data } of writes) atomic = atomic.set(key, data);
-      return atomic.commit();
-    });
+    const { KvUpdates } = await import("./kv_updates.ts");
+    const updates = new KvUpdates(entries, this.#parts, this.#limits);
+    // What is refused creates no database.
+    const open = await this.#named(() => this.#source.get(false));
+    updates.prepare(this.#keys, open?.database);
+    return await this.#writeAll("creates", updates);
   }
 
   /** In as few commits as `updateBatch`. */
   async deleteBatch(keys: readonly string[]): Promise<WriteAnswer> {
-    const { readMany } = await import("./reads.ts");
-    const { commitsOf, removing } = await import("./commits.ts");
-    const deleted = keys.map(() => false);
-    const database = await this.#open(false);
-    if (database === undefined) return { done: deleted };
-    // A key that comes twice is there only once.
-    const first = new Map<string, number>();
-    for (const [at, key] of keys.entries()) {
-      if (!first.has(key)) first.set(key, at);
-    }
-    const writes: (KvWrite & { at: number })[] = [];
-    for (const [key, at] of first) {
-      const bytes = this.#parts.text.encode(key);
-      if (this.#isTooLong(database, bytes)) continue;
-      const keyLength = this.#encodedLength(bytes);
-      writes.push({ key: this.#key(bytes), keyLength, at });
-    }
-    const { entries, failed } = await readMany(
-      database,
-      writes.map(({ key }) => key),
+    const { KvDeletes } = await import("./kv_deletes.ts");
+    const deletes = new KvDeletes(keys, this.#parts.text, this.#keys);
+    return await this.#writeAll("changes", deletes);
+  }
+
+  async #writeAll(doing: Doing, writes: KvWrites): Promise<WriteAnswer> {
+    const { writeAll } = await import("./kv_writes.ts");
+    return await writeAll(
+      writes,
+      () => this.#with(doing, (database) => writes.run(database)),
     );
-    if (failed !== undefined) throw this.#failure(failed.error);
-    const there = writes.filter((_, at) => entries[at].versionstamp !== null);
-    for (const some of commitsOf(there, removing)) {
-      await this.#ask(() => removeAll(database, some));
-      for (const { at } of some) deleted[at] = true;
-    }
-    return { done: deleted };
   }
 
   /**
@@ -227,21 +138,21 @@ export class KvDriver implements Driver {
    */
   async *sequence(): AsyncGenerator<Entry> {
     const { name, text } = this.#parts;
-    const prefix = this.#prefix;
+    const { prefix } = this.#keys;
     let start: KvKey | undefined;
     for (;;) {
-      // Asked for each time: the database may come into being meanwhile.
-      const database = await this.#open(false);
-      if (database === undefined) return;
-      const batch: KvEntry[] = [];
       const selector = start === undefined ? { prefix } : { prefix, start };
-      await this.#ask(async () => {
+      // Asked for each time: the database may come into being meanwhile.
+      const batch = await this.#with("reads", async (database) => {
+        const entries: KvEntry[] = [];
         const found = database.list(selector, {
           limit: listBatch,
           batchSize: listBatch,
         });
-        for await (const entry of found) batch.push(entry);
+        for await (const entry of found) entries.push(entry);
+        return entries;
       });
+      if (batch === undefined) return;
       for (const entry of batch) {
         const bytes = entry.key.at(-1);
         if (!(bytes instanceof Uint8Array)) continue;
@@ -267,35 +178,92 @@ export class KvDriver implements Driver {
   }
 
   async close(): Promise<void> {
-    this.#closed = true;
-    await this.#opening?.catch(() => undefined);
-    this.#database?.close();
-    this.#database = undefined;
-    this.#opening = undefined;
+    await this.#source.close();
   }
 
-  #measure(
-    database: KvDatabase | undefined,
-    bytes: Uint8Array,
-  ): { bytes: number; longest: number } {
-    const measured = database?.measureKey?.(this.#key(bytes));
-    if (measured !== undefined) return measured;
-    return { bytes: escapedLength(bytes), longest: this.#longestKey };
+  /**
+   * Does something with the database; anew when its file was replaced while it
+   * was done. `undefined` where there is no database.
+   */
+  #with<T>(
+    doing: Doing,
+    work: (database: PatientDatabase) => Promise<T>,
+  ): Promise<T | undefined> {
+    return this.#named(async () => {
+      for (let attempt = 1; attempt <= mostAttempts; attempt++) {
+        const done = await this.#attempt(doing, work);
+        if (done !== "anew") return done?.result;
+      }
+      throw new KvFailure("its file is replaced again and again");
+    });
   }
 
-  #encodedLength(bytes: Uint8Array): number {
-    return longestEncodedKey - this.#longestKey + escapedLength(bytes);
+  async #attempt<T>(
+    doing: Doing,
+    work: (database: PatientDatabase) => Promise<T>,
+  ): Promise<{ result: T } | "anew" | undefined> {
+    const source = this.#source;
+    const open = await source.get(doing === "creates");
+    if (open === undefined) {
+      if (!this.#toldMissing) this.#warn(source.absence());
+      this.#toldMissing = true;
+      return undefined;
+    }
+    this.#toldMissing = false;
+    const writes = doing !== "reads";
+    // Looked at before and after: what is written to another file is lost.
+    if (writes && !source.isStill(open)) return "anew";
+    try {
+      const result = writes
+        ? await this.#write(open, work)
+        : await work(open.database);
+      return !writes || source.isInPlace(open) ? { result } : "anew";
+    } catch (error) {
+      if (error instanceof RetiredError) return "anew";
+      if (isForCallers(error)) throw error;
+      if (source.hasChanged(open, writes)) return "anew";
+      throw source.explain(error, open, writes);
+    }
   }
 
-  #isTooLong(database: KvDatabase, bytes: Uint8Array): boolean {
-    const short = bytes.length * 2 <= this.#longestKey;
-    if (short && database.measureKey === undefined) return false;
-    const measured = this.#measure(database, bytes);
-    return measured.bytes > measured.longest;
+  async #write<T>(
+    open: OpenDatabase,
+    work: (database: PatientDatabase) => Promise<T>,
+  ): Promise<T> {
+    if (open.isContended) await this.#source.untilFree();
+    open.writers++;
+    open.wroteSinceLook = true;
+    try {
+      const result = await work(open.database);
+      open.hasWritten = true;
+      open.isContended = false;
+      return result;
+    } catch (error) {
+      open.isContended = error instanceof StalledError;
+      throw error;
+    } finally {
+      open.writers--;
+    }
   }
 
-  #key(bytes: Uint8Array): KvKey {
-    return [...this.#prefix, bytes];
+  /** Does something whose failures are to name the table. */
+  async #named<T>(work: () => T | Promise<T>): Promise<T> {
+    this.#underWay++;
+    try {
+      return await work();
+    } catch (cause) {
+      if (isForCallers(cause)) throw cause;
+      const message = `${this.#parts.name}: ${reasonOf(cause)}`;
+      throw cause instanceof KvFailure && cause.lasting
+        ? new ConfigError(message, { cause })
+        : new TemporaryError(message, { cause });
+    } finally {
+      this.#underWay--;
+    }
+  }
+
+  #warn(message: string): void {
+    this.#parts.onWarning(`${this.#parts.name}: ${message}`);
   }
 
   #data(key: string | Uint8Array, value: unknown): Uint8Array {
@@ -306,129 +274,10 @@ export class KvDriver implements Driver {
         `something else wrote it`,
     );
   }
-
-  async #open(create: boolean): Promise<KvDatabase | undefined> {
-    if (this.#database !== undefined) return this.#database;
-    // One at a time: two opened at once would leave one open.
-    const earlier = this.#opening;
-    const opening = (async () => {
-      await earlier?.catch(() => undefined);
-      // What would be opened now, nobody would close.
-      if (this.#closed) throw new ClosedError(this.#parts.name);
-      return this.#database ??= await this.#parts.openDatabase(create);
-    })();
-    this.#opening = opening;
-    return await opening;
-  }
-
-  /** Adds the entries that do not exist; returns those. */
-  async #addNew(
-    database: KvDatabase,
-    writes: readonly Write[],
-  ): Promise<readonly Write[]> {
-    const first = new Map<string, Write>();
-    for (const write of writes) {
-      const key = `${write.key.at(-1)}`;
-      if (!first.has(key)) first.set(key, write);
-    }
-    const wanted = [...first.values()];
-    if (!this.#fewChecks) {
-      try {
-        return await this.#addMissing(database, wanted);
-      } catch (error) {
-        // So said before anything is written.
-        if (!/TooManyChecks/.test((error as Error).message)) throw error;
-        this.#fewChecks = true;
-      }
-    }
-    const { addingFew, commitsOf } = await import("./commits.ts");
-    const added: Write[] = [];
-    for (const some of commitsOf(wanted, addingFew)) {
-      added.push(...await this.#addMissing(database, some));
-    }
-    return added;
-  }
-
-  /** Adds those that do not exist of entries with different keys. */
-  async #addMissing(
-    database: KvDatabase,
-    writes: readonly Write[],
-  ): Promise<readonly Write[]> {
-    let missing = writes;
-    // Another process may add some of them between the look and the commit.
-    while (missing.length > 0 && !await this.#addAll(database, missing)) {
-      const { readMany } = await import("./reads.ts");
-      const { entries, failed } = await readMany(
-        database,
-        missing.map(({ key }) => key),
-      );
-      if (failed !== undefined) throw this.#failure(failed.error);
-      missing = missing.filter((_, at) => entries[at].versionstamp === null);
-    }
-    return missing;
-  }
-
-  /** Adds entries unless one of them exists; whether they were added. */
-  async #addAll(
-    database: KvDatabase,
-    writes: readonly Write[],
-  ): Promise<boolean> {
-    const { clock = systemClock } = this.#parts;
-    const start = clock.now();
-    for (;;) {
-      try {
-        let atomic = database.atomic();
-        for (const { key, data } of writes) {
-          atomic = atomic.check({ key, versionstamp: null }).set(key, data);
-        }
-        return (await atomic.commit()).ok;
-      } catch (cause) {
-        // A check locks the database; a second process does not wait for it.
-        const locked = /database is locked/.test((cause as Error).message);
-        if (!locked || clock.now() - start > lockedLimit) {
-          throw this.#failure(cause);
-        }
-        // By chance, or one that looks at the wrong times never gets in.
-        const pause = 1 + Math.random() * lockedPause;
-        await new Promise<void>((resolve) => clock.setTimer(pause, resolve));
-      }
-    }
-  }
-
-  async #ask<T>(question: () => Promise<T>): Promise<T> {
-    try {
-      return await question();
-    } catch (cause) {
-      throw this.#failure(cause);
-    }
-  }
-
-  #failure(cause: unknown): TemporaryError {
-    return new TemporaryError(`${this.#parts.name}: ${reasonOf(cause)}`, {
-      cause,
-    });
-  }
 }
 
-/** How many bytes a part of a key takes: a null byte takes two. */
-function escapedLength(bytes: Uint8Array): number {
-  let length = bytes.length;
-  for (let at = bytes.indexOf(0); at >= 0; at = bytes.indexOf(0, at + 1)) {
-    length++;
-  }
-  return length;
-}
-
-async function removeAll(
-  database: KvDatabase,
-  writes: readonly KvWrite[],
-): Promise<void> {
-  if (writes.length === 1) return await database.delete(writes[0].key);
-  let atomic = database.atomic();
-  if (atomic.delete === undefined) {
-    for (const { key } of writes) await database.delete(key);
-    return;
-  }
-  for (const { key } of writes) atomic = atomic.delete!(key);
-  await atomic.commit();
+/** Whether an error says all already. */
+function isForCallers(error: unknown): boolean {
+  return error instanceof ConfigError || error instanceof TemporaryError ||
+    error instanceof ReadOnlyError;
 }

@@ -1,68 +1,166 @@
-import { ConfigError } from "../../errors.ts";
-import { pathExists } from "../../system/files.ts";
-import type { Table } from "../../table.ts";
+import { systemClock } from "../../system/clock.ts";
+import { environment } from "../../system/files.ts";
+import { fileSystem } from "../../system/file_system.ts";
+import { runtime } from "../../system/runtime.ts";
 import type { KvDatabase } from "../../kv_database.ts";
-import { KvDriver } from "./kv_driver.ts";
+import type { Table, TableOptions } from "../../table.ts";
+import { DriverTable, refuse } from "../driver_table.ts";
 import { duplicateWarning, type Opening } from "../opening.ts";
-import { DriverTable } from "../driver_table.ts";
+import { DatabaseFile } from "./database_file.ts";
+import { DatabaseSource } from "./database_source.ts";
+import { KvFailure } from "./failures.ts";
+import { KvDriver } from "./kv_driver.ts";
+import { denoLocation, type Location, plainLocation } from "./location.ts";
 
 /**
  * Opens `kv:PATH`, a table in a Deno KV database; `kv:` alone is the platform's
  * default one. `kv:PATH#NAMESPACE` is one of several tables in it. The database
  * is created when it is first written.
  */
-export function openKvTable(opening: Opening): Promise<Table> {
+export async function openKvTable(opening: Opening): Promise<Table> {
   const { name, path, options, rules } = opening;
-  const hash = path.lastIndexOf("#");
-  const file = hash < 0 ? path : path.slice(0, hash);
+  const { database, namespace } = partsOf(path);
+  const { keepsFile, location, file } = await placeOf(database, options);
+  const { onWarning } = rules;
+  if (location.kind === "memory" && location.insteadOf !== undefined) {
+    onWarning(
+      `${name}: DENO_KV_DB_MODE=memory in the environment: nothing is read ` +
+        `from ${location.insteadOf}, and nothing is kept`,
+    );
+  }
   const driver = new KvDriver({
     name,
-    namespace: hash < 0 ? "" : path.slice(hash + 1),
+    namespace,
     text: rules.text,
     replace: (options.duplicates ?? "replace") === "replace",
     onDuplicate: duplicateWarning(opening),
-    onWarning: rules.onWarning,
-    clock: options.clock,
-    openDatabase: async (create) => {
-      const where = file === "" ? undefined : file;
-      if (options.openKv !== undefined) {
-        return await options.openKv(where, { create });
-      }
-      if (where !== undefined && !create && !await pathExists(where)) {
-        return undefined;
-      }
-      return await openDenoKv(name, where);
-    },
+    refuse: refuse(name, rules),
+    onWarning,
+    source: (onSlow) =>
+      new DatabaseSource({
+        ...openerOf(database, options, location),
+        file,
+        keepsFile,
+        hasLocks: keepsFile && ["file", "untold"].includes(location.kind),
+        hasTimers: runtime !== "other",
+        clock: options.clock ?? systemClock,
+        onSlow,
+        onWarning: (message) => onWarning(`${name}: ${message}`),
+      }),
   });
-  return Promise.resolve(new DriverTable(name, driver, rules));
+  return new DriverTable(name, driver, rules);
 }
 
-async function openDenoKv(
-  name: string,
-  path: string | undefined,
-): Promise<KvDatabase> {
-  if (!("Deno" in globalThis)) {
-    throw new ConfigError(
-      `${name}: this runtime has no KV of its own: hand in the openKv option, ` +
-        `of @deno/kv on Node and Bun, with workersKv on Cloudflare`,
-    );
+/** A database's name, `undefined` for the default one, and the table in it. */
+export function partsOf(
+  path: string,
+): { database: string | undefined; namespace: string } {
+  const hash = path.lastIndexOf("#");
+  const database = hash < 0 ? path : path.slice(0, hash);
+  return {
+    database: database === "" ? undefined : database,
+    namespace: hash < 0 ? "" : path.slice(hash + 1),
+  };
+}
+
+/** Where a database is, and what is known of it. */
+export interface Place {
+  readonly location: Location;
+  /** Whether its file, if it has one, is in the care of the table. */
+  readonly keepsFile: boolean;
+  /** Whether Deno itself opens it. */
+  readonly isByDeno: boolean;
+  readonly file?: DatabaseFile;
+}
+
+/** Where the database of that name is. */
+export async function placeOf(
+  database: string | undefined,
+  { openKv, kvLibrary }: TableOptions,
+): Promise<Place> {
+  const keepsFile = openKv === undefined;
+  const isByDeno = opensByDeno({ openKv, kvLibrary });
+  const location = isByDeno
+    ? denoLocation(database, environment)
+    : plainLocation(database);
+  const files = await fileSystem();
+  const file = files === undefined || location.kind !== "file"
+    ? undefined
+    : new DatabaseFile(files, location.path);
+  return { location, keepsFile, isByDeno, file };
+}
+
+/** Whether Deno itself opens the database. */
+function opensByDeno({ openKv, kvLibrary }: TableOptions): boolean {
+  return runtime === "deno" && openKv === undefined && kvLibrary === undefined;
+}
+
+/** What opens a database, and what is asked for before anything else. */
+interface Opener {
+  ready(): Promise<void>;
+  open(create: boolean): Promise<KvDatabase | undefined>;
+}
+
+function openerOf(
+  database: string | undefined,
+  { openKv, kvLibrary }: TableOptions,
+  location: Location,
+): Opener {
+  if (openKv !== undefined) {
+    return {
+      ready: () => Promise.resolve(),
+      open: (create) => openKv(database, { create }),
+    };
   }
-  // The types of Deno KV are there only where it is turned on.
+  if (opensByDeno({ openKv, kvLibrary })) {
+    const path = location.kind === "file" ? location.path : database;
+    return {
+      ready: () => Promise.resolve(void denoOpenKv()),
+      open: () => openDenoKv(database, path),
+    };
+  }
+  const library = async () => {
+    if (kvLibrary !== undefined) return await kvLibrary(database);
+    throw new KvFailure(
+      `this runtime has no KV of its own: hand in the openKv option, ` +
+        `of @deno/kv on Node and Bun, with workersKv on Cloudflare`,
+      { lasting: true },
+    );
+  };
+  return {
+    ready: async () => void await library(),
+    open: async () => {
+      const { openKv } = await library();
+      // SQLite would take it for a URL there.
+      return await openKv(database?.replace(/^file:/, "./file:"));
+    },
+  };
+}
+
+// The types of Deno KV are there only where it is turned on.
+function denoOpenKv(): (path?: string) => Promise<KvDatabase> {
   const { openKv } = Deno as unknown as {
     openKv?: (path?: string) => Promise<KvDatabase>;
   };
-  if (openKv === undefined) {
-    throw new ConfigError(
-      `${name}: Deno KV is not turned on: run Deno with --unstable-kv, ` +
-        `or have "unstable": ["kv"] in deno.json`,
-    );
-  }
+  if (openKv !== undefined) return openKv;
+  throw new KvFailure(
+    `Deno KV is not turned on: run Deno with --unstable-kv, ` +
+      `or have "unstable": ["kv"] in deno.json`,
+    { lasting: true },
+  );
+}
+
+async function openDenoKv(
+  database: string | undefined,
+  path: string | undefined,
+): Promise<KvDatabase> {
   try {
-    return await openKv(path);
+    return await denoOpenKv()(database);
   } catch (cause) {
-    const reason = cause instanceof Deno.errors.NotCapable
-      ? `no permission to open it: run Deno with --allow-read=${path} --allow-write=${path}`
-      : (cause as Error).message;
-    throw new ConfigError(`${name}: ${reason}`, { cause });
+    if (!(cause instanceof Deno.errors.NotCapable)) throw cause;
+    throw new KvFailure(
+      `no permission to open it: run Deno with --allow-read=${path} --allow-write=${path}`,
+      { lasting: true, cause },
+    );
   }
 }

@@ -1,4 +1,12 @@
+import {
+  type ByteStrings,
+  ByteStringsBuilder,
+  countOf,
+  stringAt,
+} from "../../bytes/byte_strings.ts";
 import type { KvDatabase, KvEntry, KvKey } from "../../kv_database.ts";
+import type { BatchAnswer } from "../driver.ts";
+import type { KvKeys } from "./kv_keys.ts";
 
 // Deno KV takes so many keys in one call.
 const keysOfCall = 10;
@@ -53,4 +61,42 @@ export async function readMany(
   const workers = together ? callsAtOnce : getsAtOnce;
   await Promise.all(Array.from({ length: workers }, worker));
   return { entries, failed };
+}
+
+/** The answer of a database that has none of the keys. */
+export function nothingFor(keys: ByteStrings): BatchAnswer {
+  return { values: new ByteStringsBuilder(countOf(keys), 0) };
+}
+
+/** Looks keys up; `data` is what the value of an entry stands for. */
+export async function lookupTogether(
+  database: KvDatabase,
+  kvKeys: KvKeys,
+  keys: ByteStrings,
+  data: (key: Uint8Array, value: unknown) => Uint8Array,
+): Promise<BatchAnswer> {
+  const values = new ByteStringsBuilder(countOf(keys), keys.bytes.length);
+  const sent: number[] = [];
+  for (let at = 0; at < countOf(keys); at++) {
+    const key = stringAt(keys, at);
+    if (key !== undefined && !kvKeys.isTooLong(database, key)) sent.push(at);
+  }
+  const { entries, failed } = await readMany(
+    database,
+    sent.map((at) => kvKeys.of(stringAt(keys, at)!)),
+  );
+  const end = failed?.at ?? sent.length;
+  for (let next = 0; next < end; next++) {
+    const at = sent[next];
+    const { value } = entries[next];
+    if (value === null) continue;
+    try {
+      const bytes = data(stringAt(keys, at)!, value);
+      values.put(at, bytes, 0, bytes.length);
+    } catch (error) {
+      return { values, failed: { at, error } };
+    }
+  }
+  if (failed === undefined) return { values };
+  return { values, failed: { at: sent[failed.at], error: failed.error } };
 }

@@ -302,45 +302,6 @@ Deno.test("kv: stores many entries in few commits, and tells of each in order", 
   }
 });
 
-Deno.test("kv: waits for a database that another process has locked, but not for ever", async () => {
-  for (const [locks, stores] of [[800, true], [Infinity, false]] as const) {
-    const kv = await Deno.openKv(":memory:");
-    let left: number = locks;
-    let now = 0;
-    const locked = {
-      get: (key: Deno.KvKey) => kv.get(key),
-      close: () => kv.close(),
-      atomic: () => {
-        if (left-- > 0) throw new TypeError("database is locked");
-        return kv.atomic();
-      },
-    } as unknown as KvDatabase;
-    await using table = await openTable("kv:x", {
-      ...quiet,
-      write: true,
-      duplicates: "warn",
-      openKv: () => Promise.resolve(locked),
-      clock: {
-        now: () => now,
-        setTimer(milliseconds, callback) {
-          now += milliseconds;
-          queueMicrotask(callback);
-          return { cancel: () => {} };
-        },
-      },
-    });
-    if (stores) assertEquals(await table.update("k", "v"), true);
-    else {
-      await assertRejects(
-        () => table.update("k", "v"),
-        TemporaryError,
-        "kv:x: database is locked",
-      );
-      assert(now > 30_000 && now < 31_000, `${now}`);
-    }
-  }
-});
-
 Deno.test("kv: takes the writes of three processes at once", async () => {
   await using folder = await Folder.make();
   const file = `${folder.path}/t.kv`;

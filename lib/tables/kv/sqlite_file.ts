@@ -1,0 +1,349 @@
+import { utf8Text } from "../../bytes/text.ts";
+import type { ReadAt } from "../../system/file_system.ts";
+
+// Deno KV keeps its entries in a SQLite database. What a file holds is read here
+// from its bytes, as https://www.sqlite.org/fileformat2.html has them: without
+// SQLite, and without any change to the file or beside it. Whoever opens it with
+// Deno KV has its tables made in it, and a thread that ends the whole program
+// where a page that it needs is damaged.
+
+/** What a file holds. */
+export type FileContent =
+  /** Nothing yet, or nothing that can be seen: entries may come into it. */
+  | { readonly kind: "empty" }
+  /**
+   * The tables of Deno KV. It changes them in a log beside the file, unless
+   * another program had it do without.
+   */
+  | { readonly kind: "kv"; readonly hasLog: boolean }
+  /** A database of another program, with tables of these names. */
+  | { readonly kind: "foreign"; readonly tables: readonly string[] }
+  /** No SQLite database. */
+  | { readonly kind: "unknown" }
+  /** A database that lost some of its bytes, or has wrong ones. */
+  | { readonly kind: "damaged"; readonly flaw: string };
+
+/** A database file, and the log of changes beside it. */
+export interface SqliteFile {
+  /** Bytes of the file. */
+  readonly size: number;
+  /** Reads from the file. */
+  readonly read: ReadAt;
+  /** The changes that did not get into the file yet, `-wal`, if there are any. */
+  readonly log?: Uint8Array;
+}
+
+const magic = utf8Text.encode("SQLite format 3\0");
+const headerSize = 100;
+// What is looked at of most databases of Deno KV, in one go.
+const readAhead = 40960;
+const tablesOfKv = [
+  "migration_state",
+  "data_version",
+  "kv",
+  "queue",
+  "queue_running",
+];
+
+// Kinds of pages.
+const innerIndex = 2;
+const innerTable = 5;
+const leafIndex = 10;
+const leafTable = 13;
+
+const decoder = new TextDecoder();
+
+/** Bytes that cannot be what SQLite writes. */
+class Damage extends Error {}
+
+/** Says what a file holds. Reads some pages of it, however large it is. */
+export function contentOf(file: SqliteFile): FileContent {
+  if (file.size === 0) return { kind: "empty" };
+  const header = file.read(0, readAhead);
+  const start = header.subarray(0, magic.length);
+  if (start.some((byte, at) => byte !== magic[at])) return { kind: "unknown" };
+  try {
+    const database = new Database(file, header);
+    const entries = database.schema();
+    const tables = entries.filter(({ type }) => type === "table");
+    const names = tables.map(({ name }) => name);
+    const isKv = tables.some(({ name, sql }) =>
+      name === "kv" && sql.includes("v_encoding")
+    );
+    if (!isKv) {
+      // In the making: Deno KV begins with this one.
+      if (names.every((name) => name === "migration_state")) {
+        return { kind: "empty" };
+      }
+      if (names.filter((name) => tablesOfKv.includes(name)).length > 1) {
+        throw new Damage("its list of tables is damaged");
+      }
+      return { kind: "foreign", tables: names };
+    }
+    // Where changes are on their way into the file, it may be seen half-changed.
+    if (file.log === undefined) database.checkPages(entries);
+    return { kind: "kv", hasLog: header[18] === 2 };
+  } catch (error) {
+    // Numbers that point out of a page are no less damaged.
+    if (error instanceof RangeError) {
+      return { kind: "damaged", flaw: "a page is damaged" };
+    }
+    if (!(error instanceof Damage)) throw error;
+    return { kind: "damaged", flaw: error.message };
+  }
+}
+
+/** A line of the schema: a table or an index, and the page where it begins. */
+interface SchemaEntry {
+  readonly type: string;
+  readonly name: string;
+  readonly page: number;
+  readonly sql: string;
+}
+
+class Database {
+  #file: SqliteFile;
+  #start: Uint8Array;
+  #pageSize: number;
+  /** The bytes of a page that SQLite uses. */
+  #usable: number;
+  #pages: number;
+
+  /** `header` is the header, and what comes behind it. */
+  constructor(file: SqliteFile, header: Uint8Array) {
+    this.#file = file;
+    this.#start = header;
+    if (header.length < headerSize) throw new Damage("it is cut off");
+    const view = viewOf(header);
+    const written = view.getUint16(16);
+    this.#pageSize = written === 1 ? 65536 : written;
+    const size = this.#pageSize;
+    if (size < 512 || (size & (size - 1)) !== 0) {
+      throw new Damage("its header is damaged");
+    }
+    this.#usable = size - header[20];
+    this.#pages = Math.floor(file.size / size);
+    // The number of pages counts where the change that it was written with is
+    // the last one.
+    const pages = view.getUint32(24) === view.getUint32(92)
+      ? view.getUint32(28)
+      : 0;
+    if (file.log === undefined && this.#pages < pages) {
+      throw new Damage(
+        `it is cut off: it has ${file.size} of ${pages * size} bytes`,
+      );
+    }
+  }
+
+  /** What tables and indexes there are. */
+  schema(): SchemaEntry[] {
+    const entries: SchemaEntry[] = [];
+    this.#readSchema(1, entries, 0);
+    return entries;
+  }
+
+  #readSchema(number: number, entries: SchemaEntry[], depth: number): void {
+    // Some thousand tables: whoever has so many is another program.
+    if (depth > 3 || entries.length > 1000) return;
+    const page = this.#page(number);
+    if (page.kind === innerTable) {
+      for (const at of page.cells) {
+        this.#readSchema(page.view.getUint32(at), entries, depth + 1);
+      }
+      this.#readSchema(page.last!, entries, depth + 1);
+      return;
+    }
+    if (page.kind !== leafTable) {
+      throw new Damage(`page ${number} is damaged`);
+    }
+    for (const at of page.cells) {
+      const payload = readNumber(page.view, at);
+      const row = readNumber(page.view, payload.end);
+      const entry = schemaEntry(page.view, row.end, number);
+      if (entry !== undefined) entries.push(entry);
+    }
+  }
+
+  /**
+   * Looks at the pages that the thread of Deno KV reads by itself: damage there
+   * is no error that a program could tell of, but its end.
+   */
+  checkPages(entries: readonly SchemaEntry[]): void {
+    for (const { type, name, page } of entries) {
+      if (page === 0) continue;
+      const isIndex = type === "index" || name === "kv";
+      const kinds = isIndex ? [innerIndex, leafIndex] : [innerTable, leafTable];
+      // Of the table itself only the first page: it may have many.
+      this.#checkLast(page, kinds, name === "kv" ? 1 : 20);
+    }
+  }
+
+  /** Checks a page, and those behind it on the way to the last entry. */
+  #checkLast(number: number, kinds: readonly number[], most: number): void {
+    let next: number | undefined = number;
+    for (let depth = 0; next !== undefined && depth < most; depth++) {
+      const page: Page = this.#page(next);
+      if (!kinds.includes(page.kind)) {
+        throw new Damage(`page ${next} is damaged`);
+      }
+      if (page.kind !== leafTable) this.#checkCells(page, next);
+      next = page.last;
+    }
+  }
+
+  /** Whether the keys of an index can be read. */
+  #checkCells({ view, kind, cells }: Page, number: number): void {
+    const inner = kind === innerIndex || kind === innerTable;
+    for (const cell of cells) {
+      const start = cell + (inner ? 4 : 0);
+      if (kind === innerTable) {
+        readNumber(view, start);
+        continue;
+      }
+      const payload = readNumber(view, start);
+      const header = readNumber(view, payload.end);
+      if (header.value > payload.value || header.value < 1) {
+        throw new Damage(`page ${number} is damaged`);
+      }
+    }
+  }
+
+  #page(number: number): Page {
+    const bytes = this.#newest(number) ?? this.#read(number);
+    if (bytes === undefined || bytes.length < this.#pageSize) {
+      // What was not written into the file yet is in the log, or nowhere.
+      throw new Damage(`page ${number} is missing`);
+    }
+    return readPage(bytes, number, this.#usable);
+  }
+
+  /** The page as the file has it. */
+  #read(number: number): Uint8Array | undefined {
+    if (number < 1 || number > this.#pages) return undefined;
+    const from = (number - 1) * this.#pageSize;
+    const to = from + this.#pageSize;
+    return to <= this.#start.length
+      ? this.#start.subarray(from, to)
+      : this.#file.read(from, this.#pageSize);
+  }
+
+  /** The page as the log has it, if it does. */
+  #newest(number: number): Uint8Array | undefined {
+    const { log } = this.#file;
+    if (log === undefined || log.length < 32) return undefined;
+    const view = viewOf(log);
+    const frame = 24 + this.#pageSize;
+    let found: Uint8Array | undefined;
+    for (let at = 32; at + frame <= log.length; at += frame) {
+      // Frames with other salts are of an earlier round.
+      if (
+        view.getUint32(at + 8) !== view.getUint32(16) ||
+        view.getUint32(at + 12) !== view.getUint32(20)
+      ) break;
+      if (view.getUint32(at) !== number) continue;
+      found = log.subarray(at + 24, at + frame);
+    }
+    return found;
+  }
+}
+
+interface Page {
+  readonly view: DataView;
+  readonly kind: number;
+  /** Where its cells are. */
+  readonly cells: readonly number[];
+  /** The page behind its last cell, where there are pages under it. */
+  readonly last: number | undefined;
+}
+
+function readPage(bytes: Uint8Array, number: number, usable: number): Page {
+  const view = viewOf(bytes);
+  const start = number === 1 ? headerSize : 0;
+  const kind = bytes[start];
+  const inner = kind === innerIndex || kind === innerTable;
+  const count = view.getUint16(start + 3);
+  const first = start + (inner ? 12 : 8);
+  const end = first + count * 2;
+  const isPage = [innerIndex, innerTable, leafIndex, leafTable].includes(kind);
+  if (!isPage || end > usable) throw new Damage(`page ${number} is damaged`);
+  const cells: number[] = [];
+  for (let at = first; at < end; at += 2) {
+    const cell = view.getUint16(at);
+    if (cell < end || cell > usable - 4) {
+      throw new Damage(`page ${number} is damaged`);
+    }
+    cells.push(cell);
+  }
+  const last = inner ? view.getUint32(start + 8) : undefined;
+  return { view, kind, cells, last };
+}
+
+/** A number of one to nine bytes, and where it ends. */
+function readNumber(
+  view: DataView,
+  at: number,
+): { value: number; end: number } {
+  let value = 0;
+  for (let end = at; end < view.byteLength; end++) {
+    const byte = view.getUint8(end);
+    if (end === at + 8) return { value: value * 256 + byte, end: end + 1 };
+    value = value * 128 + (byte & 127);
+    if (byte < 128) return { value, end: end + 1 };
+  }
+  throw new Damage("a page is damaged");
+}
+
+/** The first columns of a record: a long one goes on elsewhere. */
+function schemaEntry(
+  view: DataView,
+  start: number,
+  number: number,
+): SchemaEntry | undefined {
+  const header = readNumber(view, start);
+  const types: number[] = [];
+  let at = header.end;
+  while (at < start + header.value) {
+    const type = readNumber(view, at);
+    types.push(type.value);
+    at = type.end;
+  }
+  // type, name, tbl_name, rootpage, sql
+  if (types.length < 5) throw new Damage(`page ${number} is damaged`);
+  at = start + header.value;
+  const column = (index: number) => {
+    let from = at;
+    for (const type of types.slice(0, index)) from += lengthOf(type);
+    return { from, to: from + lengthOf(types[index]) };
+  };
+  const text = (index: number) => {
+    const { from, to } = column(index);
+    const end = Math.min(to, view.byteLength);
+    if (from > end) return "";
+    const bytes = new Uint8Array(
+      view.buffer,
+      view.byteOffset + from,
+      end - from,
+    );
+    return decoder.decode(bytes);
+  };
+  const root = column(3);
+  if (root.to > view.byteLength) {
+    throw new Damage(`page ${number} is damaged`);
+  }
+  let page = 0;
+  for (let byte = root.from; byte < root.to; byte++) {
+    page = page * 256 + view.getUint8(byte);
+  }
+  if (types[3] === 9) page = 1;
+  return { type: text(0), name: text(1), page, sql: text(4) };
+}
+
+/** How many bytes a column of that type has. */
+function lengthOf(type: number): number {
+  if (type >= 12) return (type - (type % 2 === 0 ? 12 : 13)) / 2;
+  return [0, 1, 2, 3, 4, 6, 8, 8, 0, 0, 0, 0][type];
+}
+
+function viewOf(bytes: Uint8Array): DataView {
+  return new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+}
