@@ -119,6 +119,10 @@ const checks: [string, string[]][] = [
   ["publishing", ["publish", "--dry-run", "--allow-dirty"]],
 ];
 
+// Milliseconds. A test that never ends is a failure that is told, also where the
+// loop of events stands still and no time-out of a test would go off.
+const longestRun = 15 * 60_000;
+
 /** Runs the tests; returns how many passed and failed, steps included. */
 async function runTests(): Promise<{ passed: number; failed: number }> {
   const child = new Deno.Command(Deno.execPath(), {
@@ -128,6 +132,10 @@ async function runTests(): Promise<{ passed: number; failed: number }> {
     stdin: "null",
     stdout: "piped",
   }).spawn();
+  const timer = setTimeout(() => {
+    console.error("the tests do not come to an end");
+    child.kill("SIGKILL");
+  }, longestRun);
   let tail = "";
   const decoder = new TextDecoder();
   for await (const chunk of child.stdout) {
@@ -135,6 +143,7 @@ async function runTests(): Promise<{ passed: number; failed: number }> {
     tail = (tail + decoder.decode(chunk, { stream: true })).slice(-4000);
   }
   const { success } = await child.status;
+  clearTimeout(timer);
   // ok | 85 passed (226 steps) | 0 failed | 1 ignored (10s)
   const counts =
     /(\d+) passed(?: \((\d+) steps?\))? \| (\d+) failed(?: \((\d+) steps?\))?(.*)\n/

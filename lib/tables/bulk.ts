@@ -78,7 +78,7 @@ export function updateMany(
   signal?: AbortSignal,
 ): AsyncIterableIterator<Updated> {
   const { driver } = parts;
-  return writeMany<Entry, Entry, Updated>(entries, driver, signal, {
+  return writeMany<Entry, Entry, Updated>(entries, parts, signal, {
     admit: ({ key, value }) => parts.admitEntry(key, value),
     together: driver.updateBatch?.bind(driver),
     one: ({ key, value }) => driver.update!(key, value, signal),
@@ -93,7 +93,7 @@ export function deleteMany(
   signal?: AbortSignal,
 ): AsyncIterableIterator<Deleted> {
   const { driver } = parts;
-  return writeMany<string, string, Deleted>(keys, driver, signal, {
+  return writeMany<string, string, Deleted>(keys, parts, signal, {
     admit: parts.admit,
     together: driver.deleteBatch?.bind(driver),
     one: (key) => driver.delete!(key, signal),
@@ -120,14 +120,15 @@ interface Writing<Item, Admitted, Result> {
 
 function writeMany<Item, Admitted, Result>(
   items: Iterable<Item> | AsyncIterable<Item>,
-  { writesAtOnce = 1 }: Driver,
+  parts: BulkParts,
   signal: AbortSignal | undefined,
   { admit, together, one, result }: Writing<Item, Admitted, Result>,
 ): AsyncIterableIterator<Result> {
   return new Batches<Item, Result>(items, {
     size: writesOfBatch,
-    atOnce: writesAtOnce,
+    atOnce: parts.driver.writesAtOnce ?? 1,
     run: async (batch) => {
+      parts.mustBeOpen();
       signal?.throwIfAborted();
       const { admitted, failed } = admitAll(batch, admit);
       const written = await write(

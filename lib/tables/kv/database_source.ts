@@ -7,7 +7,7 @@ import {
   isSame,
   isUnchanged,
 } from "./database_file.ts";
-import { KvFailure } from "./failures.ts";
+import { ClosedSourceError, KvFailure } from "./failures.ts";
 import { OpenDatabase, type User } from "./open_database.ts";
 import { fileKey, openFiles } from "./open_files.ts";
 import { endsWithin, Patience, pause, StalledError } from "./patience.ts";
@@ -252,7 +252,7 @@ export class DatabaseSource implements User {
     const users = new Set<User>();
     const patience = new Patience(clock, () => {
       for (const user of users.size === 0 ? [this] : users) user.onSlow();
-    }, !keepsFile || !hasTimers);
+    }, !hasTimers);
     let isLate = false;
     let raw: KvDatabase | undefined;
     try {
@@ -271,8 +271,6 @@ export class DatabaseSource implements User {
     // What somebody else opened may have nothing to do with a file of its name.
     const isOfFile = state !== undefined && typeof state.file !== "string" &&
       (keepsFile || state.file.kind === "file" && state.log !== "missing");
-    // What is handed in may take its time, unless it is a file after all.
-    if (isOfFile && hasTimers) patience.limit();
     return new OpenDatabase(raw, {
       users,
       patience,
@@ -393,7 +391,7 @@ export class DatabaseSource implements User {
   }
 
   #mustBeOpen(): void {
-    if (this.#closed) throw new KvFailure("the table is closed");
+    if (this.#closed) throw new ClosedSourceError();
   }
 
   /** Closes the database when nobody else uses it; waits a second at most. */
@@ -414,7 +412,7 @@ export class DatabaseSource implements User {
     // Who remains opens it anew: a writer that goes leaves a file that is whole.
     if (open.users.size > 0 && !open.isWritten) return;
     if (open.users.size === 0) {
-      open.letGo(new KvFailure("the table is closed"));
+      open.letGo(new ClosedSourceError());
     }
     if (open.retireNow()) return;
     const closing = open.retire();

@@ -21,6 +21,14 @@ export class KvFailure extends Error {
   }
 }
 
+/** A failure of who asks for something after the table was closed. */
+export class ClosedSourceError extends KvFailure {
+  /** Says so. */
+  constructor() {
+    super("the table is closed");
+  }
+}
+
 const needs = "a kv table needs to write its file and its folder, " +
   "even to look up";
 

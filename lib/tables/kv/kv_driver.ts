@@ -1,4 +1,5 @@
 import {
+  ClosedError,
   ConfigError,
   NotUtf8Error,
   ReadOnlyError,
@@ -12,7 +13,7 @@ import type { Entry } from "../../table.ts";
 import type { BatchAnswer, Driver, WriteAnswer } from "../driver.ts";
 import type { Refuse } from "../driver_table.ts";
 import type { DatabaseSource } from "./database_source.ts";
-import { KvFailure } from "./failures.ts";
+import { ClosedSourceError, KvFailure } from "./failures.ts";
 import { KvKeys } from "./kv_keys.ts";
 import type { KvWrites } from "./kv_writes.ts";
 import type { OpenDatabase } from "./open_database.ts";
@@ -253,6 +254,9 @@ export class KvDriver implements Driver {
       return await work();
     } catch (cause) {
       if (isForCallers(cause)) throw cause;
+      if (cause instanceof ClosedSourceError) {
+        throw new ClosedError(this.#parts.name);
+      }
       const message = `${this.#parts.name}: ${reasonOf(cause)}`;
       throw cause instanceof KvFailure && cause.lasting
         ? new ConfigError(message, { cause })

@@ -6,7 +6,7 @@ import type { Clock, Timer } from "../../system/clock.ts";
 
 // Milliseconds: how long it is waited before somebody is told, and how often it
 // is looked whether anything moves.
-const step = 1001;
+const step = 1000;
 // So many looks without a move are enough. Counted, for a program that did
 // nothing else for a while comes late to its timers, and to its answers. The
 // last one is soon after: for a write the database itself waits five seconds,
@@ -46,7 +46,7 @@ interface Held extends Waiting {
 export class Patience {
   #clock: Clock;
   #onSlow: () => void;
-  #isEndless: boolean;
+  readonly #isEndless: boolean;
   #waiting = new Set<Waiting>();
   #held: Held[] = [];
   // Calls that did not end, waited for or not.
@@ -58,16 +58,15 @@ export class Patience {
   #timer: Timer | undefined;
   #onIdle: (() => void)[] = [];
 
-  /** `onSlow` is told when nothing moved for a second, unless it `isEndless`. */
+  /**
+   * `onSlow` is told when nothing moved for a second. `isEndless` is for runtimes
+   * whose timers belong to one request: there, a call that was made is waited for
+   * without end.
+   */
   constructor(clock: Clock, onSlow: () => void, isEndless = false) {
     this.#clock = clock;
     this.#onSlow = onSlow;
     this.#isEndless = isEndless;
-  }
-
-  /** It has an end from now on. */
-  limit(): void {
-    this.#isEndless = false;
   }
 
   /** Whether no call is under way. */

@@ -107,24 +107,26 @@ export async function lookupInBackup(
   ): Promise<void> {
     const { text } = parts.keys;
     const sets = new WriteMany("set", limitsOf(parts.parameters));
+    const filling: [memcacheKey: string, lookup: FillingLookup][] = [];
     for (const [number, { wanted, lookup }] of leading.entries()) {
-      const { memcacheKey, key } = wanted;
+      if (lookup === undefined) continue;
+      const memcacheKey = wanted.memcacheKey!;
       const value = values[number];
-      if (memcacheKey === undefined || value === undefined) continue;
-      if (!lookup!.mayFill) continue;
-      const size = cache.sizeOf(value);
-      if (!cache.fits(key, size)) continue;
+      const size = value === undefined ? 0 : cache.sizeOf(value);
+      const mayFill = value !== undefined && lookup.mayFill &&
+        cache.fits(wanted.key, size);
+      if (!mayFill) {
+        keysInUse.endLookup(memcacheKey, lookup);
+        continue;
+      }
       sets.beginKey().appendText(memcacheKey, byteText);
       sets.endSet(value, size, text, parts.parameters);
-      lookup!.settle(value);
+      lookup.settle(value);
+      filling.push([memcacheKey, lookup]);
     }
-    for (const { lookup } of leading) lookup?.settle(undefined);
     // Until memcached has it, it may tell others that it has not.
     await cache.fill(sets, () => {
-      for (const { wanted, lookup } of leading) {
-        if (lookup === undefined) continue;
-        keysInUse.endLookup(wanted.memcacheKey!, lookup);
-      }
+      for (const [key, lookup] of filling) keysInUse.endLookup(key, lookup);
     });
   }
 }

@@ -50,8 +50,12 @@ export class KeysInUse {
     return lookup;
   }
 
-  /** A lookup is over: memcached has its answer, or does not get it. */
+  /**
+   * A lookup is over: memcached has its answer, or does not get it. Who followed a
+   * lookup that filled nothing asks the backup, so that one is over at once.
+   */
   endLookup(key: string, lookup: FillingLookup): void {
+    lookup.settle(undefined);
     const lookups = this.#lookups.get(key)!;
     lookups.delete(lookup);
     if (lookups.size === 0) this.#lookups.delete(key);

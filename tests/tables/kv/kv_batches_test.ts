@@ -1,4 +1,9 @@
-import { type KvDatabase, openTable, TemporaryError } from "../../../mod.ts";
+import {
+  ClosedError,
+  type KvDatabase,
+  openTable,
+  TemporaryError,
+} from "../../../mod.ts";
 import { byteText, utf8Text } from "../../../lib/bytes/text.ts";
 import { assert, assertEquals, assertRejects } from "../../support/assert.ts";
 import { Folder } from "../../support/folder.ts";
@@ -300,7 +305,7 @@ Deno.test("kv: opens nothing once it is closed in the middle of a batch", async 
   // Each commit has a hundred.
   await assertRejects(
     () => Array.fromAsync(table.updateMany(numbered(500))),
-    TemporaryError,
+    ClosedError,
   );
   await closing;
   assertEquals([opened, closed], [1, 1]);

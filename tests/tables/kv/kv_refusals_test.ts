@@ -431,7 +431,10 @@ Deno.test("a limit of file size is an error that is told, and ends nothing witho
   const cli = `"$0" run --quiet --no-code-cache -A ${root}cli.ts`;
   const load = await limited(`${cli} -i kv:${folder.path}/t.kv <${input}`);
   assertEquals(load.code, 1);
-  assertMatch(load.stderr, /^memcache-table: fatal: kv:.*ulimit -f.*\n$/);
+  assertMatch(
+    load.stderr,
+    /^memcache-table: [\d,]+ entries stored.*\nmemcache-table: fatal: kv:.*ulimit -f.*\n$/,
+  );
   const output = await limited(
     `${cli} -q - static:${"v".repeat(300)} <${input} >${folder.path}/out`,
   );

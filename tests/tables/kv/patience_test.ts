@@ -54,18 +54,18 @@ Deno.test("Patience tells after a second, and gives up after five", async () => 
   const stuck = call<string>();
   const waiting = patience.run(stuck.make);
   const ended = assertRejects(() => waiting, StalledError);
-  clock.pass(1000);
+  clock.pass(999);
   assertEquals(told, []);
   clock.pass(1);
-  assertEquals(told, [1001]);
-  clock.pass(4000);
+  assertEquals(told, [1000]);
+  clock.pass(3999);
   let isOver = false;
   ended.finally(() => isOver = true);
   await turns();
   assertEquals(isOver, false);
-  clock.pass(304);
+  clock.pass(301);
   const { asked } = await ended as StalledError;
-  assertEquals([asked, told, clock.now()], [true, [1001], 5305]);
+  assertEquals([asked, told, clock.now()], [true, [1000], 5300]);
   // It is under way all the same.
   assertEquals(patience.isIdle, false);
   stuck.resolve("late");
@@ -93,12 +93,12 @@ Deno.test("Patience holds back what comes while nothing moves, and gives up on i
   const stuck = call<string>();
   const first = patience.run(stuck.make);
   const gone = assertRejects(() => first, StalledError);
-  clock.pass(5305);
+  clock.pass(5300);
   await gone;
   const later = call<string>();
   const second = patience.run(later.make);
   const unasked = assertRejects(() => second, StalledError);
-  clock.pass(2002);
+  clock.pass(2000);
   assertEquals(((await unasked) as StalledError).asked, false);
   assertEquals(later.made, 0);
   const third = call<string>();
@@ -167,7 +167,7 @@ Deno.test("Patience does not wait again for a database that waited by itself", a
       patience.run(() => {
         calls++;
         clock.pass(900);
-        clock.pass(4000);
+        clock.pass(3999);
         return Promise.reject(new Error("database is locked"));
       }),
     StalledError,

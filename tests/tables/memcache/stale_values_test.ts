@@ -238,3 +238,26 @@ for (const isBulk of [false, true]) {
     }
   });
 }
+
+Deno.test("a key that nobody has is answered while memcached takes what was found beside it", async () => {
+  const { server, kv, clock, table } = new Scene();
+  await clock.during(table.lookup("other"));
+  kv.values.set("known", byteText.encode("v"));
+  // It never says that it stored what the backup had.
+  server.corrupt = (reply) => reply === "STORED\r\n" ? [] : [reply];
+  const keys = ["nosuch", "known"];
+  const lookUpAll = () => Array.fromAsync(table.lookupMany(keys));
+  const expected = [
+    { key: "nosuch", value: undefined },
+    { key: "known", value: "v" },
+  ];
+  assertEquals(await clock.during(lookUpAll()), expected);
+  assertEquals(await clock.during(lookUpAll()), expected);
+  assertEquals(
+    await clock.during(
+      Promise.all(keys.map((key) => table.lookup(key))),
+    ),
+    [undefined, "v"],
+  );
+  await clock.during(table.close());
+});
