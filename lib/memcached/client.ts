@@ -1,5 +1,5 @@
 import { NoAnswerError, reasonOf, TemporaryError } from "../errors.ts";
-import type { ConnectionEvent, EventListener } from "../events.ts";
+import type { ConnectionEvent } from "../events.ts";
 import { formatEndpoint } from "../socket/endpoint.ts";
 import type { Connect, Endpoint } from "../socket/socket.ts";
 import { type Clock, systemClock } from "../system/clock.ts";
@@ -44,10 +44,8 @@ export interface ClientOptions extends ReplyLimits {
   readonly loadMergeGets?: () => Promise<MergeGets>;
   /** Told of failures after a first try. */
   readonly onWarning: (message: string) => void;
-  /** Told of each connection that is opened or closed. */
-  readonly onDetail?: (message: string) => void;
   /** Told of connections, retries and time-outs. */
-  readonly onEvent?: EventListener;
+  readonly observe?: (event: ConnectionEvent) => void;
 }
 
 /**
@@ -176,7 +174,10 @@ export class MemcacheClient implements ConnectionOwner {
     if (this.#closed === undefined) {
       this.#closed = { reason };
       if (this.#connection?.isConnecting === false) {
-        this.#tellOfEnd("the table was closed");
+        this.#options.observe?.({
+          kind: "disconnect",
+          reason: "the table was closed",
+        });
       }
       const flight = this.#connection?.close(reason) ?? [];
       this.#connection = undefined;
@@ -235,9 +236,7 @@ export class MemcacheClient implements ConnectionOwner {
   }
 
   opened(connection: Connection): void {
-    const { table, endpoint, onDetail } = this.#options;
-    onDetail?.(`${table}: connected to ${formatEndpoint(endpoint)}`);
-    this.#tell({
+    this.#options.observe?.({
       kind: "connect",
       again: this.#wasConnected,
       milliseconds: this.#clock.now() - this.#connectingSince,
@@ -250,15 +249,15 @@ export class MemcacheClient implements ConnectionOwner {
   /** Whoever waited for the connection shares its failure. */
   notOpened(cause: unknown): void {
     this.#connection = undefined;
+    const { table, endpoint, observe } = this.#options;
     if (cause instanceof TimeUp) {
-      this.#tell({ kind: "timeout", waited: "connection" });
+      observe?.({ kind: "timeout", waited: "connection" });
     }
-    this.#tell({
+    observe?.({
       kind: "unreachable",
       reason: reasonOf(cause),
       milliseconds: this.#clock.now() - this.#connectingSince,
     });
-    const { table, endpoint } = this.#options;
     const error = cannotConnect(table, endpoint, cause);
     for (const request of this.#queue.takeAll()) request.failEach(error);
   }
@@ -336,8 +335,9 @@ export class MemcacheClient implements ConnectionOwner {
   ended(ending: Ending): void {
     this.#connection = undefined;
     const { reason, isSilence, flight } = ending;
-    if (isSilence) this.#tell({ kind: "timeout", waited: "reply" });
-    this.#tellOfEnd(reason);
+    const { observe } = this.#options;
+    if (isSilence) observe?.({ kind: "timeout", waited: "reply" });
+    observe?.({ kind: "disconnect", reason });
     const again: Request[] = [];
     const tried: CommandRequest[] = [];
     const failed = this.#whose(ending);
@@ -370,7 +370,7 @@ export class MemcacheClient implements ConnectionOwner {
     isSilence = false,
   ): void {
     if (requests.length === 0) return;
-    const { retryPause, onWarning } = this.#options;
+    const { retryPause, onWarning, observe } = this.#options;
     const error = this.failure(reason, isSilence);
     const latest = this.#clock.now() + retryPause;
     const again: CommandRequest[] = [];
@@ -386,7 +386,7 @@ export class MemcacheClient implements ConnectionOwner {
     }
     if (again.length === 0) return;
     if (isRepeated) onWarning(error.message);
-    this.#tell({ kind: "retry", commands: again.length, reason });
+    observe?.({ kind: "retry", commands: again.length, reason });
     this.#pauses.add(again);
     this.#writeOrder?.wait(again);
   }
@@ -409,17 +409,6 @@ export class MemcacheClient implements ConnectionOwner {
     return new Kind(
       `${table}: memcached at ${formatEndpoint(endpoint)} failed: ${reason}`,
     );
-  }
-
-  #tellOfEnd(reason: string): void {
-    const { table, onDetail } = this.#options;
-    this.#tell({ kind: "disconnect", reason });
-    onDetail?.(`${table}: disconnected: ${reason}`);
-  }
-
-  #tell(event: ConnectionEvent): void {
-    const { table, endpoint, onEvent } = this.#options;
-    onEvent?.({ ...event, table, endpoint: formatEndpoint(endpoint) });
   }
 
   /** Keeps a promise until it settles, for `close` to wait for. */

@@ -12,12 +12,13 @@ import {
   readRefusal,
   type ReplyLimits,
   SPACE,
+  startsWith,
   tooLongLine,
   tooLongValue,
   wrongLength,
 } from "./protocol.ts";
 import { CommandRequest, doubtfulReply } from "./queue.ts";
-import { ReplyLines } from "./reply_lines.ts";
+import { isLine, ReplyLines } from "./reply_lines.ts";
 
 const keysOfLine = 100;
 
@@ -303,8 +304,10 @@ export class GetMany implements Exchange {
   }
 
   #readLine(line: ReplyLines): void {
-    if (line.startsWith(VALUE)) return this.#readValueLine(line);
-    if (line.is(END)) {
+    if (startsWith(line.bytes, VALUE, line.start)) {
+      return this.#readValueLine(line);
+    }
+    if (isLine(line, END)) {
       if (this.isDoubtful) {
         this.failure = doubtfulReply;
       } else this.#lineDone();

@@ -1,4 +1,5 @@
 import { ByteBuffer } from "../bytes/byte_buffer.ts";
+import { startsWith } from "./protocol.ts";
 
 const LF = 10;
 const CR = 13;
@@ -66,19 +67,10 @@ export class ReplyLines {
     this.end = lf > start && bytes[lf - 1] === CR ? lf - 1 : lf;
     this.complete = true;
   }
+}
 
-  /** Whether the line starts with a word. */
-  startsWith(word: Uint8Array): boolean {
-    const { bytes, start } = this;
-    if (this.end - start < word.length) return false;
-    for (let at = 0; at < word.length; at++) {
-      if (bytes[start + at] !== word[at]) return false;
-    }
-    return true;
-  }
-
-  /** Whether the line is a word and nothing else. */
-  is(word: Uint8Array): boolean {
-    return this.end - this.start === word.length && this.startsWith(word);
-  }
+/** Whether the line that was completed last is a word and nothing else. */
+export function isLine(lines: ReplyLines, word: Uint8Array): boolean {
+  const { bytes, start, end } = lines;
+  return end - start === word.length && startsWith(bytes, word, start);
 }

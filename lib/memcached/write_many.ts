@@ -10,7 +10,7 @@ import {
   tooLongLine,
 } from "./protocol.ts";
 import { CommandRequest, doubtfulReply } from "./queue.ts";
-import { ReplyLines } from "./reply_lines.ts";
+import { isLine, ReplyLines } from "./reply_lines.ts";
 
 type WriteCommand = Exclude<Command, "get">;
 
@@ -149,7 +149,7 @@ export class WriteMany implements Exchange {
 
   #readLine(line: ReplyLines): void {
     for (const { word, verdict } of verdicts[this.command]) {
-      if (!line.is(word)) continue;
+      if (!isLine(line, word)) continue;
       if (this.isDoubtful) {
         this.failure = doubtfulReply;
       } else this.#answer(verdict);

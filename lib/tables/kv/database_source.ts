@@ -1,5 +1,5 @@
 import { ConfigError, reasonOf } from "../../errors.ts";
-import type { Clock } from "../../system/clock.ts";
+import { type Clock, systemClock } from "../../system/clock.ts";
 import type { KvDatabase } from "../../kv_database.ts";
 import {
   type DatabaseFile,
@@ -250,7 +250,8 @@ export class DatabaseSource implements User {
     const { clock, open, file, keepsFile, hasTimers } = this.#parts;
     await this.untilFree(seen);
     const users = new Set<User>();
-    const patience = new Patience(clock, () => {
+    // What is handed in takes real time, whatever clock is handed in beside it.
+    const patience = new Patience(keepsFile ? clock : systemClock, () => {
       for (const user of users.size === 0 ? [this] : users) user.onSlow();
     }, !hasTimers);
     let isLate = false;

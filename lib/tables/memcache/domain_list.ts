@@ -9,6 +9,7 @@ import {
 import { splitItems } from "../../config/name_value.ts";
 import { ConfigError, shownText } from "../../errors.ts";
 import { configuredText } from "../opening.ts";
+import { type KeyFilter, lastAt } from "./key_rules.ts";
 
 /** A table that a domain list asks, as far as it needs it. */
 export interface DomainTable {
@@ -165,3 +166,20 @@ export class DomainList {
 }
 
 const notAscii = /[\u0080-\u00ff]/;
+
+/** Excludes the keys whose domain is not on a list, and those that have none. */
+export function outsideOf(domains: DomainList): KeyFilter {
+  const verdict = (isListed: boolean) =>
+    isListed ? undefined : "its domain is not on the domain list";
+  return (source, start, end) => {
+    const at = lastAt(source, start, end);
+    // As in Postfix an empty domain is for the list to judge: no name matches it,
+    // though a table may.
+    if (at <= start) {
+      return "the key is no user@domain, which a domain list needs";
+    }
+    const domain = byteText.decode(source.subarray(at + 1, end))!;
+    const listed = domains.matches(domain);
+    return typeof listed === "boolean" ? verdict(listed) : listed.then(verdict);
+  };
+}

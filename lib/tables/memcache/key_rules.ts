@@ -2,14 +2,16 @@ import { ByteBuffer } from "../../bytes/byte_buffer.ts";
 import { byteText, type Text } from "../../bytes/text.ts";
 import { TemporaryError } from "../../errors.ts";
 import { asciiBytes, longestKey } from "../../memcached/protocol.ts";
-import type { DomainList } from "./domain_list.ts";
 import type { Digest } from "./key_digest.ts";
 import type { KeyFormat } from "./key_format.ts";
 
 /** What decides how a lookup key becomes a memcache key. */
 export interface KeyRuleParts {
-  /** Only keys in these domains; all when there is none. */
-  readonly domains?: DomainList;
+  /**
+   * Why a key is not to be asked for, if it is not; missing where all are. A
+   * domain list decides so.
+   */
+  readonly exclude?: KeyFilter;
   /** The key_format, taken apart. */
   readonly format: KeyFormat;
   /** The key_digest, if any. */
@@ -19,6 +21,13 @@ export interface KeyRuleParts {
   /** Whether a key that is too long is skipped, for those it is no failure. */
   readonly skipsLongKeys?: boolean;
 }
+
+/** Why a key, from `start` to `end`, is skipped; `undefined` when it is not. */
+export type KeyFilter = (
+  source: Uint8Array,
+  start: number,
+  end: number,
+) => string | undefined | Promise<string | undefined>;
 
 /**
  * What became of a lookup key: `undefined` when its memcache key was added, the
@@ -78,23 +87,12 @@ export class KeyRules {
     for (let at = start; at < end; at++) {
       if (source[at] === 0) return "the key has a null byte";
     }
-    const { domains } = this.#rules;
-    if (domains === undefined) return this.#expand(out, source, start, end);
-    const at = lastAt(source, start, end);
-    // As in Postfix an empty domain is for the list to judge: no name matches it,
-    // though a table may.
-    if (at <= start) {
-      return "the key is no user@domain, which a domain list needs";
-    }
-    const domain = byteText.decode(source.subarray(at + 1, end))!;
-    const listed = domains.matches(domain);
-    const whenListed = (isListed: boolean) =>
-      isListed
-        ? this.#expand(out, source, start, end)
-        : "its domain is not on the domain list";
-    return typeof listed === "boolean"
-      ? whenListed(listed)
-      : listed.then(whenListed);
+    const excluded = this.#rules.exclude?.(source, start, end);
+    const expand = (reason: string | undefined) =>
+      reason ?? this.#expand(out, source, start, end);
+    return excluded instanceof Promise
+      ? excluded.then(expand)
+      : expand(excluded);
   }
 
   /**
@@ -200,7 +198,8 @@ export function tooLongKey(
   return new TemporaryError(`${name}: key "${shown}": ${tooLong(bytes)}`);
 }
 
-function lastAt(source: Uint8Array, start: number, end: number): number {
+/** Where the last `@` of a key is; -1 when it has none. */
+export function lastAt(source: Uint8Array, start: number, end: number): number {
   let at = end - 1;
   while (at >= start && source[at] !== AT) at--;
   return at < start ? -1 : at;

@@ -29,7 +29,7 @@ import { ClosedError, ConfigError, NotUtf8Error } from "../../errors.ts";
 import { webDigest } from "./key_digest.ts";
 import { parseKeyFormat } from "./key_format.ts";
 import { KeyRules, tooLongKey } from "./key_rules.ts";
-import { configByteString, utf8Text } from "../../bytes/text.ts";
+import { byteText, utf8Text } from "../../bytes/text.ts";
 import { MemcacheClient } from "../../memcached/client.ts";
 import { beforeNull } from "../../memcached/protocol.ts";
 import { requireRuntime } from "../../system/runtime.ts";
@@ -73,7 +73,7 @@ export interface LookupOptions {
   fold?: boolean;
   /** Called with each warning, one line; by default warnings go to `console.warn`. */
   onWarning?: (message: string) => void;
-  /** Called with each detail that only a verbose log wants. */
+  /** Called for each key that is skipped, with the reason: for verbose logs. */
   onDetail?: (message: string) => void;
   /** The time, for pauses and time-outs. */
   clock?: Clock;
@@ -124,7 +124,7 @@ export class MemcacheLookup implements AsyncDisposable {
       () =>
         new KeyRules({
           format: parseKeyFormat(
-            configByteString(read.key_format),
+            byteText.decode(utf8Text.encode(read.key_format))!,
             read.key_format,
           ),
           digest: read.key_digest === ""
@@ -138,7 +138,7 @@ export class MemcacheLookup implements AsyncDisposable {
       if (!("service" in found)) return found;
       throw new RangeError(`"${found.service}" is no port number`);
     });
-    const { connect, clock, onDetail } = options;
+    const { connect, clock } = options;
     this.#options = options;
     this.#client = new MemcacheClient({
       table: name,
@@ -151,7 +151,6 @@ export class MemcacheLookup implements AsyncDisposable {
       dataSizeLimit: read.data_size_limit,
       clock,
       onWarning: options.onWarning ?? ((line) => console.warn(line)),
-      onDetail,
     });
   }
 

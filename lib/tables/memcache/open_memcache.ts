@@ -5,16 +5,19 @@ import {
 } from "./parameters.ts";
 import { systemClock } from "../../system/clock.ts";
 import { ConfigError, reasonOf, shownText } from "../../errors.ts";
-import type { EventListener } from "../../events.ts";
+import type { ConnectionEvent, EventListener } from "../../events.ts";
 import type { Digest } from "./key_digest.ts";
 import { type KeyFormat, parseKeyFormat } from "./key_format.ts";
-import type { DomainList } from "./domain_list.ts";
-import { KeyRules } from "./key_rules.ts";
+import { type KeyFilter, KeyRules } from "./key_rules.ts";
 import { byteText, configByteString, utf8Text } from "../../bytes/text.ts";
 import { MemcacheClient } from "../../memcached/client.ts";
 import type { ReportingServer } from "../../memcached/server_report.ts";
 import { connectLazily } from "../../socket/connect.ts";
-import { parseServer, resolveService } from "../../socket/endpoint.ts";
+import {
+  formatEndpoint,
+  parseServer,
+  resolveService,
+} from "../../socket/endpoint.ts";
 import type { Connect, Endpoint } from "../../socket/socket.ts";
 import type { Table } from "../../table.ts";
 import { findParameters, type Sourced } from "./parameter_source.ts";
@@ -181,8 +184,8 @@ async function openParts(
   const keys = await closingAtFailure(
     opened,
     () => readDomains(opening, parameters, domainTables),
-  ).then((domains) =>
-    new KeyRules({ domains, format, digest, text: rules.text, skipsLongKeys })
+  ).then((exclude) =>
+    new KeyRules({ exclude, format, digest, text: rules.text, skipsLongKeys })
   );
   const onEvent = guarded(opening);
   const client = new MemcacheClient({
@@ -194,8 +197,7 @@ async function openParts(
     loadMergeGets: async () =>
       (await import("../../memcached/merged_gets.ts")).mergeGets,
     onWarning: rules.onWarning,
-    onDetail: options.onDetail,
-    onEvent,
+    observe: observer(opening, found.endpoint, onEvent),
   });
   const parts = {
     name,
@@ -226,6 +228,23 @@ function guarded(
     }
   };
   return onEvent && ((event) => queueMicrotask(() => tell(event)));
+}
+
+/** Tells of connections, as details and as events, where somebody wants to know. */
+function observer(
+  { name, options: { onDetail } }: Opening,
+  endpoint: Endpoint,
+  onEvent: EventListener | undefined,
+): ((event: ConnectionEvent) => void) | undefined {
+  if (onDetail === undefined && onEvent === undefined) return undefined;
+  const place = formatEndpoint(endpoint);
+  return (event) => {
+    onEvent?.({ ...event, table: name, endpoint: place });
+    if (event.kind === "connect") onDetail?.(`${name}: connected to ${place}`);
+    else if (event.kind === "disconnect") {
+      onDetail?.(`${name}: disconnected: ${event.reason}`);
+    }
+  };
 }
 
 function findFormat(
@@ -316,13 +335,13 @@ async function readDomains(
   { options, rules, mail, open }: Opening,
   { domain }: MemcacheParameters,
   opened: Table[],
-): Promise<DomainList | undefined> {
+): Promise<KeyFilter | undefined> {
   if (domain === "") return undefined;
   // As in Postfix the list is text in the encoding of the mail system, also
   // where the table itself was opened without UTF-8.
   const utf8 = rules.text.utf8 || await mail.smtputf8();
-  const { DomainList } = await import("./domain_list.ts");
-  return await DomainList.read(domain, {
+  const { DomainList, outsideOf } = await import("./domain_list.ts");
+  const domains = await DomainList.read(domain, {
     text: utf8 ? utf8Text : byteText,
     readText: (path) => readText(options, path),
     onWarning: rules.onWarning,
@@ -339,4 +358,5 @@ async function readDomains(
       return table;
     },
   });
+  return outsideOf(domains);
 }

@@ -337,11 +337,12 @@ Deno.test("kv: tries again while a database that does not wait is locked, but no
         return kv.atomic();
       },
     } as unknown as KvDatabase;
-    await using table = await openTable("kv:x", {
+    await using table = await openTable("kv::memory:", {
       ...quiet,
       write: true,
       duplicates: "warn",
-      openKv: () => Promise.resolve(database),
+      kvLibrary: () =>
+        Promise.resolve({ openKv: () => Promise.resolve(database) }),
       clock: pausing,
     });
     if (stores) {
@@ -352,7 +353,7 @@ Deno.test("kv: tries again while a database that does not wait is locked, but no
       await assertRejects(
         () => table.update("k", "v"),
         TemporaryError,
-        "kv:x: no answer within 5 s",
+        "kv::memory:: no answer within 5 s",
       );
       const waited = clock.now() - start;
       assert(waited >= 5000 && waited < 6000, `${waited}`);
