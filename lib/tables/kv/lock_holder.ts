@@ -71,9 +71,21 @@ function deviceNumber(major: number, minor: number): number {
     (major >> 12) * 0x100000000;
 }
 
-/** The locks of all processes, as far as one may know. */
-function allLocks(files: FileSystem): HeldLock[] {
-  return [...locksIn(files.readText("/proc/locks") ?? "")];
+// Linux gives a longer list in several pieces. A lock that others in the list are
+// taken away before, between two pieces, is missing then.
+const longestPiece = 4096;
+const mostReads = 3;
+
+/** The first lock of all processes that is `wanted`, as far as one may know. */
+function findLock(
+  files: FileSystem,
+  wanted: (lock: HeldLock) => boolean,
+): HeldLock | undefined {
+  for (let reads = 1;; reads++) {
+    const text = files.readText("/proc/locks") ?? "";
+    for (const lock of locksIn(text)) if (wanted(lock)) return lock;
+    if (text.length < longestPiece || reads === mostReads) return undefined;
+  }
 }
 
 function isOn(
@@ -86,9 +98,9 @@ function isOn(
 
 /** Whether this process has locks on a file, as far as one may know. */
 export function isLockedHere(files: FileSystem, file: FileStatus): boolean {
-  return allLocks(files).some((lock) =>
-    lock.process === files.process && isOn(lock, file)
-  );
+  const isOurs = (lock: HeldLock) =>
+    lock.process === files.process && isOn(lock, file);
+  return findLock(files, isOurs) !== undefined;
 }
 
 /**
@@ -99,16 +111,19 @@ export function lockHolder(
   files: FileSystem,
   path: string,
 ): string | undefined {
-  const locks = allLocks(files).filter(({ process, exclusive }) =>
-    exclusive && process !== files.process
-  );
-  if (locks.length === 0) return undefined;
-  const database = files.look(path);
-  const index = files.look(`${path}-shm`);
-  const holder = locks.find((lock) =>
-    isOn(lock, database) && lock.from <= aloneTo && lock.to >= aloneFrom ||
-    isOn(lock, index) && lock.from <= writing && lock.to >= writing
-  );
+  let looked: { database: FileLook; index: FileLook } | undefined;
+  const holder = findLock(files, (lock) => {
+    if (!lock.exclusive || lock.process === files.process) return false;
+    // Only when there is a lock: nearly always there is none.
+    looked ??= {
+      database: files.look(path),
+      index: files.look(`${path}-shm`),
+    };
+    const { database, index } = looked;
+    return isOn(lock, database) && lock.from <= aloneTo &&
+        lock.to >= aloneFrom ||
+      isOn(lock, index) && lock.from <= writing && lock.to >= writing;
+  });
   if (holder === undefined) return undefined;
   const name = files.readText(`/proc/${holder.process}/comm`)?.trim();
   return `${holder.process}${name ? ` (${name})` : ""}`;
