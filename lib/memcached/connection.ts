@@ -291,7 +291,8 @@ export class Connection implements ReplyReader {
   #noMoreReplies(reason: string, isSilence = false): void {
     if (this.#hasEnded()) return;
     const next = this.flight.head;
-    if (next === undefined || (this.#wasIdle && !this.#hasBegun)) {
+    const isStale = this.#wasIdle && !this.#hasBegun && !isSilence;
+    if (next === undefined || isStale) {
       return this.end(reason);
     }
     const isInside = next.isInside(this);

@@ -31,8 +31,6 @@ const words: Record<Command, readonly { word: Uint8Array; reply: Reply }[]> = {
 };
 const END = words.get[0].word;
 const VALUE = asciiBytes("VALUE");
-// What closes the reply with a value.
-const CLOSING = asciiBytes("\r\nEND\r\n");
 
 // Postfix compares C strings, which end at a null byte.
 function isWord(line: Uint8Array, word: Uint8Array): boolean {
@@ -138,7 +136,7 @@ export class ReplyParser {
    * stopped.
    */
   push(bytes: Uint8Array, start: number): number {
-    let at = this.isInside ? start : this.#takeWhole(bytes, start);
+    let at = start;
     while (at < bytes.length && this.reply === undefined) {
       if (this.#state === "data") at = this.#takeData(bytes, at);
       else if (this.#state === "data end") at = this.#takeDataEnd(bytes, at);
@@ -155,38 +153,6 @@ export class ReplyParser {
       kind: "failure",
       reason,
     };
-  }
-
-  /**
-   * Takes a value with all that belongs to it, when it is there from its first
-   * byte to its last, as nearly all are. Returns where it stopped: at `start`,
-   * when what is there needs a closer look.
-   */
-  #takeWhole(bytes: Uint8Array, start: number): number {
-    const key = this.#key;
-    if (key === undefined || !startsWith(bytes, VALUE, start)) return start;
-    let at = start + VALUE.length + 1;
-    if (bytes[at - 1] !== SPACE || !startsWith(bytes, key, at)) return start;
-    at += key.length;
-    if (bytes[at++] !== SPACE) return start;
-    const flags = at;
-    while (bytes[at] > SPACE) at++;
-    if (at === flags || bytes[at++] !== SPACE) return start;
-    const digits = at;
-    let length = 0;
-    while (bytes[at] >= ZERO && bytes[at] <= NINE) {
-      length = length * 10 + bytes[at++] - ZERO;
-    }
-    const { lineSizeLimit, dataSizeLimit } = this.#limits;
-    const fits = at > digits && length <= dataSizeLimit &&
-      at + 2 - start <= lineSizeLimit && CLOSING.length <= lineSizeLimit;
-    const end = at + 2 + length;
-    const isWhole = bytes[at] === CR && bytes[at + 1] === LF &&
-      startsWith(bytes, CLOSING, end);
-    if (!fits || !isWhole) return start;
-    const data = bytes.slice(at + 2, end);
-    this.reply = { kind: "value", data, broken: false };
-    return end + CLOSING.length;
   }
 
   #takeLine(bytes: Uint8Array, start: number): number {
