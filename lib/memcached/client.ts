@@ -69,8 +69,8 @@ const writeSize = 65536;
 const enoughUnderWay = 16384;
 
 // A server that fails for some keys is asked for each of the others all the same;
-// one that answers nothing on so many connections in a row fails for all.
-const mostSilentConnections = 16;
+// one that does nothing on so many connections in a row fails for all.
+const mostUselessConnections = 16;
 
 const noTimeLeft = "no complete answer in the time for all tries";
 
@@ -86,8 +86,8 @@ const noTimeLeft = "no complete answer in the time for all tries";
  *   command. The others are sent again at once.
  * - The server closed the connection while it was idle, or between two replies:
  *   that was nobody's try. Where commands have one try, the second was a try.
- * - The server answered nothing on this connection and on the one before: that was
- *   a try of all, too.
+ * - The server carried nothing out on this connection and on many before it, for
+ *   it wants a log-in, say: that was a try of all, too.
  *
  * When connecting fails, there is no second try. Whatever happens, no request
  * waits longer than `maxTry` time-outs and the pauses between them, from the
@@ -109,8 +109,8 @@ export class MemcacheClient implements ConnectionOwner {
   #loadsMergeGets = false;
   #wasConnected = false;
   #connectingSince = 0;
-  /** Connections in a row on which nothing was answered. */
-  #silentConnections = 0;
+  /** Connections in a row on which nothing was carried out. */
+  #uselessConnections = 0;
   #pumpIsDue = false;
   #underWay = new Set<Promise<unknown>>();
   #closed: { reason: unknown } | undefined;
@@ -294,7 +294,7 @@ export class MemcacheClient implements ConnectionOwner {
     request.lastError = this.failure(refusal.reason);
     this.#refused.push(request);
     this.#writeOrder?.wait([request]);
-    if (refusal.about !== "entry") this.#connection?.drain();
+    if (refusal.about === "command") this.#connection?.drain();
   }
 
   /** Counts the tries of the commands that were refused since the last time. */
@@ -354,13 +354,14 @@ export class MemcacheClient implements ConnectionOwner {
   }
 
   /** Whose try it was that a connection ended. */
-  #whose({ failed, hasAnswered, flight }: Ending): Failed {
-    if (hasAnswered) this.#silentConnections = 0;
-    else if (flight.length > 0) this.#silentConnections++;
+  #whose({ failed, hasServed, flight }: Ending): Failed {
+    if (hasServed) this.#uselessConnections = 0;
+    else if (flight.length > 0) this.#uselessConnections++;
+    const failsForAll = this.#uselessConnections > mostUselessConnections;
+    if (failsForAll) return "all";
     // Who wants one try has that one: as in Postfix it failed.
     if (failed === "unread") return this.maxTry > 1 ? "none" : "next";
-    const failsForAll = this.#silentConnections > mostSilentConnections;
-    return failed === "next" && failsForAll ? "all" : failed;
+    return failed;
   }
 
   /** A try of some commands has failed: each has a pause, or no try left. */

@@ -36,8 +36,8 @@ export interface Ending {
   readonly isSilence: boolean;
   /** The requests without a reply. */
   readonly flight: readonly Request[];
-  /** Whether anything was answered. */
-  readonly hasAnswered: boolean;
+  /** Whether a command was carried out, or refused for its entry alone. */
+  readonly hasServed: boolean;
 }
 
 /** Who is told what becomes of a connection and its requests. */
@@ -75,8 +75,8 @@ export class Connection implements ReplyReader {
   readonly parser: ReplyParser;
   /** How many replies were read. */
   replies = 0;
-  /** Whether the next reply may belong to another command. */
-  isDoubtful = false;
+  /** As in {@linkcode ReplyReader}. */
+  hasServed = false;
   #options: ConnectionOptions;
   #owner: ConnectionOwner;
   /** `draining`: it ends when all that was sent has its reply. */
@@ -227,8 +227,8 @@ export class Connection implements ReplyReader {
   ): void {
     if (this.#hasEnded()) return;
     const flight = this.close(reason);
-    const hasAnswered = this.replies > 0;
-    this.#owner.ended({ reason, failed, isSilence, flight, hasAnswered });
+    const { hasServed } = this;
+    this.#owner.ended({ reason, failed, isSilence, flight, hasServed });
   }
 
   /** The first request in flight has its reply. */

@@ -1,7 +1,6 @@
 import type { MemcacheClient } from "./client.ts";
 import {
   type CommandRequest,
-  doubtfulReply,
   type Failed,
   type LeftOver,
   type ReplyReader,
@@ -21,6 +20,8 @@ export interface Exchange {
   readonly bytes: Uint8Array;
   /** How many replies were read. */
   readonly replies: number;
+  /** Whether a command was carried out, or refused for its entry alone. */
+  readonly hasServed: boolean;
   /** Whether all replies were read. */
   readonly done: boolean;
   /** Whether a part of the next reply was read. */
@@ -30,10 +31,10 @@ export interface Exchange {
   /** Why what comes cannot be read; the connection is of no use then. */
   readonly failure: string | undefined;
   /**
-   * Whether the next reply may belong to another command, after a refusal of
-   * that kind. Then only refusals, and values with their key, are believed.
+   * Why the next reply may belong to another command, after a refusal of that
+   * kind: then nothing more is read.
    */
-  isDoubtful: boolean;
+  readonly doubt: string | undefined;
   /**
    * Takes bytes from `start` on until all replies are read, or one cannot be;
    * returns where it stopped.
@@ -89,13 +90,12 @@ export class ExchangeRequest extends Request {
   ): number {
     const { exchange } = this;
     const before = exchange.replies;
-    exchange.isDoubtful = reader.isDoubtful;
     const at = exchange.push(bytes, start);
     reader.replies += exchange.replies - before;
-    reader.isDoubtful = exchange.isDoubtful;
+    if (exchange.hasServed) reader.hasServed = true;
     const { failure } = exchange;
     if (failure !== undefined) {
-      reader.end(failure, failure === doubtfulReply ? "none" : "next");
+      reader.end(failure, "next");
     } else if (exchange.done) {
       reader.done();
       const alone: CommandRequest[] = [];
@@ -103,6 +103,7 @@ export class ExchangeRequest extends Request {
       owner.written(this);
       owner.sendAgain(alone);
     }
+    if (exchange.doubt !== undefined) reader.end(exchange.doubt);
     return at;
   }
 

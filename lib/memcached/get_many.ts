@@ -17,7 +17,7 @@ import {
   tooLongValue,
   wrongLength,
 } from "./protocol.ts";
-import { CommandRequest, doubtfulReply } from "./queue.ts";
+import { CommandRequest } from "./queue.ts";
 import { isLine, ReplyLines } from "./reply_lines.ts";
 
 const keysOfLine = 100;
@@ -43,11 +43,13 @@ export class GetMany implements Exchange {
   /** As in Exchange. */
   replies = 0;
   /** As in Exchange. */
+  hasServed = false;
+  /** As in Exchange. */
   done = false;
   /** As in Exchange. */
   failure: string | undefined;
   /** As in Exchange. */
-  isDoubtful = false;
+  doubt: string | undefined;
   /** Why the lookup of a key failed, by its number. */
   readonly errors = new Map<number, unknown>();
   #values: ByteStringsBuilder;
@@ -160,7 +162,10 @@ export class GetMany implements Exchange {
   /** As in Exchange. */
   push(bytes: Uint8Array, start: number): number {
     let at = start;
-    while (at < bytes.length && !this.done && this.failure === undefined) {
+    while (
+      at < bytes.length && !this.done && this.doubt === undefined &&
+      this.failure === undefined
+    ) {
       if (this.#state === "line" && !this.#lines.isHolding) {
         at = this.#takeWholeValues(bytes, at);
         if (at === bytes.length) break;
@@ -182,7 +187,7 @@ export class GetMany implements Exchange {
     this.#expected = this.#lineFirst;
     this.#sentFrom = this.#starts[this.#lineFirst] - GET.length - 1;
     this.failure = undefined;
-    this.isDoubtful = false;
+    this.doubt = undefined;
   }
 
   /** As in Exchange. */
@@ -308,9 +313,8 @@ export class GetMany implements Exchange {
       return this.#readValueLine(line);
     }
     if (isLine(line, END)) {
-      if (this.isDoubtful) {
-        this.failure = doubtfulReply;
-      } else this.#lineDone();
+      this.hasServed = true;
+      this.#lineDone();
       return;
     }
     const refusal = readRefusal(line.bytes.subarray(line.start, line.end));
@@ -318,7 +322,8 @@ export class GetMany implements Exchange {
       this.failure = refusal.reason;
       return;
     }
-    if (refusal.about === "doubtful") this.isDoubtful = true;
+    if (refusal.about === "doubtful") this.doubt = refusal.reason;
+    if (refusal.about === "entry") this.hasServed = true;
     for (let key = this.#lineFirst; key < this.#lineEnd(); key++) {
       if (!this.#hasValue(key) && !this.#tooLong.has(key)) {
         this.#refused.push(key);

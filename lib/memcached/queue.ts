@@ -15,8 +15,8 @@ export interface ReplyReader {
   readonly parser: ReplyParser;
   /** How many replies were read. */
   replies: number;
-  /** Whether the next reply may belong to another command. */
-  isDoubtful: boolean;
+  /** Whether a command was carried out, or refused for its entry alone. */
+  hasServed: boolean;
   /** The request has its reply. */
   done(): void;
   /** What follows cannot be read. */
@@ -143,12 +143,12 @@ export class CommandRequest extends Request {
     if (reply.kind === "failure") reader.end(reply.reason, "next");
     else if (reply.kind === "refused") {
       reader.done();
-      if (reply.about === "doubtful") reader.isDoubtful = true;
+      if (reply.about === "entry") reader.hasServed = true;
       owner.refused(this, reply);
-    } else if (reader.isDoubtful && reply.kind !== "value") {
-      reader.end(doubtfulReply);
+      if (reply.about === "doubtful") reader.end(reply.reason);
     } else {
       reader.done();
+      reader.hasServed = true;
       this.answer(reply);
       if (this.command !== "get") owner.written(this);
       else if (reply.kind === "value" && reply.broken) {
@@ -186,9 +186,6 @@ export class CommandRequest extends Request {
     this.onEnd?.();
   }
 }
-
-/** The failure of a good reply that may be another command's. */
-export const doubtfulReply = "a reply may belong to another command";
 
 /** Requests in their order. */
 export class RequestQueue {

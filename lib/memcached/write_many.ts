@@ -9,7 +9,7 @@ import {
   type ReplyLimits,
   tooLongLine,
 } from "./protocol.ts";
-import { CommandRequest, doubtfulReply } from "./queue.ts";
+import { CommandRequest } from "./queue.ts";
 import { isLine, ReplyLines } from "./reply_lines.ts";
 
 type WriteCommand = Exclude<Command, "get">;
@@ -30,11 +30,13 @@ export class WriteMany implements Exchange {
   /** As in Exchange. */
   replies = 0;
   /** As in Exchange. */
+  hasServed = false;
+  /** As in Exchange. */
   readonly isForOne = true;
   /** As in Exchange. */
   failure: string | undefined;
   /** As in Exchange. */
-  isDoubtful = false;
+  doubt: string | undefined;
   /** Which command it sends. */
   readonly command: WriteCommand;
   /** Whether each command did something; `undefined` while that is unknown. */
@@ -138,7 +140,10 @@ export class WriteMany implements Exchange {
   /** As in Exchange. */
   push(bytes: Uint8Array, start: number): number {
     let at = start;
-    while (at < bytes.length && !this.done && this.failure === undefined) {
+    while (
+      at < bytes.length && !this.done && this.doubt === undefined &&
+      this.failure === undefined
+    ) {
       const lines = this.#lines;
       at = lines.take(bytes, at);
       if (lines.tooLong) this.failure = tooLongLine(this.#lineSizeLimit);
@@ -150,9 +155,8 @@ export class WriteMany implements Exchange {
   #readLine(line: ReplyLines): void {
     for (const { word, verdict } of verdicts[this.command]) {
       if (!isLine(line, word)) continue;
-      if (this.isDoubtful) {
-        this.failure = doubtfulReply;
-      } else this.#answer(verdict);
+      this.hasServed = true;
+      this.#answer(verdict);
       return;
     }
     const refusal = readRefusal(line.bytes.subarray(line.start, line.end));
@@ -160,7 +164,8 @@ export class WriteMany implements Exchange {
       this.failure = refusal.reason;
       return;
     }
-    if (refusal.about === "doubtful") this.isDoubtful = true;
+    if (refusal.about === "doubtful") this.doubt = refusal.reason;
+    if (refusal.about === "entry") this.hasServed = true;
     this.refusals.set(this.#answered, refusal);
     this.#answer(undefined);
   }
@@ -175,7 +180,7 @@ export class WriteMany implements Exchange {
     this.#lines.clear();
     this.#sentFrom = this.#starts[this.#answered];
     this.failure = undefined;
-    this.isDoubtful = false;
+    this.doubt = undefined;
   }
 
   /** As in Exchange. */

@@ -271,12 +271,10 @@ Deno.test("GetMany is sent again from the first line without a reply", () => {
   ]);
 });
 
-Deno.test("GetMany in doubt believes a value with its key, and no END", () => {
-  const { gets, open } = asking(["x", "y"]);
-  gets.isDoubtful = true;
-  pushInPieces(gets, value("x", "1"), 5);
-  assertEquals(gets.failure, undefined);
-  pushInPieces(gets, "END\r\n", 5);
-  assertEquals(gets.failure, "a reply may belong to another command");
-  assertEquals(open(), ["a:y"]);
+Deno.test("GetMany reads nothing behind a refusal that may have two lines", () => {
+  const { gets } = asking(["x", "y"]);
+  const bytes = byteText.encode("ERROR\r\n" + value("x", "1") + "END\r\n");
+  assertEquals(gets.push(bytes, 0), 7);
+  assertEquals(gets.doubt, 'it answers "ERROR"');
+  assertEquals([gets.failure, gets.hasServed], [undefined, false]);
 });
