@@ -71,15 +71,17 @@ export type {
   UnixEndpoint,
 } from "./lib/socket/socket.ts";
 export type {
-  Deleted,
+  DeleteResult,
   Entry,
-  Found,
+  LookupResult,
+  OpenOptions,
   RequestOptions,
   Table,
   TableOptions,
-  Updated,
+  UpdateResult,
 } from "./lib/table.ts";
 export {
   MemcacheTable,
+  type MemcacheTableConstructor,
   type MemcacheTableOptions,
 } from "./lib/tables/memcache/memcache_table.ts";

@@ -1,8 +1,9 @@
 import { MailSystem } from "./system/mail_system.ts";
 import { ConfigError, shownText } from "./errors.ts";
-import { byteText, isUtf8, utf8Text } from "./bytes/text.ts";
+import { isUtf8 } from "./bytes/text.ts";
 import { requireRuntime } from "./system/runtime.ts";
-import type { Table, TableOptions } from "./table.ts";
+import type { OpenOptions, Table } from "./table.ts";
+import type { DriverTable } from "./tables/driver_table.ts";
 import {
   backupName,
   openMemcache,
@@ -12,8 +13,8 @@ import {
   deepestNest,
   type Opener,
   type Opening,
+  openOptionNames,
   rulesOf,
-  tableOptionNames,
 } from "./tables/opening.ts";
 
 // The other types are loaded when one of their tables is opened: a command that
@@ -59,26 +60,37 @@ export const tableTypes: readonly string[] = /* @__PURE__ */ Object.keys(
  */
 export async function openTable(
   name: string,
-  options: TableOptions = {},
+  options: OpenOptions = {},
 ): Promise<Table> {
+  const table = await openStored(name, options);
+  if (!options.fileValues) return table;
+  const { FileValuesTable } = await import("./tables/file_values_table.ts");
+  const { text, onWarning } = table.rules;
+  return new FileValuesTable(table, { text, onWarning });
+}
+
+/**
+ * Opens a table as {@linkcode openTable} does, and leaves the base64 of
+ * `fileValues` as it is stored.
+ */
+export async function openStored(
+  name: string,
+  options: OpenOptions,
+): Promise<DriverTable> {
   if (typeof name !== "string") {
     throw new TypeError(`A table name must be a string: ${typeof name}`);
   }
-  const isKnown = (option: string) => Object.hasOwn(tableOptionNames, option);
+  const isKnown = (option: string) => Object.hasOwn(openOptionNames, option);
   if (!Object.keys(options).every(isKnown)) {
     const { requireOptionNames } = await import("./tables/option_names.ts");
-    requireOptionNames(options, tableOptionNames);
+    requireOptionNames(options, openOptionNames);
   }
   requireRuntime();
   const { mail, given } = await prepare(options);
-  const table = await openNamed(name, given, mail, {
+  return await openNamed(name, given, mail, {
     outer: [],
     count: { tables: 0 },
   });
-  if (!options.fileValues) return table;
-  const { FileValuesTable } = await import("./tables/file_values_table.ts");
-  const text = given.utf8 ? utf8Text : byteText;
-  return new FileValuesTable(table, { text, onWarning: given.onWarning! });
 }
 
 /** A table whose cache, if it has one, is opened by itself. */
@@ -99,7 +111,7 @@ export interface Apart {
  */
 export async function openApart(
   name: string,
-  options: TableOptions,
+  options: OpenOptions,
 ): Promise<Apart> {
   const { mail, given } = await prepare(options);
   const nest: Nest = { outer: [], count: { tables: 0 } };
@@ -110,8 +122,8 @@ export async function openApart(
 }
 
 async function prepare(
-  options: TableOptions,
-): Promise<{ mail: MailSystem; given: TableOptions }> {
+  options: OpenOptions,
+): Promise<{ mail: MailSystem; given: OpenOptions }> {
   options.signal?.throwIfAborted();
   const onWarning = options.onWarning ?? ((line) => console.warn(line));
   const mail = new MailSystem({ ...options, onWarning });
@@ -143,10 +155,10 @@ const ofAnyBytes = [
 
 async function openNamed(
   name: string,
-  options: TableOptions,
+  options: OpenOptions,
   mail: MailSystem,
   nest: Nest,
-): Promise<Table> {
+): Promise<DriverTable> {
   const opening = openingOf(name, options, mail, nest);
   const type = name.slice(0, name.indexOf(":"));
   if (!isUtf8(name) && !ofAnyBytes.includes(type)) {
@@ -164,7 +176,7 @@ async function openNamed(
 
 function openingOf(
   name: string,
-  options: TableOptions,
+  options: OpenOptions,
   mail: MailSystem,
   nest: Nest,
 ): Opening {

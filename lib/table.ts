@@ -12,7 +12,7 @@ export interface Entry {
 }
 
 /** What became of a key of `lookupMany`. */
-export interface Found {
+export interface LookupResult {
   /** The key, as it was given. */
   readonly key: string;
   /** Its value, or `undefined` when the table does not have it. */
@@ -20,7 +20,7 @@ export interface Found {
 }
 
 /** What became of a key of `deleteMany`. */
-export interface Deleted {
+export interface DeleteResult {
   /** The key, as it was given. */
   readonly key: string;
   /** Whether it was there. */
@@ -28,7 +28,7 @@ export interface Deleted {
 }
 
 /** What became of an entry of `updateMany`. */
-export interface Updated {
+export interface UpdateResult {
   /** The key, as it was given. */
   readonly key: string;
   /** Whether it was stored; `false` when the table refused it. */
@@ -78,7 +78,7 @@ export interface Table extends AsyncIterable<Entry>, AsyncDisposable {
   lookupMany(
     keys: Iterable<string> | AsyncIterable<string>,
     options?: RequestOptions,
-  ): AsyncIterableIterator<Found>;
+  ): AsyncIterableIterator<LookupResult>;
   /**
    * Stores many entries, in batches where the table can do that, and tells of
    * each in the order of the input. What is told of as stored is stored. Ends
@@ -89,12 +89,12 @@ export interface Table extends AsyncIterable<Entry>, AsyncDisposable {
   updateMany(
     entries: Iterable<Entry> | AsyncIterable<Entry>,
     options?: RequestOptions,
-  ): AsyncIterableIterator<Updated>;
+  ): AsyncIterableIterator<UpdateResult>;
   /** Removes many keys, in the way in which `updateMany` stores entries. */
   deleteMany(
     keys: Iterable<string> | AsyncIterable<string>,
     options?: RequestOptions,
-  ): AsyncIterableIterator<Deleted>;
+  ): AsyncIterableIterator<DeleteResult>;
   /** Starts a sequence over: its first entry, `undefined` when there is none. */
   first(): Promise<Entry | undefined>;
   /** The next entry of the sequence, `undefined` after the last. */
@@ -103,7 +103,7 @@ export interface Table extends AsyncIterable<Entry>, AsyncDisposable {
   close(): Promise<void>;
 }
 
-/** Options of {@linkcode openTable}. All that comes from outside can be handed in. */
+/** Options of a table. All that comes from outside can be handed in. */
 export interface TableOptions {
   /**
    * Allow `update` and `delete`. Opening fails when the table, or its backup,
@@ -139,13 +139,62 @@ export interface TableOptions {
    */
   duplicates?: "warn" | "replace" | "ignore";
   /**
+   * Called with the key of each update that is refused and the reason, and whether
+   * a rule of the table refused it or the server; by default that is a warning.
+   */
+  onRefusal?: (key: string, reason: string, by: "rules" | "server") => void;
+  /** Closes the table, and ends all its requests, when aborted. */
+  signal?: AbortSignal;
+  /** Called with each warning, one line; by default warnings go to `console.warn`. */
+  onWarning?: (message: string) => void;
+  /** Called with each detail that only a verbose log wants. */
+  onDetail?: (message: string) => void;
+  /**
+   * Called with what goes on in a memcache table: hits, misses, answers of the
+   * backup, retries, connections, time-outs, and how long it took. Of a table
+   * that nobody listens to, nothing is counted. An exception of the listener is
+   * a warning.
+   */
+  onEvent?: EventListener;
+  /** Opens sockets; by default the runtime's own adapter. */
+  connect?: Connect;
+  /** Reads a file, whole; by default the runtime's own. */
+  readFile?: (path: string) => Promise<Uint8Array>;
+  /**
+   * Opens KV databases, `undefined` for the default one; by default Deno's.
+   * Without `create` the database is only read: it may answer `undefined` when
+   * there is none, and is asked again by the next request.
+   */
+  openKv?: (
+    path: string | undefined,
+    options: { create: boolean },
+  ) => Promise<KvDatabase | undefined>;
+  /**
+   * Loads what opens the files of KV databases where the runtime has nothing of
+   * its own: `@deno/kv` on Node and Bun. The table makes, checks and watches the
+   * files as it does with Deno's; what `openKv` opens is its own affair.
+   */
+  kvLibrary?: (
+    path: string | undefined,
+  ) => KvLibrary | Promise<KvLibrary>;
+  /** The time, for pauses and time-outs. */
+  clock?: Clock;
+}
+
+/**
+ * Options of {@linkcode openTable}: those of every table, and some that only a
+ * command line like postmap(1) or a Postfix daemon needs.
+ */
+export interface OpenOptions extends TableOptions {
+  /**
    * Values are the content of files, which the table keeps as base64, as
    * `postmap -F` and Postfix's tls_server_sni_maps have it. A lookup gives, and
    * an update takes, the content: UTF-8 text, or a byte string when `utf8` is
    * off; it may have null bytes. The values of `inline:`, `static:`,
    * `texthash:`, `regexp:`, `pcre:` and `cidr:` name files, separated by comma
-   * or white space; with the last three content ends at a null byte. A value that is no base64 is a {@linkcode ConfigError} of
-   * the lookup, and left out of a sequence with a warning.
+   * or white space; with the last three content ends at a null byte. A
+   * value that is no base64 is a {@linkcode ConfigError} of the lookup, and left out
+   * of a sequence with a warning.
    *
    * @default {false}
    */
@@ -172,26 +221,6 @@ export interface TableOptions {
    */
   onDuplicate?: (key: string) => void;
   /**
-   * Called with the key of each update that is refused and the reason, and whether
-   * a rule of the table refused it or the server; by default that is a warning.
-   */
-  onRefusal?: (key: string, reason: string, by: "rules" | "server") => void;
-  /** Closes the table, and ends all its requests, when aborted. */
-  signal?: AbortSignal;
-  /** Called with each warning, one line; by default warnings go to `console.warn`. */
-  onWarning?: (message: string) => void;
-  /** Called with each detail that only a verbose log wants. */
-  onDetail?: (message: string) => void;
-  /**
-   * Called with what goes on in a memcache table: hits, misses, answers of the
-   * backup, retries, connections, time-outs, and how long it took. Of a table
-   * that nobody listens to, nothing is counted. An exception of the listener is
-   * a warning.
-   */
-  onEvent?: EventListener;
-  /** Opens sockets; by default the runtime's own adapter. */
-  connect?: Connect;
-  /**
    * Called with the path of each file that the table depends on, before it is
    * read: its own, main.cf, source files, files of domain lists. Whoever wants to
    * follow changes opens the table again when one of them has changed; the
@@ -199,25 +228,4 @@ export interface TableOptions {
    * not among them.
    */
   onFile?: (path: string) => void;
-  /** Reads a file, whole; by default the runtime's own. */
-  readFile?: (path: string) => Promise<Uint8Array>;
-  /**
-   * Opens KV databases, `undefined` for the default one; by default Deno's.
-   * Without `create` the database is only read: it may answer `undefined` when
-   * there is none, and is asked again by the next request.
-   */
-  openKv?: (
-    path: string | undefined,
-    options: { create: boolean },
-  ) => Promise<KvDatabase | undefined>;
-  /**
-   * Loads what opens the files of KV databases where the runtime has nothing of
-   * its own: `@deno/kv` on Node and Bun. The table makes, checks and watches the
-   * files as it does with Deno's; what `openKv` opens is its own affair.
-   */
-  kvLibrary?: (
-    path: string | undefined,
-  ) => KvLibrary | Promise<KvLibrary>;
-  /** The time, for pauses and time-outs. */
-  clock?: Clock;
 }

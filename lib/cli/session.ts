@@ -1,6 +1,7 @@
 import { byteText, type Text } from "../bytes/text.ts";
 import { markWarning } from "../config/logical_lines.ts";
-import { openTable } from "../open.ts";
+import { openStored } from "../open.ts";
+import type { LineTable } from "../tables/driver_table.ts";
 import type { Table } from "../table.ts";
 import type { CommandLine } from "./command_line.ts";
 import { Output, type Report } from "./streams.ts";
@@ -29,7 +30,7 @@ export class Session {
   /** Updates that were refused and not looked at, by their keys. */
   #refusals = new Map<string, Refusal[]>();
   #decodes: boolean;
-  #tables = new Map<string, Promise<Table>>();
+  #tables = new Map<string, Promise<LineTable>>();
 
   /** Opens nothing yet. */
   constructor(
@@ -48,7 +49,7 @@ export class Session {
   }
 
   /** Opens a table, or returns it where it is open. */
-  open(name: string, write: boolean): Promise<Table> {
+  open(name: string, write: boolean): Promise<LineTable> {
     let table = this.#tables.get(name);
     if (table === undefined) {
       table = this.#open(name, write);
@@ -57,9 +58,9 @@ export class Session {
     return table;
   }
 
-  async #open(name: string, write: boolean): Promise<Table> {
+  async #open(name: string, write: boolean): Promise<LineTable> {
     const { command, tableText, report } = this;
-    const table = await openTable(name, {
+    const table = await openStored(name, {
       write,
       fold: command.fold,
       utf8: tableText.utf8,
@@ -77,13 +78,9 @@ export class Session {
       onWarning: report.warning,
       onDetail: report.detail,
     });
-    if (!command.fileValues) return table;
-    const { encodedTable, withFileValues } = await import(
-      "./actions/file_values.ts"
-    );
-    return this.#decodes
-      ? withFileValues(table, tableText, report.warning)
-      : encodedTable(table);
+    if (!this.#decodes) return table;
+    const { withFileValues } = await import("./actions/file_values.ts");
+    return withFileValues(table, tableText, report.warning);
   }
 
   #keepDuplicate(table: string, key: string): void {

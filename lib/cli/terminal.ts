@@ -1,7 +1,7 @@
 import { runtime } from "../system/runtime.ts";
 import { connectDeno } from "../socket/deno.ts";
 import type { Connect } from "../socket/socket.ts";
-import type { TableOptions } from "../table.ts";
+import type { OpenOptions } from "../table.ts";
 
 /** The outside of a program that is run in a terminal. */
 export interface Terminal {
@@ -10,7 +10,7 @@ export interface Terminal {
   /** Opens sockets; at hand, for a command that waits for nothing else. */
   readonly connect: Connect;
   /** Opens KV databases, where the runtime has none of its own. */
-  readonly kvLibrary?: TableOptions["kvLibrary"];
+  readonly kvLibrary?: OpenOptions["kvLibrary"];
   /** Reads from standard input; the number of bytes, `null` at the end. */
   read(buffer: Uint8Array): Promise<number | null>;
   /** Writes to standard output; the number of bytes. */

@@ -15,9 +15,9 @@ import {
 } from "../memcached/server_report.ts";
 import { openTable } from "../open.ts";
 import { formatEndpoint } from "../socket/endpoint.ts";
-import { tableOptionNames } from "../tables/opening.ts";
+import { openOptionNames } from "../tables/opening.ts";
 import { requireOptionNames } from "../tables/option_names.ts";
-import type { Entry, Table, TableOptions } from "../table.ts";
+import type { Entry, OpenOptions, Table } from "../table.ts";
 import { deepestNest } from "../tables/opening.ts";
 import { connectLazily } from "../socket/connect.ts";
 import { inspectKv } from "../tables/kv/inspect_kv.ts";
@@ -108,7 +108,7 @@ export interface TableCheck {
 
 /** Options of {@linkcode checkTable}; `onWarning` is not called. */
 export interface CheckOptions
-  extends Omit<TableOptions, "write" | "onWarning" | "duplicates"> {
+  extends Omit<OpenOptions, "write" | "onWarning" | "duplicates"> {
   /**
    * Other tables that are in use, beside those in main.cf: is an entry of one
    * taken for an entry of another?
@@ -151,7 +151,7 @@ export async function checkTable(
   if (typeof name !== "string") {
     throw new TypeError(`A table name must be a string: ${typeof name}`);
   }
-  requireOptionNames(options, { ...tableOptionNames, others: true });
+  requireOptionNames(options, { ...openOptionNames, others: true });
   options.signal?.throwIfAborted();
   const checked = await check(name, options, { outer: [], spaces: new Map() });
   options.signal?.throwIfAborted();
@@ -245,7 +245,7 @@ async function check(
 ): Promise<TableCheck> {
   const findings = new Findings();
   const { others: _, ...tableOptions } = options;
-  const quiet: TableOptions = { ...tableOptions, onWarning: findings.warn };
+  const quiet: OpenOptions = { ...tableOptions, onWarning: findings.warn };
   const type = typeOf(name);
   if (type === "memcache") {
     return await checkMemcache(name, quiet, options, findings, around);
@@ -266,7 +266,7 @@ const notOpen: Abilities = { lookup: closed, write: closed, sequence: closed };
 /** Looks up, lists, and opens to write, a table that is open; closes it. */
 async function tryTable(
   table: Table,
-  options: TableOptions,
+  options: OpenOptions,
   findings: Findings,
 ): Promise<Abilities & { missing?: true }> {
   const { name } = table;
@@ -326,7 +326,7 @@ function probeKey(name: string): string {
 /** What is to be said of a `kv:` table before it is asked, for that may create it. */
 async function tryDatabase(
   name: string,
-  options: TableOptions,
+  options: OpenOptions,
   findings: Findings,
 ): Promise<Abilities & { missing?: true } | undefined> {
   if (typeOf(name) !== "kv") return undefined;
@@ -370,7 +370,7 @@ async function tryFirst(table: Table): Promise<Ability> {
     : { possible: true };
 }
 
-async function tryWrite(name: string, options: TableOptions): Promise<Ability> {
+async function tryWrite(name: string, options: OpenOptions): Promise<Ability> {
   // It can be opened, but refuses what is written.
   if (typeOf(name) === "static") {
     return { possible: false, remark: `${name} is read-only` };
@@ -398,7 +398,7 @@ async function tryWrite(name: string, options: TableOptions): Promise<Ability> {
 
 async function checkMemcache(
   name: string,
-  quiet: TableOptions,
+  quiet: OpenOptions,
   options: CheckOptions,
   findings: Findings,
   { outer, spaces }: Around,
@@ -518,7 +518,7 @@ async function checkServer(
   name: string,
   { source, endpoint }: MemcacheSource,
   parameters: MemcacheParameters,
-  { connect = connectLazily, clock, signal }: TableOptions,
+  { connect = connectLazily, clock, signal }: OpenOptions,
   findings: Findings,
 ): Promise<CheckedServer | undefined> {
   const place = await findings.attempt(endpoint);

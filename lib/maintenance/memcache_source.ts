@@ -5,7 +5,7 @@ import { mayRead } from "../system/files.ts";
 import { formatEndpoint } from "../socket/endpoint.ts";
 import type { Endpoint } from "../socket/socket.ts";
 import { openTable } from "../open.ts";
-import type { Table, TableOptions } from "../table.ts";
+import type { OpenOptions, Table } from "../table.ts";
 import {
   findEndpoint,
   openMemcacheTable,
@@ -35,7 +35,7 @@ export function typeOf(name: string): string {
 /** Reads the configuration of a memcache table. Throws {@linkcode ConfigError}. */
 export async function readMemcacheSource(
   name: string,
-  options: TableOptions,
+  options: OpenOptions,
   mail: MailSystem,
 ): Promise<MemcacheSource> {
   const path = name.slice("memcache:".length);
@@ -89,7 +89,7 @@ function openHarmless(mail: MailSystem): Opening["open"] {
 }
 
 /** The mail system of some options, whose warnings go nowhere. */
-export function quietMail(options: TableOptions): MailSystem {
+export function quietMail(options: OpenOptions): MailSystem {
   return new MailSystem({ ...options, onWarning: () => {} });
 }
 
@@ -179,7 +179,7 @@ export type Spaces = Map<string, Space | undefined>;
 export async function sharingTables(
   space: Space,
   others: readonly string[],
-  options: TableOptions,
+  options: OpenOptions,
   known: Spaces,
 ): Promise<string[]> {
   const mail = quietMail(options);
@@ -201,7 +201,7 @@ export async function sharingTables(
 
 async function readSpace(
   name: string,
-  options: TableOptions,
+  options: OpenOptions,
   mail: MailSystem,
 ): Promise<Space | undefined> {
   const { source, endpoint } = await readMemcacheSource(name, options, mail);

@@ -1,5 +1,5 @@
-import { tableOptionNames } from "../tables/opening.ts";
-import type { TableOptions } from "../table.ts";
+import { openOptionNames } from "../tables/opening.ts";
+import type { OpenOptions } from "../table.ts";
 
 /** How far something is that goes through a table. */
 export interface Progress {
@@ -13,7 +13,7 @@ export interface Progress {
  */
 export interface MaintenanceOptions extends
   Omit<
-    TableOptions,
+    OpenOptions,
     | "write"
     | "fold"
     | "utf8"
@@ -28,5 +28,5 @@ export interface MaintenanceOptions extends
 
 /** Their names, and those of all tables: what is not heard does no harm. */
 export const maintenanceOptionNames: Readonly<
-  Record<keyof TableOptions | "onProgress", true>
-> = { ...tableOptionNames, onProgress: true };
+  Record<keyof OpenOptions | "onProgress", true>
+> = { ...openOptionNames, onProgress: true };

@@ -2,9 +2,9 @@ import { MailSystem } from "../system/mail_system.ts";
 import { ConfigError, TemporaryError } from "../errors.ts";
 import { askServer, figuresOf } from "../memcached/server_report.ts";
 import { formatEndpoint } from "../socket/endpoint.ts";
-import { tableOptionNames } from "../tables/opening.ts";
+import { openOptionNames } from "../tables/opening.ts";
 import { requireOptionNames } from "../tables/option_names.ts";
-import type { TableOptions } from "../table.ts";
+import type { OpenOptions } from "../table.ts";
 import { connectLazily } from "../socket/connect.ts";
 import { readMemcacheSource, typeOf } from "./memcache_source.ts";
 import { readEach } from "./parameter_checks.ts";
@@ -48,7 +48,7 @@ export interface ServerStats {
 
 /** Options of {@linkcode readStats}. */
 export type StatsOptions = Pick<
-  TableOptions,
+  OpenOptions,
   | "clock"
   | "configDirectory"
   | "connect"
@@ -94,7 +94,7 @@ export async function statsReader(
   if (typeof name !== "string") {
     throw new TypeError(`A table name must be a string: ${typeof name}`);
   }
-  requireOptionNames(options, tableOptionNames);
+  requireOptionNames(options, openOptionNames);
   options.signal?.throwIfAborted();
   if (typeOf(name) !== "memcache") {
     const at = name.search(/memcache:./);

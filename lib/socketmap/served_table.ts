@@ -2,7 +2,7 @@ import { reasonOf } from "../errors.ts";
 import { openTable } from "../open.ts";
 import { type Clock, systemClock } from "../system/clock.ts";
 import { SeenFiles } from "../system/seen_files.ts";
-import type { RequestOptions, Table, TableOptions } from "../table.ts";
+import type { OpenOptions, RequestOptions, Table } from "../table.ts";
 import type { LookupTable } from "./answers.ts";
 
 // Milliseconds. Between two looks at the files, also while one is being written,
@@ -15,7 +15,7 @@ const patience = 1000;
 const retryPause = 30_000;
 
 /** Options of {@linkcode openServedTable}. */
-export interface ServedTableOptions extends TableOptions {
+export interface ServedTableOptions extends OpenOptions {
   /**
    * Called when the table was opened again, with a line that says so.
    */

@@ -10,7 +10,12 @@ import {
   firstNotText,
   stringAt,
 } from "../bytes/byte_strings.ts";
-import type { Deleted, Entry, Found, Updated } from "../table.ts";
+import type {
+  DeleteResult,
+  Entry,
+  LookupResult,
+  UpdateResult,
+} from "../table.ts";
 import { Batches, type BatchResult } from "./batches.ts";
 import type { BatchAnswer, Driver, WriteAnswer } from "./driver.ts";
 import type { TableRules } from "./driver_table.ts";
@@ -40,9 +45,9 @@ export function lookupMany(
   parts: BulkParts,
   keys: Iterable<string> | AsyncIterable<string>,
   signal?: AbortSignal,
-): AsyncIterableIterator<Found> {
+): AsyncIterableIterator<LookupResult> {
   const { text } = parts.rules;
-  return new Batches<string, Found>(keys, {
+  return new Batches<string, LookupResult>(keys, {
     size: lookupsOfBatch,
     atOnce: lookupsAtOnce,
     run: async (batch, unwanted) => {
@@ -56,7 +61,7 @@ export function lookupMany(
       );
       const { decoded, notText } = decodeStrings(answer.values, text);
       const end = answer.failed?.at ?? countOf(asked);
-      const results: Found[] = [];
+      const results: LookupResult[] = [];
       for (let at = 0; at < Math.min(end, decoded.length); at++) {
         results.push({ key: batch[at], value: decoded[at] });
       }
@@ -76,9 +81,9 @@ export function updateMany(
   parts: BulkParts,
   entries: Iterable<Entry> | AsyncIterable<Entry>,
   signal?: AbortSignal,
-): AsyncIterableIterator<Updated> {
+): AsyncIterableIterator<UpdateResult> {
   const { driver } = parts;
-  return writeMany<Entry, Entry, Updated>(entries, parts, signal, {
+  return writeMany<Entry, Entry, UpdateResult>(entries, parts, signal, {
     admit: ({ key, value }) => parts.admitEntry(key, value),
     together: driver.updateBatch?.bind(driver),
     one: ({ key, value }) => driver.update!(key, value, signal),
@@ -91,9 +96,9 @@ export function deleteMany(
   parts: BulkParts,
   keys: Iterable<string> | AsyncIterable<string>,
   signal?: AbortSignal,
-): AsyncIterableIterator<Deleted> {
+): AsyncIterableIterator<DeleteResult> {
   const { driver } = parts;
-  return writeMany<string, string, Deleted>(keys, parts, signal, {
+  return writeMany<string, string, DeleteResult>(keys, parts, signal, {
     admit: parts.admit,
     together: driver.deleteBatch?.bind(driver),
     one: (key) => driver.delete!(key, signal),

@@ -32,6 +32,8 @@ export interface WriteAnswer {
  * `delete` or `deleteBatch`.
  */
 export interface Driver {
+  /** Opens what requests need, where the driver does not do that by itself. */
+  open?(): Promise<void>;
   /** As in Table. */
   lookup(key: string, signal?: AbortSignal): Promise<string | undefined>;
   /**

@@ -2,12 +2,12 @@ import { ClosedError, ConfigError, ReadOnlyError } from "../errors.ts";
 import type { Text } from "../bytes/text.ts";
 import type { ByteStrings } from "../bytes/byte_strings.ts";
 import type {
-  Deleted,
+  DeleteResult,
   Entry,
-  Found,
+  LookupResult,
   RequestOptions,
   Table,
-  Updated,
+  UpdateResult,
 } from "../table.ts";
 import { LazyIterator } from "./lazy_iterator.ts";
 import type { BatchAnswer, Driver, WriteAnswer } from "./driver.ts";
@@ -38,23 +38,37 @@ export interface TableRules {
   readonly signal?: AbortSignal;
 }
 
+/** A table that can be asked for lines of input. */
+export interface LineTable extends Table {
+  /**
+   * Looks up lines as they were typed: bytes, not folded, and not known to be
+   * text. One that is none has no value, and `onNotText` is told.
+   */
+  lookupLines(
+    lines: ByteStrings,
+    onNotText: (line: Uint8Array) => void,
+    options?: RequestOptions,
+  ): Promise<BatchAnswer>;
+}
+
 /** A table over a driver: what all types have in common. */
-export class DriverTable implements Table {
+export class DriverTable implements LineTable {
   /** As in Table. */
   readonly name: string;
   /** As in Table. */
   readonly writable: boolean;
+  /** How it treats what it is given. */
+  readonly rules: TableRules;
   #driver: Driver;
-  #rules: TableRules;
   #cursor: AsyncIterator<Entry> | undefined;
   #closed: Promise<void> | undefined;
-  #onAbort = () => void this.#close(this.#rules.signal?.reason);
+  #onAbort = () => void this.#close(this.rules.signal?.reason);
 
   /** Throws ReadOnlyError when it shall be written and cannot. */
   constructor(name: string, driver: Driver, rules: TableRules) {
     this.name = name;
     this.#driver = driver;
-    this.#rules = rules;
+    this.rules = rules;
     this.writable = rules.write;
     const { update, updateBatch } = driver;
     if (rules.write && update === undefined && updateBatch === undefined) {
@@ -63,6 +77,16 @@ export class DriverTable implements Table {
       );
     }
     rules.signal?.addEventListener("abort", this.#onAbort);
+  }
+
+  /**
+   * Opens what requests need, where the first one has not done it yet. Throws
+   * what opening throws.
+   */
+  async open(): Promise<this> {
+    this.#mustBeOpen();
+    await this.#driver.open?.();
+    return this;
   }
 
   /** As in Table. */
@@ -114,7 +138,7 @@ export class DriverTable implements Table {
   lookupMany(
     keys: Iterable<string> | AsyncIterable<string>,
     options?: RequestOptions,
-  ): AsyncIterableIterator<Found> {
+  ): AsyncIterableIterator<LookupResult> {
     return new LazyIterator(async () => {
       const { lookupMany } = await import("./bulk.ts");
       return lookupMany(this.#bulk, keys, options?.signal);
@@ -125,9 +149,10 @@ export class DriverTable implements Table {
   updateMany(
     entries: Iterable<Entry> | AsyncIterable<Entry>,
     options?: RequestOptions,
-  ): AsyncIterableIterator<Updated> {
+  ): AsyncIterableIterator<UpdateResult> {
     return new LazyIterator(async () => {
       this.#mustWrite("updateMany");
+      await this.open();
       const { updateMany } = await import("./bulk.ts");
       return updateMany(this.#bulk, entries, options?.signal);
     });
@@ -137,18 +162,16 @@ export class DriverTable implements Table {
   deleteMany(
     keys: Iterable<string> | AsyncIterable<string>,
     options?: RequestOptions,
-  ): AsyncIterableIterator<Deleted> {
+  ): AsyncIterableIterator<DeleteResult> {
     return new LazyIterator(async () => {
       this.#mustWrite("deleteMany");
+      await this.open();
       const { deleteMany } = await import("./bulk.ts");
       return deleteMany(this.#bulk, keys, options?.signal);
     });
   }
 
-  /**
-   * Looks up lines as they were typed: bytes, not folded, and not known to be
-   * text. One that is none has no value, and `onNotText` is told.
-   */
+  /** As in LineTable. */
   async lookupLines(
     lines: ByteStrings,
     onNotText: (line: Uint8Array) => void,
@@ -162,7 +185,7 @@ export class DriverTable implements Table {
     return {
       name: this.name,
       driver: this.#driver,
-      rules: this.#rules,
+      rules: this.rules,
       mustBeOpen: () => this.#mustBeOpen(),
       admit: (key: string) => this.#admit(key),
       admitEntry: (key: string, value: string) => this.#admitEntry(key, value),
@@ -207,7 +230,7 @@ export class DriverTable implements Table {
 
   #close(reason?: unknown): Promise<void> {
     return this.#closed ??= (async () => {
-      this.#rules.signal?.removeEventListener("abort", this.#onAbort);
+      this.rules.signal?.removeEventListener("abort", this.#onAbort);
       // A sequence that was left in the middle may hold something open.
       await this.#cursor?.return?.();
       await this.#driver.close?.(reason);
@@ -216,12 +239,12 @@ export class DriverTable implements Table {
 
   #mustBeOpen(): void {
     if (this.#closed === undefined) return;
-    const { signal } = this.#rules;
+    const { signal } = this.rules;
     throw signal?.aborted ? signal.reason : new ClosedError(this.name);
   }
 
   #mustWrite(operation: string): void {
-    if (this.#rules.write) return;
+    if (this.rules.write) return;
     throw new ReadOnlyError(
       `${this.name} is read-only: open it with "write" for ${operation}`,
     );
@@ -229,7 +252,7 @@ export class DriverTable implements Table {
 
   /** An entry as the driver sees it; `undefined`, with a warning, when it cannot be. */
   #admitEntry(key: string, value: string): Entry | undefined {
-    const { text } = this.#rules;
+    const { text } = this.rules;
     if (typeof value !== "string") {
       throw new TypeError(
         `${this.name}: a value must be a string: ${typeof value}`,
@@ -242,7 +265,7 @@ export class DriverTable implements Table {
     const admitted = this.#admit(key);
     if (admitted === undefined) return undefined;
     if (text.valid(value)) return { key: admitted, value };
-    refuse(this.name, this.#rules)(
+    refuse(this.name, this.rules)(
       key,
       `its value is not ${encoding(text)}`,
       "rules",
@@ -258,7 +281,7 @@ export class DriverTable implements Table {
       );
     }
     this.#mustBeOpen();
-    const { text, fold, onWarning } = this.#rules;
+    const { text, fold, onWarning } = this.rules;
     if (!text.valid(key)) {
       onWarning(
         `${this.name}: skipping a key that is not ${encoding(text)}: "${key}"`,

@@ -1,5 +1,5 @@
 import { TemporaryError } from "../errors.ts";
-import type { Entry, Table } from "../table.ts";
+import type { Entry } from "../table.ts";
 import type { Opening } from "./opening.ts";
 import type { Driver } from "./driver.ts";
 import { DriverTable } from "./driver_table.ts";
@@ -40,6 +40,6 @@ class FailDriver implements Driver {
  *
  * Implements "fail" of DATABASE_README.
  */
-export function openFail({ name, rules }: Opening): Promise<Table> {
+export function openFail({ name, rules }: Opening): Promise<DriverTable> {
   return Promise.resolve(new DriverTable(name, new FailDriver(name), rules));
 }

@@ -1,5 +1,5 @@
 import { ConfigError } from "../errors.ts";
-import type { TableOptions } from "../table.ts";
+import type { OpenOptions } from "../table.ts";
 import { encodeBase64 } from "../bytes/base64.ts";
 import { asConfigText, type Opening, readBytes } from "./opening.ts";
 
@@ -13,7 +13,7 @@ const LF = 10;
  * Implements -F of postmap(1).
  */
 export async function readFiles(
-  options: TableOptions,
+  options: OpenOptions,
   names: string,
 ): Promise<Uint8Array> {
   const paths = names.split(/[, \t\r\n]+/).filter((path) => path !== "");

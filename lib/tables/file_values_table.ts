@@ -1,14 +1,22 @@
 import { ConfigError, NotUtf8Error } from "../errors.ts";
 import type { Text } from "../bytes/text.ts";
 import type {
-  Deleted,
+  DeleteResult,
   Entry,
-  Found,
+  LookupResult,
   RequestOptions,
   Table,
-  Updated,
+  UpdateResult,
 } from "../table.ts";
 import { decodeBase64, encodeBase64 } from "../bytes/base64.ts";
+import {
+  type ByteStrings,
+  ByteStringsBuilder,
+  countOf,
+  stringAt,
+} from "../bytes/byte_strings.ts";
+import type { BatchAnswer } from "./driver.ts";
+import type { LineTable } from "./driver_table.ts";
 
 /** How a {@linkcode FileValuesTable} treats what it is given. */
 export interface FileValuesRules {
@@ -46,7 +54,7 @@ class AskedKeys {
  *
  * Implements -F of postmap(1).
  */
-export class FileValuesTable implements Table {
+export class FileValuesTable implements LineTable {
   #stored: Table;
   #rules: FileValuesRules;
   #strings: Text;
@@ -56,11 +64,6 @@ export class FileValuesTable implements Table {
     this.#stored = stored;
     this.#rules = rules;
     this.#strings = rules.strings ?? rules.text;
-  }
-
-  /** The table with the base64, of any table. */
-  static stored(table: Table): Table {
-    return table instanceof FileValuesTable ? table.#stored : table;
   }
 
   /** As in Table. */
@@ -102,7 +105,7 @@ export class FileValuesTable implements Table {
   async *updateMany(
     entries: Iterable<Entry> | AsyncIterable<Entry>,
     options?: RequestOptions,
-  ): AsyncGenerator<Updated> {
+  ): AsyncGenerator<UpdateResult> {
     const encoded = this.#encodeAll(entries);
     const updates = this.#stored.updateMany(encoded, options);
     for await (const { key, stored } of updates) {
@@ -126,7 +129,7 @@ export class FileValuesTable implements Table {
   async *lookupMany(
     keys: Iterable<string> | AsyncIterable<string>,
     options?: RequestOptions,
-  ): AsyncGenerator<Found> {
+  ): AsyncGenerator<LookupResult> {
     const asked = new AskedKeys();
     const stored = this.#stored.lookupMany(
       this.#storedKeys(keys, asked),
@@ -150,7 +153,7 @@ export class FileValuesTable implements Table {
   async *deleteMany(
     keys: Iterable<string> | AsyncIterable<string>,
     options?: RequestOptions,
-  ): AsyncGenerator<Deleted> {
+  ): AsyncGenerator<DeleteResult> {
     const asked = new AskedKeys();
     const deletions = this.#stored.deleteMany(
       this.#storedKeys(keys, asked),
@@ -161,6 +164,38 @@ export class FileValuesTable implements Table {
       yield { key: asked.next(), deleted };
     }
     for (const key of asked.skipped()) yield { key, deleted: false };
+  }
+
+  /** As in LineTable: one after the other. */
+  async lookupLines(
+    lines: ByteStrings,
+    onNotText: (line: Uint8Array) => void,
+    options?: RequestOptions,
+  ): Promise<BatchAnswer> {
+    const text = this.#strings;
+    const keys: string[] = [];
+    const numbers: number[] = [];
+    for (let at = 0; at < countOf(lines); at++) {
+      const line = stringAt(lines, at);
+      if (line === undefined) continue;
+      const key = text.decode(line);
+      if (key === undefined) onNotText(line);
+      else {
+        keys.push(key);
+        numbers.push(at);
+      }
+    }
+    const values = new ByteStringsBuilder(countOf(lines), lines.bytes.length);
+    let next = 0;
+    try {
+      for await (const { value } of this.lookupMany(keys, options)) {
+        if (value !== undefined) values.putText(numbers[next], value, text);
+        next++;
+      }
+    } catch (error) {
+      return { values, failed: { at: numbers[next], error } };
+    }
+    return { values };
   }
 
   async *#storedKeys(

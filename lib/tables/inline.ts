@@ -1,7 +1,7 @@
 import { bracedPairs, splitKeyValue } from "../config/name_value.ts";
 import { isUtf8 } from "../bytes/text.ts";
 import { ConfigError, shownText } from "../errors.ts";
-import type { Entry, Table } from "../table.ts";
+import type { Entry } from "../table.ts";
 import { configuredText, type Opening, orConfigError } from "./opening.ts";
 import type { Driver } from "./driver.ts";
 import { DriverTable } from "./driver_table.ts";
@@ -29,7 +29,7 @@ export class EntriesDriver implements Driver {
  *
  * Implements "inline" of DATABASE_README.
  */
-export async function openInline(opening: Opening): Promise<Table> {
+export async function openInline(opening: Opening): Promise<DriverTable> {
   const { name, path, options, rules } = opening;
   if (rules.text.utf8 && !isUtf8(path)) {
     throw new ConfigError(

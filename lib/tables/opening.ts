@@ -9,8 +9,8 @@ import {
   type Text,
   utf8Text,
 } from "../bytes/text.ts";
-import type { Table, TableOptions } from "../table.ts";
-import type { TableRules } from "./driver_table.ts";
+import type { OpenOptions, Table, TableOptions } from "../table.ts";
+import type { DriverTable, TableRules } from "./driver_table.ts";
 
 /**
  * How deep tables may nest. Each may stand in the text of the one before, which is
@@ -25,7 +25,7 @@ export interface Opening {
   /** The name without its type. */
   readonly path: string;
   /** The options that the caller gave. */
-  readonly options: TableOptions;
+  readonly options: OpenOptions;
   /** What all types have in common. */
   readonly rules: TableRules;
   /** The Postfix on this machine. */
@@ -33,28 +33,23 @@ export interface Opening {
   /** The tables that name this one, the outermost first. */
   readonly outer: readonly string[];
   /** Opens a table that this one names. */
-  readonly open: (name: string, options: TableOptions) => Promise<Table>;
+  readonly open: (name: string, options: OpenOptions) => Promise<Table>;
   /** The backup that a memcache table has by its configuration, if it has one. */
   readonly backupOf: (name: string) => Promise<string | undefined>;
 }
 
-/** The names of all options that a table may be opened with. */
+/** The names of all options that every table may be made with. */
 export const tableOptionNames: Readonly<Record<keyof TableOptions, true>> = {
   write: true,
   fold: true,
   utf8: true,
   configDirectory: true,
   duplicates: true,
-  fileValues: true,
-  securitySensitive: true,
-  daemonCache: true,
-  onDuplicate: true,
   onRefusal: true,
   signal: true,
   onWarning: true,
   onDetail: true,
   onEvent: true,
-  onFile: true,
   connect: true,
   readFile: true,
   openKv: true,
@@ -62,8 +57,18 @@ export const tableOptionNames: Readonly<Record<keyof TableOptions, true>> = {
   clock: true,
 };
 
+/** The names of all options that a table may be opened with by its name. */
+export const openOptionNames: Readonly<Record<keyof OpenOptions, true>> = {
+  ...tableOptionNames,
+  fileValues: true,
+  securitySensitive: true,
+  daemonCache: true,
+  onDuplicate: true,
+  onFile: true,
+};
+
 /** The rules of a table that is opened with these options. */
-export function rulesOf(options: TableOptions): TableRules {
+export function rulesOf(options: OpenOptions): TableRules {
   return {
     text: options.utf8 === false ? byteText : utf8Text,
     fold: options.fold ?? true,
@@ -75,11 +80,11 @@ export function rulesOf(options: TableOptions): TableRules {
 }
 
 /** Opens the tables of one type. */
-export type Opener = (opening: Opening) => Promise<Table>;
+export type Opener = (opening: Opening) => Promise<DriverTable>;
 
 /** The bytes of a file that a table names. `path` is a `configText`. */
 export async function readBytes(
-  options: TableOptions,
+  options: OpenOptions,
   path: string,
 ): Promise<Uint8Array> {
   if (options.readFile !== undefined && !isUtf8(path)) {
@@ -100,7 +105,7 @@ export async function readBytes(
 
 /** The `configText` of a configuration file that a table names. */
 export async function readText(
-  options: TableOptions,
+  options: OpenOptions,
   path: string,
 ): Promise<string> {
   return configText(await readBytes(options, path));

@@ -1,7 +1,6 @@
 import { withoutBraces } from "../config/name_value.ts";
 import { configBytes, isUtf8, type Text } from "../bytes/text.ts";
 import { NotUtf8Error, ReadOnlyError } from "../errors.ts";
-import type { Table } from "../table.ts";
 import { configuredText, type Opening, orConfigError } from "./opening.ts";
 import type { Driver } from "./driver.ts";
 import { DriverTable } from "./driver_table.ts";
@@ -40,7 +39,7 @@ class StaticDriver implements Driver {
  *
  * Implements "static" of DATABASE_README.
  */
-export async function openStatic(opening: Opening): Promise<Table> {
+export async function openStatic(opening: Opening): Promise<DriverTable> {
   const { name, path, options, rules } = opening;
   const text = configuredText(rules.text, path);
   let value = text.startsWith("{")

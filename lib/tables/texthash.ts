@@ -2,7 +2,6 @@ import { parseEntryLine } from "../config/entry_line.ts";
 import { logicalLines, physicalLine } from "../config/logical_lines.ts";
 import { splitLines } from "../bytes/text.ts";
 import { ConfigError } from "../errors.ts";
-import type { Table } from "../table.ts";
 import { EntriesDriver } from "./inline.ts";
 import { type Opening, readBytes } from "./opening.ts";
 import { DriverTable } from "./driver_table.ts";
@@ -13,7 +12,7 @@ import { DriverTable } from "./driver_table.ts";
  *
  * Implements "texthash" of DATABASE_README.
  */
-export async function openTexthash(opening: Opening): Promise<Table> {
+export async function openTexthash(opening: Opening): Promise<DriverTable> {
   const { name, path, options, rules } = opening;
   const { onWarning } = rules;
   const bytes = await readBytes(options, path);

@@ -2,8 +2,8 @@
 import {
   ConfigError,
   type Connect,
-  type Found,
   type KvDatabase,
+  type LookupResult,
   MemcacheTable,
   openTable,
   type Table,
@@ -34,7 +34,7 @@ export async function use(): Promise<string | undefined> {
   // @ts-expect-error: there is no such parameter
   await new MemcacheTable({ time: 60 }).close();
   for await (const found of made.lookupMany(["a", "b"])) {
-    const { key, value }: Found = found;
+    const { key, value }: LookupResult = found;
     if (value === undefined) return key;
   }
   const lookup = new MemcacheLookup({}, { connect: connectCloudflare });

@@ -1,11 +1,11 @@
 import {
-  type Deleted,
-  type Found,
+  type DeleteResult,
+  type LookupResult,
   MemcacheTable,
   openTable,
   type Table,
   type TableOptions,
-  type Updated,
+  type UpdateResult,
 } from "../../mod.ts";
 import { NotUtf8Error } from "../../lib/errors.ts";
 import { utf8Text } from "../../lib/bytes/text.ts";
@@ -40,7 +40,7 @@ async function* each<Item, T>(
 }
 
 function lookupEach(table: Table, keys: readonly string[]) {
-  return each(keys, async (key): Promise<Found> => ({
+  return each(keys, async (key): Promise<LookupResult> => ({
     key,
     value: await table.lookup(key),
   }));
@@ -121,7 +121,7 @@ Deno.test("memcache table does for many random keys what it does one by one", as
           await memcached.flush();
           await using table = await opening();
           outcomes.push([
-            await told<Updated>(
+            await told<UpdateResult>(
               together
                 ? table.updateMany(entries)
                 : each(entries, async ({ key, value }) => ({
@@ -129,16 +129,16 @@ Deno.test("memcache table does for many random keys what it does one by one", as
                   stored: await table.update(key, value),
                 })),
             ),
-            await told<Found>(
+            await told<LookupResult>(
               together ? table.lookupMany(asked) : lookupEach(table, asked),
             ),
-            await told<Deleted>(
+            await told<DeleteResult>(
               together ? table.deleteMany(gone) : each(gone, async (key) => ({
                 key,
                 deleted: await table.delete(key),
               })),
             ),
-            await told<Found>(
+            await told<LookupResult>(
               together ? table.lookupMany(asked) : lookupEach(table, asked),
             ),
           ]);
@@ -214,7 +214,7 @@ Deno.test("memcache table cuts values at a null byte, and tells of the one that 
   values.splice(10, 3, "a", "", "");
   values[201] = "v";
   await using table = await openTable(name, quiet);
-  const results: Found[] = [];
+  const results: LookupResult[] = [];
   const error = await assertRejects(async () => {
     for await (const one of table.lookupMany(keys)) results.push(one);
   }, NotUtf8Error);

@@ -2,7 +2,7 @@ import {
   ConfigError,
   MemcacheTable,
   openTable,
-  type TableOptions,
+  type OpenOptions,
 } from "../../mod.ts";
 import { assertEquals, assertRejects } from "../support/assert.ts";
 import { entryLines } from "../support/entry_lines.ts";
@@ -14,8 +14,8 @@ const encoder = new TextEncoder();
 /** Options that need no file on a disk. */
 function options(
   files: Record<string, string | Uint8Array>,
-  more: TableOptions = {},
-): TableOptions {
+  more: OpenOptions = {},
+): OpenOptions {
   return {
     utf8: true,
     fileValues: true,

@@ -3,6 +3,7 @@ import { ConfigError } from "../../errors.ts";
 import { byteText, configText, type Text } from "../../bytes/text.ts";
 import type { Entry, Table } from "../../table.ts";
 import { readFiles } from "../../tables/file_values.ts";
+import type { LineTable } from "../../tables/driver_table.ts";
 import { FileValuesTable } from "../../tables/file_values_table.ts";
 
 /**
@@ -13,18 +14,13 @@ export function withFileValues(
   table: Table,
   text: Text,
   onWarning: (message: string) => void,
-): Table {
-  return new FileValuesTable(FileValuesTable.stored(table), {
+): LineTable {
+  return new FileValuesTable(table, {
     text,
     strings: byteText,
     cut: true,
     onWarning,
   });
-}
-
-/** The same table with the base64 itself for values. */
-export function encodedTable(table: Table): Table {
-  return FileValuesTable.stored(table);
 }
 
 /** An entry of standard input, and the line on which it begins. */

@@ -1,14 +1,11 @@
 import { ByteBuffer } from "../../bytes/byte_buffer.ts";
 import {
   type ByteStrings,
-  ByteStringsBuilder,
   countOf,
   lineStrings,
   stringAt,
 } from "../../bytes/byte_strings.ts";
 import type { Table } from "../../table.ts";
-import type { BatchAnswer } from "../../tables/driver.ts";
-import { DriverTable } from "../../tables/driver_table.ts";
 import { readChunks, type Reading } from "../input.ts";
 import { formatEntry } from "../streams.ts";
 import type { Session } from "../session.ts";
@@ -113,11 +110,10 @@ async function lookup(
     if (first < 0) break;
     try {
       const table = await session.open(name, false);
-      const { values, failed, release } = await lookupLines(
-        session,
-        table,
+      const { values, failed, release } = await table.lookupLines(
         missing,
-        signal,
+        session.warnNotText,
+        { signal },
       );
       answer.asked.push({ table, values, release });
       if (failed === undefined) continue;
@@ -141,41 +137,6 @@ function withoutFound(
     at < end && values.starts[at] < 0 ? start : -1
   );
   return { ...keys, starts };
-}
-
-async function lookupLines(
-  session: Session,
-  table: Table,
-  lines: ByteStrings,
-  signal: AbortSignal,
-): Promise<BatchAnswer> {
-  if (table instanceof DriverTable) {
-    return await table.lookupLines(lines, session.warnNotText, { signal });
-  }
-  const { text } = session;
-  const keys: string[] = [];
-  const numbers: number[] = [];
-  for (let at = 0; at < countOf(lines); at++) {
-    const line = stringAt(lines, at);
-    if (line === undefined) continue;
-    const key = text.decode(line);
-    if (key === undefined) session.warnNotText(line);
-    else {
-      keys.push(key);
-      numbers.push(at);
-    }
-  }
-  const values = new ByteStringsBuilder(countOf(lines), lines.bytes.length);
-  let next = 0;
-  try {
-    for await (const { value } of table.lookupMany(keys, { signal })) {
-      if (value !== undefined) values.putText(numbers[next], value, text);
-      next++;
-    }
-  } catch (error) {
-    return { values, failed: { at: numbers[next], error } };
-  }
-  return { values };
 }
 
 /** Prints what was found; whether that is anything. */

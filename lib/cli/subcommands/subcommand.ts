@@ -1,6 +1,6 @@
 import { MailSystem } from "../../system/mail_system.ts";
 import { byteText, type Text, utf8Text } from "../../bytes/text.ts";
-import type { TableOptions } from "../../table.ts";
+import type { OpenOptions } from "../../table.ts";
 import { UsageError } from "../command_line.ts";
 import type { HelpPage } from "../help_page.ts";
 import { type Option, type Parsed, parseOptions } from "../options.ts";
@@ -34,7 +34,7 @@ export interface Given {
   /** How strings stand for bytes. */
   readonly text: Text;
   /** Options for the tables that it opens; `write` is up to it. */
-  readonly tableOptions: TableOptions;
+  readonly tableOptions: OpenOptions;
   /** Standard error. */
   readonly report: Report;
   /** Standard output; text for a person or a script, whatever tables hold. */

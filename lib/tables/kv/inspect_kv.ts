@@ -1,4 +1,4 @@
-import type { TableOptions } from "../../table.ts";
+import type { OpenOptions } from "../../table.ts";
 import { partsOf, placeOf } from "./open_kv.ts";
 
 /** What is to be known of the database of a `kv:` table without asking it. */
@@ -14,7 +14,7 @@ export interface KvInspection {
 /** Looks where the database of `kv:PATH` is, and who may use it. Opens nothing. */
 export async function inspectKv(
   path: string,
-  options: TableOptions,
+  options: OpenOptions,
 ): Promise<KvInspection> {
   const { database } = partsOf(path);
   const { location, keepsFile, isByDeno, file } = await placeOf(

@@ -3,7 +3,7 @@ import { environment } from "../../system/files.ts";
 import { fileSystem } from "../../system/file_system.ts";
 import { runtime } from "../../system/runtime.ts";
 import type { KvDatabase } from "../../kv_database.ts";
-import type { Table, TableOptions } from "../../table.ts";
+import type { OpenOptions } from "../../table.ts";
 import { DriverTable, refuse } from "../driver_table.ts";
 import { duplicateWarning, type Opening } from "../opening.ts";
 import { DatabaseFile } from "./database_file.ts";
@@ -17,7 +17,7 @@ import { denoLocation, type Location, plainLocation } from "./location.ts";
  * default one. `kv:PATH#NAMESPACE` is one of several tables in it. The database
  * is created when it is first written.
  */
-export async function openKvTable(opening: Opening): Promise<Table> {
+export async function openKvTable(opening: Opening): Promise<DriverTable> {
   const { name, path, options, rules } = opening;
   const { database, namespace } = partsOf(path);
   const { keepsFile, location, file } = await placeOf(database, options);
@@ -76,7 +76,7 @@ export interface Place {
 /** Where the database of that name is. */
 export async function placeOf(
   database: string | undefined,
-  { openKv, kvLibrary }: TableOptions,
+  { openKv, kvLibrary }: OpenOptions,
 ): Promise<Place> {
   const keepsFile = openKv === undefined;
   const isByDeno = opensByDeno({ openKv, kvLibrary });
@@ -91,7 +91,7 @@ export async function placeOf(
 }
 
 /** Whether Deno itself opens the database. */
-function opensByDeno({ openKv, kvLibrary }: TableOptions): boolean {
+function opensByDeno({ openKv, kvLibrary }: OpenOptions): boolean {
   return runtime === "deno" && openKv === undefined && kvLibrary === undefined;
 }
 
@@ -103,7 +103,7 @@ interface Opener {
 
 function openerOf(
   database: string | undefined,
-  { openKv, kvLibrary }: TableOptions,
+  { openKv, kvLibrary }: OpenOptions,
   location: Location,
 ): Opener {
   if (openKv !== undefined) {

@@ -1,21 +1,14 @@
 import { MailSystem } from "../../system/mail_system.ts";
-import type { MemcacheParameters } from "./parameters.ts";
 import { ConfigError } from "../../errors.ts";
 import { requireRuntime } from "../../system/runtime.ts";
-import type {
-  Deleted,
-  Entry,
-  Found,
-  RequestOptions,
-  Table,
-  TableOptions,
-  Updated,
-} from "../../table.ts";
-import { LazyIterator } from "../lazy_iterator.ts";
-import { openMemcacheTable } from "./open_memcache.ts";
-import { namedParameters } from "./parameter_source.ts";
+import type { Table, TableOptions } from "../../table.ts";
+import { DriverTable } from "../driver_table.ts";
+import { type FullDriver, LazyDriver } from "../lazy_driver.ts";
 import { type Opening, rulesOf, tableOptionNames } from "../opening.ts";
 import { requireOptionNames } from "../option_names.ts";
+import { openMemcacheDriver } from "./open_memcache.ts";
+import { namedParameters } from "./parameter_source.ts";
+import type { MemcacheParameters } from "./parameters.ts";
 
 /** Options of {@linkcode MemcacheTable}. */
 export interface MemcacheTableOptions extends TableOptions {
@@ -27,6 +20,28 @@ const optionNames: Readonly<Record<keyof MemcacheTableOptions, true>> = {
   ...tableOptionNames,
   openTable: true,
 };
+
+const name = "memcache:{…}";
+
+/** A memcache table that was made from an object of parameters. */
+export interface MemcacheTable extends Table {
+  /**
+   * Reads the parameters now, and opens what they name; without it the first
+   * request does that. Connects to nothing. Throws {@linkcode ConfigError}.
+   */
+  open(): Promise<this>;
+}
+
+/** Makes a {@linkcode MemcacheTable}. */
+export interface MemcacheTableConstructor {
+  /**
+   * Opens nothing yet. Throws a `TypeError` for an option that does not exist.
+   */
+  new (
+    parameters: Partial<MemcacheParameters>,
+    options?: MemcacheTableOptions,
+  ): MemcacheTable;
+}
 
 /**
  * A memcache table from an object of parameters, with no file and no main.cf,
@@ -50,154 +65,53 @@ const optionNames: Readonly<Record<keyof MemcacheTableOptions, true>> = {
  * console.log(table.name);
  * ```
  */
-export class MemcacheTable implements Table {
-  /** As in {@linkcode Table}. */
-  readonly name = "memcache:{…}";
-  /** As in {@linkcode Table}. */
-  readonly writable: boolean;
-  #parameters: Partial<MemcacheParameters>;
-  #options: MemcacheTableOptions;
-  #opening: Promise<Table> | undefined;
-
-  /** Opens nothing yet. Throws a `TypeError` for an option that does not exist. */
+export const MemcacheTable: MemcacheTableConstructor = class
+  extends DriverTable {
   constructor(
     parameters: Partial<MemcacheParameters>,
     options: MemcacheTableOptions = {},
   ) {
     requireOptionNames(options, optionNames);
-    this.#parameters = { ...parameters };
-    this.#options = { ...options };
-    this.writable = options.write ?? false;
-  }
-
-  /** Reads the parameters now, and opens what they name. Connects to nothing. */
-  async open(): Promise<this> {
-    await this.#table();
-    return this;
-  }
-
-  /** As in {@linkcode Table}. */
-  async lookup(
-    key: string,
-    options?: RequestOptions,
-  ): Promise<string | undefined> {
-    return await (await this.#table()).lookup(key, options);
-  }
-
-  /** As in {@linkcode Table}. */
-  async update(
-    key: string,
-    value: string,
-    options?: RequestOptions,
-  ): Promise<boolean> {
-    return await (await this.#table()).update(key, value, options);
-  }
-
-  /** As in {@linkcode Table}. */
-  async delete(key: string, options?: RequestOptions): Promise<boolean> {
-    return await (await this.#table()).delete(key, options);
-  }
-
-  /** As in {@linkcode Table}. */
-  lookupMany(
-    keys: Iterable<string> | AsyncIterable<string>,
-    options?: RequestOptions,
-  ): AsyncIterableIterator<Found> {
-    return new LazyIterator(async () =>
-      (await this.#table()).lookupMany(keys, options)
-    );
-  }
-
-  /** As in {@linkcode Table}. */
-  updateMany(
-    entries: Iterable<Entry> | AsyncIterable<Entry>,
-    options?: RequestOptions,
-  ): AsyncIterableIterator<Updated> {
-    return new LazyIterator(async () =>
-      (await this.#table()).updateMany(entries, options)
-    );
-  }
-
-  /** As in {@linkcode Table}. */
-  deleteMany(
-    keys: Iterable<string> | AsyncIterable<string>,
-    options?: RequestOptions,
-  ): AsyncIterableIterator<Deleted> {
-    return new LazyIterator(async () =>
-      (await this.#table()).deleteMany(keys, options)
-    );
-  }
-
-  /** As in {@linkcode Table}. */
-  async first(): Promise<Entry | undefined> {
-    return await (await this.#table()).first();
-  }
-
-  /** As in {@linkcode Table}. */
-  async next(): Promise<Entry | undefined> {
-    return await (await this.#table()).next();
-  }
-
-  /** As in {@linkcode Table}. */
-  async *[Symbol.asyncIterator](): AsyncGenerator<Entry> {
-    yield* await this.#table();
-  }
-
-  /** As in {@linkcode Table}. */
-  async close(): Promise<void> {
-    const table = await this.#opening?.catch(() => undefined);
-    await table?.close();
-  }
-
-  /** As in {@linkcode Table}. */
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.close();
-  }
-
-  #table(): Promise<Table> {
-    return this.#opening ??= this.#openTable();
-  }
-
-  async #openTable(): Promise<Table> {
-    requireRuntime();
-    const { name } = this;
-    const { openTable, ...options } = this.#options;
-    const utf8 = options.utf8 ?? true;
-    const onWarning = options.onWarning ?? ((line) => console.warn(line));
-    const fileValues = options.fileValues
-      ? (await import("../file_values_table.ts")).FileValuesTable
-      : undefined;
-    const given = { ...options, utf8, onWarning };
-    const rules = rulesOf(given);
-    const opening: Opening = {
-      name,
-      path: "{…}",
-      options: given,
-      rules,
-      mail: new MailSystem({
-        onWarning,
-        readFile: () => Promise.reject(new ConfigError("no main.cf")),
-      }),
-      outer: [],
-      backupOf: () => Promise.resolve(undefined),
-      open: async (inner, innerOptions) => {
-        if (openTable === undefined) {
-          throw new ConfigError(
-            `${name}: to open ${inner}, hand in { openTable }`,
-          );
-        }
-        const table = await openTable(inner, innerOptions);
-        return fileValues?.stored(table) ?? table;
-      },
+    const given = {
+      ...options,
+      utf8: options.utf8 ?? true,
+      onWarning: options.onWarning ?? ((line: string) => console.warn(line)),
     };
-    const source = namedParameters(
+    const own = { ...parameters };
+    super(
       name,
-      Object.entries(this.#parameters)
-        .filter(([, value]) => value !== undefined),
+      new LazyDriver(() => openDriver(own, given)),
+      rulesOf(given),
     );
-    const table = await openMemcacheTable(opening, source);
-    return fileValues === undefined
-      ? table
-      : new fileValues(table, { text: rules.text, onWarning });
   }
+};
+
+// Async, so that what is wrong is a rejection of the first request.
+async function openDriver(
+  parameters: Partial<MemcacheParameters>,
+  { openTable, ...options }: MemcacheTableOptions,
+): Promise<FullDriver> {
+  requireRuntime();
+  options.signal?.throwIfAborted();
+  const opening: Opening = {
+    name,
+    path: "{…}",
+    options,
+    rules: rulesOf(options),
+    mail: new MailSystem({
+      onWarning: options.onWarning!,
+      readFile: () => Promise.reject(new ConfigError("no main.cf")),
+    }),
+    outer: [],
+    backupOf: () => Promise.resolve(undefined),
+    open: async (inner, innerOptions) => {
+      if (openTable !== undefined) return await openTable(inner, innerOptions);
+      throw new ConfigError(`${name}: to open ${inner}, hand in { openTable }`);
+    },
+  };
+  const source = namedParameters(
+    name,
+    Object.entries(parameters).filter(([, value]) => value !== undefined),
+  );
+  return await openMemcacheDriver(opening, source);
 }

@@ -26,9 +26,10 @@ import { MemcacheDriver } from "./memcache_driver.ts";
 import type { ListOwnKeys } from "./own_keys.ts";
 import { type Opening, orConfigError, readText } from "../opening.ts";
 import { DriverTable, refuse } from "../driver_table.ts";
+import type { FullDriver } from "../lazy_driver.ts";
 
 /** Opens `memcache:` tables. */
-export async function openMemcache(opening: Opening): Promise<Table> {
+export async function openMemcache(opening: Opening): Promise<DriverTable> {
   return await openMemcacheTable(opening, await findParameters(opening));
 }
 
@@ -57,22 +58,26 @@ export async function backupName(
 export async function openMemcacheTable(
   opening: Opening,
   source: ParameterSource,
-): Promise<Table> {
-  const { name, options, rules } = opening;
+): Promise<DriverTable> {
+  const driver = await openMemcacheDriver(opening, source);
+  return new DriverTable(opening.name, driver, opening.rules);
+}
+
+/** Opens what a memcache table is made of. */
+export async function openMemcacheDriver(
+  opening: Opening,
+  source: ParameterSource,
+): Promise<FullDriver> {
+  const { name, options } = opening;
   const { parts, domainTables, onEvent } = await openParts(opening, source);
   const { backup } = parts;
   const owned = backup === undefined ? domainTables : [backup, ...domainTables];
   const driver = new MemcacheDriver({ ...parts, owned });
+  if (onEvent === undefined) return driver;
   return await closingAtFailure(() => owned, async () => {
-    if (onEvent === undefined) return new DriverTable(name, driver, rules);
     const { ObservedDriver } = await import("./observed_driver.ts");
     const clock = options.clock ?? systemClock;
-    const observed = new ObservedDriver(driver, {
-      table: name,
-      onEvent,
-      clock,
-    });
-    return new DriverTable(name, observed, rules);
+    return new ObservedDriver(driver, { table: name, onEvent, clock });
   });
 }
 

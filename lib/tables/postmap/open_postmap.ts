@@ -13,7 +13,7 @@ import {
   runProgram,
   streamProgram,
 } from "../../system/programs.ts";
-import type { Entry, Table } from "../../table.ts";
+import type { Entry } from "../../table.ts";
 import { encodeBase64 } from "../../bytes/base64.ts";
 import { duplicateWarning, type Opening } from "../opening.ts";
 import type { BatchAnswer, Driver, WriteAnswer } from "../driver.ts";
@@ -372,7 +372,7 @@ export async function openInstalled(
   opening: Opening,
   type: string,
   ours: readonly string[],
-): Promise<Table> {
+): Promise<DriverTable> {
   try {
     // Nothing else is a type to Postfix, and this is never read as an option.
     if (!/^[a-z][a-z0-9_-]*$/i.test(type)) throw new UnknownType(type);
@@ -445,7 +445,10 @@ const oneLine = [
 // Where the database has a limit that postmap does not look after.
 const longestKeys: Record<string, number> = { lmdb: 511 };
 
-async function openPostmap(opening: Opening, type: string): Promise<Table> {
+async function openPostmap(
+  opening: Opening,
+  type: string,
+): Promise<DriverTable> {
   const { name, options, rules } = opening;
   const { configDirectory } = options;
   const readsFiles = options.fileValues === true && ofSource.includes(type);

@@ -1,7 +1,7 @@
 import { ConfigError, NotUtf8Error, TemporaryError } from "../../errors.ts";
 import { configBytes, isUtf8, type Text } from "../../bytes/text.ts";
 import { ProxymapClient } from "./proxymap_client.ts";
-import type { Entry, Table } from "../../table.ts";
+import type { Entry } from "../../table.ts";
 import { connectLazily } from "../../socket/connect.ts";
 import { duplicateWarning, type Opening } from "../opening.ts";
 import type { Driver } from "../driver.ts";
@@ -220,7 +220,7 @@ function wholeNumber(bytes: Uint8Array | undefined): number {
  *
  * Implements proxymap(8).
  */
-export async function openProxy(opening: Opening): Promise<Table> {
+export async function openProxy(opening: Opening): Promise<DriverTable> {
   const { name, path, options, rules, mail } = opening;
   if (!/^[^:]+:./.test(path)) {
     throw new ConfigError(`${name}: need proxy:type:name`);

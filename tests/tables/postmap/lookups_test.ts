@@ -1,4 +1,4 @@
-import { type Found, openTable } from "../../../mod.ts";
+import { type LookupResult, openTable } from "../../../mod.ts";
 import { NotUtf8Error } from "../../../lib/errors.ts";
 import { byteText, utf8Text } from "../../../lib/bytes/text.ts";
 import { assert, assertEquals, assertRejects } from "../../support/assert.ts";
@@ -82,7 +82,7 @@ Deno.test("tables of the installed Postfix look many up as postmap does, and as 
         );
         assertEquals(
           found,
-          asked.map((key): Found => ({
+          asked.map((key): LookupResult => ({
             key: string(key),
             value: single.get(key),
           })),
@@ -159,7 +159,7 @@ Deno.test("tables of the installed Postfix look many up in one run, and tell who
     utf8: true,
     onWarning: (line) => warnings.push(line),
   });
-  const told: Found[] = [];
+  const told: LookupResult[] = [];
   await assertRejects(
     async () => {
       for await (const one of table.lookupMany(names)) told.push(one);

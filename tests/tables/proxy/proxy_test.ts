@@ -1,7 +1,7 @@
 import {
   ConfigError,
   openTable,
-  type TableOptions,
+  type OpenOptions,
   TemporaryError,
 } from "../../../mod.ts";
 import { utf8Text } from "../../../lib/bytes/text.ts";
@@ -55,7 +55,7 @@ Deno.test("proxy: asks a real Postfix, and writes through it", async () => {
   const database = `btree:${postfix.dataDirectory}/t`;
   const name = `proxy:${database}`;
   await postfix.make(database, "alice one\nbob two\nkäse Brot\n");
-  const options: TableOptions = {
+  const options: OpenOptions = {
     ...quiet,
     configDirectory: postfix.configDirectory,
   };
@@ -248,7 +248,7 @@ Deno.test("proxy: names a table by its bytes, with UTF-8 support and without", a
 Deno.test("proxy: shares the handle of a daemon that has its cache locked", async () => {
   const mainCf = "postscreen_cache_map = memcache:{backup=proxy:btree:/x}\n";
   const openLock = 1 << 16;
-  const table: [string, TableOptions, string, number][] = [
+  const table: [string, OpenOptions, string, number][] = [
     ["proxy:btree:/x", { daemonCache: true }, "proxywrite", openLock],
     ["proxy:btree:/x", {}, "proxywrite", openLock],
     ["proxy:btree:/y", {}, "proxymap", 0],

@@ -1,0 +1,83 @@
+import type { ByteStrings } from "../bytes/byte_strings.ts";
+import type { Entry } from "../table.ts";
+import type { BatchAnswer, Driver, WriteAnswer } from "./driver.ts";
+
+/** A driver that reads, writes and lists, in batches. */
+export type FullDriver =
+  & Driver
+  & Required<
+    Pick<
+      Driver,
+      "lookupBatch" | "updateBatch" | "deleteBatch" | "sequence" | "close"
+    >
+  >;
+
+/** A driver that is opened by the first request, or by `open`. */
+export class LazyDriver implements Driver {
+  #open: () => Promise<FullDriver>;
+  #opening: Promise<FullDriver> | undefined;
+  #opened: FullDriver | undefined;
+
+  /** Calls `open` once. */
+  constructor(open: () => Promise<FullDriver>) {
+    this.#open = open;
+  }
+
+  /** As in Driver. */
+  async open(): Promise<void> {
+    await this.#driver();
+  }
+
+  /** As in Driver. */
+  async lookup(
+    key: string,
+    signal?: AbortSignal,
+  ): Promise<string | undefined> {
+    return await (this.#opened ?? await this.#driver()).lookup(key, signal);
+  }
+
+  /** As in Driver. */
+  async lookupBatch(
+    keys: ByteStrings,
+    signal?: AbortSignal,
+  ): Promise<BatchAnswer> {
+    return await (await this.#driver()).lookupBatch(keys, signal);
+  }
+
+  /** As in Driver. */
+  get writesAtOnce(): number {
+    return this.#opened?.writesAtOnce ?? 1;
+  }
+
+  /** As in Driver. */
+  async updateBatch(
+    entries: readonly Entry[],
+    signal?: AbortSignal,
+  ): Promise<WriteAnswer> {
+    return await (await this.#driver()).updateBatch(entries, signal);
+  }
+
+  /** As in Driver. */
+  async deleteBatch(
+    keys: readonly string[],
+    signal?: AbortSignal,
+  ): Promise<WriteAnswer> {
+    return await (await this.#driver()).deleteBatch(keys, signal);
+  }
+
+  /** As in Driver. */
+  async *sequence(): AsyncGenerator<Entry> {
+    yield* (await this.#driver()).sequence();
+  }
+
+  /** As in Driver. */
+  async close(reason?: unknown): Promise<void> {
+    const driver = await this.#opening?.catch(() => undefined);
+    await driver?.close(reason);
+  }
+
+  async #driver(): Promise<FullDriver> {
+    this.#opening ??= this.#open();
+    return this.#opened ??= await this.#opening;
+  }
+}
