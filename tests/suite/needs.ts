@@ -17,7 +17,6 @@ const needs: Need[] = [
     package: "nutcracker",
     why: "a proxy before servers",
   },
-  { program: "openssl", package: "openssl", why: "digests to compare with" },
   { program: "/usr/bin/time", package: "time", why: "peak memory" },
   { program: "perl", package: "perl-base", why: "odd standard streams" },
   { program: "script", package: "bsdutils", why: "a terminal" },
