@@ -171,8 +171,10 @@ Deno.test("the top level holds what it should, and nothing else", async () => {
       path.split("/")[0]
     ),
   );
-  const visible = [...tops].filter((name) => !name.startsWith(".")).sort();
-  assertEquals(visible, [
+  assertEquals([...tops].sort(), [
+    ".ci",
+    ".github",
+    ".gitignore",
     "LICENSE",
     "README.md",
     "cli.ts",
@@ -181,4 +183,44 @@ Deno.test("the top level holds what it should, and nothing else", async () => {
     "mod.ts",
     "tests",
   ]);
+});
+
+Deno.test("what is published is what runs, and nothing of how it is made", async () => {
+  const { stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: ["publish", "--dry-run", "--allow-dirty", "--no-check"],
+    cwd: root,
+    env: { NO_COLOR: "1" },
+  }).output();
+  const printed = new TextDecoder().decode(stdout) +
+    new TextDecoder().decode(stderr);
+  const files = [...printed.matchAll(/^ +(file:\S+) \(/gm)]
+    .map(([, url]) => new URL(url).pathname.slice(root.length));
+  const tops = new Set(files.map((path) => path.split("/")[0]));
+  assertEquals([...tops].sort(), [
+    "LICENSE",
+    "README.md",
+    "cli.ts",
+    "deno.json",
+    "lib",
+    "mod.ts",
+  ]);
+});
+
+Deno.test("workflows and guides name tasks that deno.json has", async () => {
+  const tasks = Object.keys(configuration.tasks);
+  const paths = [
+    "README.md",
+    ".ci/run",
+    ".github/CONTRIBUTING.md",
+    ".github/workflows/publish.yml",
+    ".github/workflows/test.yml",
+  ];
+  for (const path of paths) {
+    const text = await Deno.readTextFile(root + path);
+    const named = [...text.matchAll(/(?:deno|deno@\S+) task ([\w:]+)/g)];
+    assert(named.length > 0, path);
+    for (const [, task] of named) {
+      assert(tasks.includes(task), `${path} has "deno task ${task}"`);
+    }
+  }
 });

@@ -69,7 +69,9 @@ export class MailSystem {
           settings.get(inner)?.value ??
             (inner === "config_directory"
               ? this.configDirectory
-              : builtIn[inner]),
+              : Object.hasOwn(builtIn, inner)
+              ? builtIn[inner]
+              : undefined),
       );
       const expanded = { ...setting, value };
       this.#expanded.set(name, expanded);

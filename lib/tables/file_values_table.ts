@@ -55,25 +55,26 @@ class AskedKeys {
  * Implements -F of postmap(1).
  */
 export class FileValuesTable implements LineTable {
-  #stored: Table;
+  /** The table with the base64. */
+  readonly stored: Table;
   #rules: FileValuesRules;
   #strings: Text;
 
   /** Takes over the table with the base64. */
   constructor(stored: Table, rules: FileValuesRules) {
-    this.#stored = stored;
+    this.stored = stored;
     this.#rules = rules;
     this.#strings = rules.strings ?? rules.text;
   }
 
   /** As in Table. */
   get name(): string {
-    return this.#stored.name;
+    return this.stored.name;
   }
 
   /** As in Table. */
   get writable(): boolean {
-    return this.#stored.writable;
+    return this.stored.writable;
   }
 
   /** As in Table. */
@@ -83,7 +84,7 @@ export class FileValuesTable implements LineTable {
   ): Promise<string | undefined> {
     const storedKey = this.#storedKey(key);
     if (storedKey === undefined) return undefined;
-    const value = await this.#stored.lookup(storedKey, options);
+    const value = await this.stored.lookup(storedKey, options);
     if (value === undefined) return undefined;
     const content = this.#decode(storedKey, value);
     if (content !== undefined) return content;
@@ -98,7 +99,7 @@ export class FileValuesTable implements LineTable {
   ): Promise<boolean> {
     const storedKey = this.#storedKey(key);
     return storedKey !== undefined &&
-      await this.#stored.update(storedKey, this.#encode(value), options);
+      await this.stored.update(storedKey, this.#encode(value), options);
   }
 
   /** As in Table. */
@@ -107,7 +108,7 @@ export class FileValuesTable implements LineTable {
     options?: RequestOptions,
   ): AsyncGenerator<UpdateResult> {
     const encoded = this.#encodeAll(entries);
-    const updates = this.#stored.updateMany(encoded, options);
+    const updates = this.stored.updateMany(encoded, options);
     for await (const { key, stored } of updates) {
       yield { key: this.#ownKey(key), stored };
     }
@@ -131,7 +132,7 @@ export class FileValuesTable implements LineTable {
     options?: RequestOptions,
   ): AsyncGenerator<LookupResult> {
     const asked = new AskedKeys();
-    const stored = this.#stored.lookupMany(
+    const stored = this.stored.lookupMany(
       this.#storedKeys(keys, asked),
       options,
     );
@@ -155,7 +156,7 @@ export class FileValuesTable implements LineTable {
     options?: RequestOptions,
   ): AsyncGenerator<DeleteResult> {
     const asked = new AskedKeys();
-    const deletions = this.#stored.deleteMany(
+    const deletions = this.stored.deleteMany(
       this.#storedKeys(keys, asked),
       options,
     );
@@ -213,39 +214,45 @@ export class FileValuesTable implements LineTable {
   async delete(key: string, options?: RequestOptions): Promise<boolean> {
     const storedKey = this.#storedKey(key);
     return storedKey !== undefined &&
-      await this.#stored.delete(storedKey, options);
+      await this.stored.delete(storedKey, options);
   }
 
   /** As in Table. */
   async first(): Promise<Entry | undefined> {
-    return await this.#decodedOrNext(await this.#stored.first());
+    return await this.#decodedOrNext(await this.stored.first());
   }
 
   /** As in Table. */
   async next(): Promise<Entry | undefined> {
-    return await this.#decodedOrNext(await this.#stored.next());
+    return await this.#decodedOrNext(await this.stored.next());
   }
 
   async #decodedOrNext(stored: Entry | undefined): Promise<Entry | undefined> {
     for (let entry = stored; entry !== undefined;) {
       const decoded = this.#decodeEntry(entry);
       if (decoded !== undefined) return decoded;
-      entry = await this.#stored.next();
+      entry = await this.stored.next();
     }
     return undefined;
   }
 
   /** As in Table. */
   async *[Symbol.asyncIterator](): AsyncGenerator<Entry> {
-    for await (const entry of this.#stored) {
+    for await (const entry of this.stored) {
       const decoded = this.#decodeEntry(entry);
       if (decoded !== undefined) yield decoded;
     }
   }
 
+  /** Opens what requests need, where that was not done. */
+  async open(): Promise<this> {
+    await (this.stored as { open?(): Promise<unknown> }).open?.();
+    return this;
+  }
+
   /** As in Table. */
   close(): Promise<void> {
-    return this.#stored.close();
+    return this.stored.close();
   }
 
   /** As in Table. */

@@ -7,7 +7,8 @@ import {
 import { Folder } from "../support/folder.ts";
 import { freePort, Memcached } from "../support/memcached.ts";
 import { peakMemory } from "../support/peak_memory.ts";
-import { latin1, root, runCli, runPostmap } from "../support/processes.ts";
+import { latin1 } from "../support/latin1.ts";
+import { root, runCli, runPostmap } from "../support/processes.ts";
 
 Deno.test("command line stores, finds and deletes in a real memcached", async () => {
   await using memcached = await Memcached.tcp();

@@ -5,7 +5,8 @@ import {
   assertStringIncludes,
 } from "../support/assert.ts";
 import { Folder } from "../support/folder.ts";
-import { atOnce, latin1, root, runCli } from "../support/processes.ts";
+import { latin1 } from "../support/latin1.ts";
+import { atOnce, root, runCli } from "../support/processes.ts";
 import { ScriptedServer } from "../support/scripted_server.ts";
 
 // Each gives one clear line on standard error, exit status 1, and nothing is sent.

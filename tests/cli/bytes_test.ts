@@ -4,13 +4,8 @@ import {
   assertStringIncludes,
 } from "../support/assert.ts";
 import { Folder } from "../support/folder.ts";
-import {
-  atOnce,
-  latin1,
-  root,
-  runCli,
-  runPostmap,
-} from "../support/processes.ts";
+import { latin1 } from "../support/latin1.ts";
+import { atOnce, root, runCli, runPostmap } from "../support/processes.ts";
 
 /** Runs a line of bash in which `"$@"` is the command: it can type any bytes. */
 async function typed(

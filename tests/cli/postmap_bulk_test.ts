@@ -1,7 +1,8 @@
 import { assertEquals } from "../support/assert.ts";
 import { Folder } from "../support/folder.ts";
 import { Memcached } from "../support/memcached.ts";
-import { latin1, root, runCli, runPostmap } from "../support/processes.ts";
+import { latin1 } from "../support/latin1.ts";
+import { root, runCli, runPostmap } from "../support/processes.ts";
 import { Random } from "../support/random.ts";
 
 const count = 20_000;

@@ -2,7 +2,8 @@ import { assertEquals, assertStringIncludes } from "../support/assert.ts";
 import { Folder } from "../support/folder.ts";
 import { Memcached } from "../support/memcached.ts";
 import { Postfix } from "../support/postfix.ts";
-import { atOnce, latin1, runCli, runPostmap } from "../support/processes.ts";
+import { latin1 } from "../support/latin1.ts";
+import { atOnce, runCli, runPostmap } from "../support/processes.ts";
 
 // -F through postmap and through the command line: the same output, byte for
 // byte, and the same exit status.

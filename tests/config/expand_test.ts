@@ -88,6 +88,8 @@ Deno.test("expandParameters() nests as deep as postmap does, and compares as it 
     [chain(100), "$c0", undefined],
     ["loop = $loop\n", "${nosuch?$loop}x", "x"],
     ["loop = $loop\n", "$loop", undefined],
+    // What every JavaScript object has is no parameter.
+    ["", "x$toString${constructor}$__proto__", "x"],
     ["", nested("${b?{INNER}}", 100), "z"],
     ["", nested("${b?{INNER}}", 101), undefined],
     ["", nested("${nosuch:INNER}", 100), "z"],

@@ -96,8 +96,64 @@ Deno.test("GetMany asks for keys in lines of a hundred", () => {
     1,
     0,
   ]);
-  assert(lines[0].startsWith("get a:k0 a:k1 "));
+  const line = (from: number, to: number) =>
+    `get${keys.slice(from, to).map((key) => ` a:${key}`).join("")}`;
+  assertEquals(lines, [line(0, 100), line(100, 200), line(200, 201), ""]);
 });
+
+Deno.test("GetMany has room for keys that are longer than was said", () => {
+  const keys = Array.from(
+    { length: 150 },
+    (_, at) => `${at}`.padStart(90, "k"),
+  );
+  const values = new ByteStringsBuilder(keys.length, 8);
+  const gets = new GetMany(keys.length, 1, values, limits);
+  for (const [number, key] of keys.entries()) {
+    const request = gets.beginKey();
+    for (const letter of key) request.appendByte(letter.charCodeAt(0));
+    gets.endKey(number);
+  }
+  assertEquals(
+    byteText.decode(gets.finish().bytes),
+    `get ${keys.slice(0, 100).join(" ")}\r\nget ${
+      keys.slice(100).join(" ")
+    }\r\n`,
+  );
+});
+
+Deno.test("GetMany takes usual values without a look for their lines", () => {
+  const keys = Array.from({ length: 60 }, (_, at) => `k${at}`);
+  const data = keys.map((_, at) => "0123456789".repeat(10).slice(0, at % 101));
+  data[9] = "x".repeat(100);
+  data[30] = "x".repeat(90);
+  const { gets, found } = asking(keys);
+  let looks = 0;
+  const push = (from: number, to: number, end: string) => {
+    const bytes = byteText.encode(
+      keys.slice(from, to).map((key, at) => value(key, data[from + at]))
+        .join("") + end,
+    );
+    bytes.indexOf = function (...args) {
+      looks++;
+      return Uint8Array.prototype.indexOf.apply(this, args);
+    };
+    return gets.push(bytes, 0) === bytes.length;
+  };
+  // The second chunk begins with a key in the middle, behind values that were
+  // taken in one go.
+  assert(push(0, 30, ""));
+  assert(push(30, 60, "END\r\n"));
+  assert(gets.done);
+  assertEquals(found(), data);
+  // Near the end of a chunk each line is looked for.
+  assert(looks < 8, `${looks} looks`);
+});
+
+const notAsked = "a value for a key that was not asked for";
+const all = ["a:x", "a:y", "a:z", "a:y"];
+// The LF of a CR LF does not count, of the 64 bytes that a line may have.
+const flagged = (length: number) =>
+  `VALUE a:x ${"0".repeat(length - "VALUE a:x  1\r".length)} 1\r\n1\r\n`;
 
 const replies: {
   name: string;
@@ -195,13 +251,102 @@ const replies: {
     failure: "a value does not end after the 1 bytes that were announced",
     open: ["a:x", "a:y", "a:z", "a:y"],
   },
+  {
+    name: "one that was asked twice, first, and once more in its place",
+    reply: value("y", "1") + value("x", "2") + value("y", "3") + "END\r\n",
+    found: ["2", "1", undefined, "3"],
+  },
+  {
+    name: "data of every digit, and of the longest length",
+    reply: value("x", "9".repeat(9)) + value("y", "x".repeat(90)) +
+      value("z", "x".repeat(100)) + value("y", "x".repeat(78)) + "END\r\n",
+    found: ["9".repeat(9), "x".repeat(90), "x".repeat(100), "x".repeat(78)],
+  },
+  {
+    name: "flags of any kind",
+    reply: "VALUE a:x 4294967295 1\r\n1\r\nVALUE a:y z 1\r\n2\r\nEND\r\n",
+    found: ["1", "2"],
+  },
+  {
+    name: "the longest line",
+    reply: flagged(64) + "END\r\n",
+    found: ["1"],
+  },
+  {
+    name: "a line that is too long by one byte",
+    reply: flagged(65) + "END\r\n",
+    failure: "a reply line is longer than line_size_limit = 64",
+    open: all,
+  },
+  {
+    name: "a line that is too long by two bytes",
+    reply: flagged(66) + "END\r\n",
+    failure: "a reply line is longer than line_size_limit = 64",
+    open: all,
+  },
+  {
+    name: "a number behind the length",
+    reply: "VALUE a:x 0 1 77\r\n1\r\nEND\r\n",
+    failure: 'it answers "VALUE a:x 0 1 77"',
+    open: all,
+  },
+  {
+    name: "no length",
+    reply: "VALUE a:x 0 \r\n\r\nEND\r\n",
+    failure: 'it answers "VALUE a:x 0 "',
+    open: all,
+  },
+  {
+    name: "a length with a letter",
+    reply: "VALUE a:x 0 1:\r\n1\r\nEND\r\n",
+    failure: 'it answers "VALUE a:x 0 1:"',
+    open: all,
+  },
+  {
+    name: "no flags and no length",
+    reply: "VALUE a:x\r\n\r\nEND\r\n",
+    failure: notAsked,
+    open: all,
+  },
+  {
+    name: "the beginning of a key",
+    reply: "VALUE a: 0 1\r\n1\r\nEND\r\n",
+    failure: notAsked,
+    open: all,
+  },
+  {
+    name: "more than a key",
+    reply: "VALUE a:xx 0 1\r\n1\r\nEND\r\n",
+    failure: notAsked,
+    open: all,
+  },
+  {
+    name: "another word than VALUE",
+    reply: "XALUE a:x 0 1\r\n1\r\nEND\r\n",
+    failure: 'it answers "XALUE a:x 0 1"',
+    open: all,
+  },
+  {
+    name: "data that does not end in CR LF",
+    reply: "VALUE a:x 0 1\r\n1\n\rEND\r\n",
+    failure: "a value does not end after the 1 bytes that were announced",
+    open: all,
+  },
+  {
+    name: "data without its LF",
+    reply: "VALUE a:x 0 1\r\n1\rEND\r\n",
+    failure: "a value does not end after the 1 bytes that were announced",
+    open: all,
+  },
 ];
 
 Deno.test("GetMany reads replies, however they are cut", () => {
   for (const { name, reply, rest = "", failure, ...expected } of replies) {
-    for (const size of [1, 2, 3, 7, 1000]) {
+    for (const size of [1, 2, 3, 7, 1000, Infinity]) {
       const { gets, found, open } = asking(["x", "y", "z", "y"]);
-      const used = pushInPieces(gets, reply, size);
+      // In one piece with what follows, values are taken in one go.
+      const more = size === Infinity ? "\r\n".repeat(40) : "";
+      const used = pushInPieces(gets, reply + more, Math.min(size, 2000));
       const message = `${name}, ${size} bytes at a time`;
       assertEquals(gets.failure, failure, message);
       assertEquals(gets.done, failure === undefined, message);
@@ -277,4 +422,115 @@ Deno.test("GetMany reads nothing behind a refusal that may have two lines", () =
   assertEquals(gets.push(bytes, 0), 7);
   assertEquals(gets.doubt, 'it answers "ERROR"');
   assertEquals([gets.failure, gets.hasServed], [undefined, false]);
+});
+
+/** 150 keys, which are two lines, and how replies to them are read. */
+function askingTwoLines() {
+  return asking(Array.from({ length: 150 }, (_, at) => `k${at}`));
+}
+
+Deno.test("GetMany takes values for keys of the line that is answered alone", () => {
+  const padding = "END\r\n".repeat(20);
+  // The line before, which has its reply, and the one behind.
+  for (const reply of ["END\r\n" + value("k5", "1"), value("k100", "1")]) {
+    for (const size of [5, 1000]) {
+      const { gets } = askingTwoLines();
+      pushInPieces(gets, reply + padding, size);
+      assertEquals(gets.failure, notAsked, reply);
+    }
+  }
+});
+
+Deno.test("GetMany is for one when a line of one key has no reply yet", () => {
+  const table: [count: number, replies: number, isForOne: boolean][] = [
+    [1, 0, true],
+    [2, 0, false],
+    [3, 0, false],
+    [100, 0, false],
+    [101, 0, false],
+    [101, 1, true],
+    [102, 1, false],
+  ];
+  for (const [count, replies, isForOne] of table) {
+    const keys = Array.from({ length: count }, (_, at) => `k${at}`);
+    const { gets } = asking(keys);
+    assertEquals(gets.count, count);
+    pushInPieces(gets, "END\r\n".repeat(replies), 100);
+    assertEquals(gets.isForOne, isForOne, `${count} keys, ${replies} replies`);
+  }
+});
+
+Deno.test("GetMany is inside a reply from its first byte to its last", () => {
+  const { gets } = asking(["x", "y"]);
+  const pieces: [string, boolean][] = [
+    ["", false],
+    ["V", true],
+    ["ALUE a:x 0 3\r\n", true],
+    ["1", true],
+    ["23", true],
+    ["\r", true],
+    ["\n", true],
+    ["E", true],
+    ["ND\r\n", false],
+  ];
+  for (const [piece, isInside] of pieces) {
+    pushInPieces(gets, piece, 100);
+    assertEquals(gets.isInside, isInside, JSON.stringify(piece));
+  }
+});
+
+Deno.test("GetMany doubts what follows an answer that may have two lines", () => {
+  const table: [string, boolean][] = [
+    ["END\r\n", false],
+    ["SERVER_ERROR busy\r\n", false],
+    ["SERVER_ERROR out of memory\r\n", false],
+    ["ERROR\r\n", true],
+    ["CLIENT_ERROR bad\r\n", true],
+  ];
+  for (const [reply, isDoubtful] of table) {
+    const { gets } = askingTwoLines();
+    pushInPieces(gets, reply, 100);
+    assertEquals(
+      [gets.replies, gets.doubt !== undefined],
+      [1, isDoubtful],
+      reply,
+    );
+  }
+});
+
+Deno.test("GetMany.restart() forgets failure, doubt and what was too long", () => {
+  const long = `VALUE a:k1 0 101\r\n${"1".repeat(101)}\r\n`;
+  for (const part of ["HELLO\r\n", "VAL", `${long}VALUE a:k2 0 5\r\n1`]) {
+    const { gets, found, open } = askingTwoLines();
+    gets.doubt = "doubt";
+    gets.restart();
+    pushInPieces(gets, value("k0", "old") + part, 1000);
+    gets.restart();
+    assertEquals(
+      [gets.isInside, gets.failure, gets.doubt],
+      [false, undefined, undefined],
+      part,
+    );
+    assertEquals(open().length, 150);
+    gets.restart();
+    pushInPieces(gets, value("k1", "new") + "END\r\nEND\r\n", 1000);
+    assert(gets.done);
+    assertEquals(found().slice(0, 3), [undefined, "new", undefined]);
+  }
+});
+
+Deno.test("GetMany that ends in the middle has values that end before a null byte", () => {
+  const { gets, found, open } = asking(["x", "y", "z"]);
+  pushInPieces(gets, value("x", "a\0b") + value("y", "\0"), 1000);
+  assertEquals(open(), ["a:z"]);
+  assertEquals(found(), ["a", "", undefined]);
+});
+
+Deno.test("GetMany.missing() tells of the keys without a value", () => {
+  const { gets } = asking(["x", "y", "z", "w"]);
+  pushInPieces(gets, value("y", "1") + "END\r\n", 1000);
+  assertEquals(
+    [...gets.missing()].map(([number, key]) => [number, byteText.decode(key)]),
+    [[0, "a:x"], [2, "a:z"], [3, "a:w"]],
+  );
 });

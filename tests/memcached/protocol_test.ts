@@ -1,8 +1,11 @@
 import { byteText } from "../../lib/bytes/text.ts";
 import {
+  beforeNull,
+  canPassOver,
   type Command,
   encodeDelete,
   encodeGet,
+  keyOfGet,
   quoted,
   readRefusal,
   type Reply,
@@ -14,6 +17,11 @@ import { Random } from "../support/random.ts";
 const k = byteText.encode("k");
 const limits = { lineSizeLimit: 64, dataSizeLimit: 16 };
 const longLine = `VALUE ${"k".repeat(60)} 0 5\r\nhello\r\nEND\r\n`;
+
+/** A value of which the flags have so many digits. */
+function flagged(digits: number): string {
+  return `VALUE k ${"0".repeat(digits)} 5\r\nhello\r\nEND\r\n`;
+}
 
 /** Bytes in; a word for the reply, and how many bytes it took. */
 const table: [Command, string, string, number][] = [
@@ -48,6 +56,31 @@ const table: [Command, string, string, number][] = [
   ["get", "STORED\r\n", "failure", 8],
   ["get", "toString\r\n", "failure", 10],
   ["get", longLine, "failure", 71],
+  // A word ends at a null byte, as for Postfix.
+  ["get", "END\0junk\r\n", "not found", 10],
+  ["get", "ENDS\r\n", "failure", 6],
+  ["get", "END \r\n", "failure", 6],
+  ["get", "VALUE k 0 5\r\nhello\r\nEND\0x\r\n", "hello", 27],
+  ["get", "VALUF k 0 5\r\nhello\r\nEND\r\n", "failure", 13],
+  // The length is read as by sscanf; what follows it is free.
+  ["get", "VALUE k 0 5 77\r\nhello\r\nEND\r\n", "hello", 28],
+  ["get", "VALUE k 0 5:\r\nhello\r\nEND\r\n", "hello", 26],
+  ["get", "VALUE k 0 +5\r\nhello\r\nEND\r\n", "hello", 26],
+  ["get", "VALUE k 0 -0\r\n\r\nEND\r\n", "", 21],
+  ["get", "VALUE k 0 ++5\r\nhello\r\nEND\r\n", "failure", 15],
+  ["get", "VALUE k 0 9\r\n123456789\r\nEND\r\n", "123456789", 29],
+  ["get", "VALUE k 0 10\r\n0123456789\r\nEND\r\n", "0123456789", 31],
+  ["get", "VALUE k 0\r5\r\nhello\r\nEND\r\n", "hello", 25],
+  ["get", "VALUE k 0\x0e5\r\nhello\r\nEND\r\n", "failure", 13],
+  ["get", "VALUE k 0\x085\r\nhello\r\nEND\r\n", "failure", 13],
+  ["get", "VALUE k 0\0 5\r\nhello\r\nEND\r\n", "failure", 14],
+  ["get", "VALUE k 0\x01 5\r\nhello\r\nEND\r\n", "hello", 26],
+  ["get", "VALUE k 0 \r\n\r\nEND\r\n", "failure", 12],
+  ["get", "VALUE k 0\r\n\r\nEND\r\n", "failure", 11],
+  ["get", "VALUE k\r\n\r\nEND\r\n", "failure", 9],
+  // A line has 64 bytes at most, the LF of a CR LF not counted.
+  ["get", flagged(53), "hello", 77],
+  ["get", flagged(54), "failure", 65],
   ["set", "STORED\r\n", "stored", 8],
   ["set", "NOT_STORED\r\n", "refused", 12],
   ["set", "END\r\n", "failure", 5],
@@ -105,6 +138,83 @@ Deno.test("ReplyParser reads one reply after another from one chunk", () => {
     words.push(word(parser.reply));
   }
   assertEquals(words, ["1", "not found", "2"]);
+});
+
+Deno.test("ReplyParser.isInside is true while a part of the reply has come", () => {
+  const parser = new ReplyParser(limits);
+  parser.start("get", k);
+  const pieces: [string, boolean][] = [
+    ["", false],
+    ["V", true],
+    ["ALUE k 0 5\r\n", true],
+    ["hel", true],
+    ["lo", true],
+    ["\r", true],
+    ["\n", true],
+    ["EN", true],
+    ["D\r\n", false],
+  ];
+  for (const [piece, isInside] of pieces) {
+    parser.push(byteText.encode(piece), 0);
+    assertEquals(parser.isInside, isInside, JSON.stringify(piece));
+  }
+  assertEquals(word(parser.reply), "hello");
+});
+
+Deno.test("ReplyParser.start() forgets a reply of which a part has come", () => {
+  for (const part of ["EN", "VALUE k 0 5\r\nhel", "VALUE k 0 0\r\n\r"]) {
+    const parser = new ReplyParser(limits);
+    parser.start("get", k);
+    parser.push(byteText.encode(part), 0);
+    parser.start("get", k);
+    assertEquals(parser.isInside, false);
+    parser.push(byteText.encode("VALUE k 0 1\r\n1\r\nEND\r\n"), 0);
+    assertEquals(word(parser.reply), "1", part);
+    // The end comes when the reply is there already.
+    assertEquals(word(parser.end("closed")), "1", part);
+  }
+});
+
+Deno.test("ReplyParser says why it can read nothing more", () => {
+  const table: [string, string][] = [
+    ["VALUE other 0 5\r\n", "a value for a key that was not asked for"],
+    [`${"x".repeat(65)}`, "a reply line is longer than line_size_limit = 64"],
+    [
+      "VALUE k 0 5\r\nhello!",
+      "a value does not end after the 5 bytes that were announced",
+    ],
+    [
+      "VALUE k 0 16777217\r\n",
+      "a value of 16777217 bytes is longer than data_size_limit = 16",
+    ],
+    ["HELLO\r\n", 'it answers "HELLO"'],
+  ];
+  for (const [text, reason] of table) {
+    const parser = new ReplyParser(limits);
+    parser.start("get", k);
+    parser.push(byteText.encode(text), 0);
+    assertEquals(parser.reply, { kind: "failure", reason }, text);
+  }
+});
+
+Deno.test("a value may be as long as data_size_limit allows, and no longer one is kept", () => {
+  const mebibytes = 16 * 1024 * 1024;
+  const table: [length: number, limit: number, isRead: boolean][] = [
+    [mebibytes, 16, true],
+    [mebibytes + 1, 16, false],
+    [mebibytes + 1, mebibytes + 1, true],
+    [mebibytes + 2, mebibytes + 1, false],
+  ];
+  for (const [length, dataSizeLimit, isRead] of table) {
+    const parser = new ReplyParser({ lineSizeLimit: 64, dataSizeLimit });
+    parser.start("get", k);
+    parser.push(byteText.encode(`VALUE k 0 ${length}\r\n`), 0);
+    assertEquals(parser.reply === undefined, isRead, `${length}`);
+  }
+  assertEquals(
+    [canPassOver(mebibytes), canPassOver(mebibytes + 1)],
+    [true, false],
+  );
 });
 
 Deno.test("ReplyParser.end() keeps a value that only lacks its END", () => {
@@ -193,6 +303,38 @@ Deno.test("readRefusal() tells what an answer that is no good one is about", () 
     const refusal = readRefusal(byteText.encode(line));
     const about = refusal.kind === "failure" ? refusal.kind : refusal.about;
     assertEquals([about, refusal.reason], [expected, `it answers "${line}"`]);
+  }
+});
+
+Deno.test("readRefusal() shows 200 characters of a long answer", () => {
+  for (const length of [199, 200, 201, 202, 5000]) {
+    const line = byteText.encode("x".repeat(length));
+    const shown = "x".repeat(Math.min(length, 200));
+    assertEquals(readRefusal(line), {
+      kind: "failure",
+      reason: `it answers "${shown}${length > 200 ? "…" : ""}"`,
+    });
+  }
+});
+
+Deno.test("beforeNull() ends data before its first null byte", () => {
+  const table: [string, string][] = [
+    ["", ""],
+    ["a", "a"],
+    ["a\x01b", "a\x01b"],
+    ["\0", ""],
+    ["\0a", ""],
+    ["a\0b\0", "a"],
+  ];
+  for (const [data, expected] of table) {
+    assertEquals(wire(beforeNull(byteText.encode(data))), expected);
+  }
+});
+
+Deno.test("keyOfGet() is the key that encodeGet() was given", () => {
+  for (const key of ["a", "key", "k".repeat(250), "\xff"]) {
+    const request = encodeGet(byteText.encode(key));
+    assertEquals(wire(keyOfGet(request)), key);
   }
 });
 

@@ -145,3 +145,51 @@ Deno.test("WriteMany is sent again from the first command without a reply", () =
   writes.push(byteText.encode("NOT_FOUND\r\nDELETED\r\n"), 0);
   assertEquals([writes.done, writes.verdicts], [true, [true, false, true]]);
 });
+
+Deno.test("WriteMany counts replies, and tells which keys are done", () => {
+  const writes = writing("delete");
+  assertEquals([writes.count, writes.replies, writes.isForOne], [3, 0, true]);
+  const done: [number, string][] = [[0, "one"], [1, "two"]];
+  const rest: [number, string][] = [[2, "three"]];
+  assertEquals([...writes.keys(true)], []);
+  assertEquals([...writes.keys(false)], [...done, ...rest]);
+  writes.push(byteText.encode("DELETED\r\nNOT_FOUND\r\n"), 0);
+  assertEquals([writes.replies, writes.done], [2, false]);
+  assertEquals([...writes.keys(true)], done);
+  assertEquals([...writes.keys(false)], rest);
+});
+
+Deno.test("WriteMany.restart() forgets failure and doubt", () => {
+  const writes = writing("set");
+  writes.push(byteText.encode("ERROR\r\nSTORED\r\n"), 0);
+  assertEquals(
+    [writes.doubt, writes.failure],
+    ['it answers "ERROR"', undefined],
+  );
+  writes.restart();
+  assertEquals([writes.doubt, writes.failure], [undefined, undefined]);
+  writes.push(byteText.encode("STORED\r\nSTORED\r\n"), 0);
+  assertEquals(writes.verdicts, [undefined, true, true]);
+});
+
+Deno.test("WriteMany leaves commands open in their order", () => {
+  const writes = writing("set");
+  writes.push(byteText.encode("STORED\r\nSERVER_ERROR busy\r\n"), 0);
+  const open = writes.leftOpen(7);
+  assertEquals(
+    open.map(({ order, maxTry, command, bytes }) => [
+      order,
+      maxTry,
+      command,
+      wire(bytes),
+    ]),
+    [1, 2].map((at) => [
+      at,
+      7,
+      "set",
+      `set ${keys[at]} 3 -1 5\r\nw\xc3\xa9rt\r\n`,
+    ]),
+  );
+  // What was left open is not left open once more.
+  assertEquals([...writes.refusals], []);
+});

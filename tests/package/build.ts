@@ -15,6 +15,14 @@ export const leastNode = "20.4.0";
 const { "./cli": _, ...exports } = configuration.exports;
 const program = "tests/package/program.ts";
 
+/** Where the source is, which npm compares with where the workflow runs. */
+function repository(): { repository?: { type: string; url: string } } {
+  const server = Deno.env.get("GITHUB_SERVER_URL");
+  const name = Deno.env.get("GITHUB_REPOSITORY");
+  if (server === undefined || name === undefined) return {};
+  return { repository: { type: "git", url: `git+${server}/${name}.git` } };
+}
+
 function manifest(): unknown {
   const { name, version, license } = configuration;
   const places = Object.entries(exports).map(([name, path]) => {
@@ -28,6 +36,7 @@ function manifest(): unknown {
       "Postfix's memcache lookup table, memcache_table(5), for Deno, Node, Bun and the edge",
     keywords: ["postfix", "memcache", "memcached", "memcache_table", "postmap"],
     license,
+    ...repository(),
     type: "module",
     sideEffects: false,
     engines: { node: `>=${leastNode}` },
@@ -97,7 +106,7 @@ async function* typesIn(root: string, folder = ""): AsyncGenerator<string> {
 async function readme(): Promise<string> {
   return (await Deno.readTextFile(`${root}README.md`))
     .replace(/^!\[[^\]]*\]\(tests\/[^)]*\)\n\n/gm, "")
-    .replace(/\[([^\]]*)\]\(tests\/[^)]*\)/g, "$1");
+    .replace(/\[([^\]]*)\]\((?:tests|\.github)\/[^)]*\)/g, "$1");
 }
 
 /** Writes the files of the package into a folder. */

@@ -1,7 +1,8 @@
 import { byteText, utf8Text } from "../../lib/bytes/text.ts";
 import { pack } from "../package/build.ts";
 import { Folder } from "../support/folder.ts";
-import { type Finished, latin1 } from "../support/processes.ts";
+import { latin1 } from "../support/latin1.ts";
+import type { Finished } from "../support/processes.ts";
 
 // In exactly these versions, so that no lock file is needed.
 const tools = {

@@ -1,6 +1,6 @@
 import { NetstringParser, tooLong } from "../../lib/socketmap/netstring.ts";
 import { assert, assertEquals } from "../support/assert.ts";
-import { latin1 } from "../support/processes.ts";
+import { latin1 } from "../support/latin1.ts";
 import { bytesOf, netstring } from "../support/socketmap.ts";
 
 /** All that a parser finds in bytes that come in pieces. */

@@ -3,7 +3,7 @@ import { assertStringIncludes } from "../support/assert.ts";
 import { Folder } from "../support/folder.ts";
 import { Memcached } from "../support/memcached.ts";
 import { Postfix } from "../support/postfix.ts";
-import { Serving } from "../support/socketmap.ts";
+import { Serving } from "../support/serving.ts";
 
 Deno.test("a real Postfix rewrites addresses by serve, with a backup that memcached fills from", async () => {
   await using folder = await Folder.make();

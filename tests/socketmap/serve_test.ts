@@ -8,7 +8,8 @@ import {
   resetConnections,
   type SocketKind,
 } from "../support/foreign_socket.ts";
-import { netstring, RawClient, Serving } from "../support/socketmap.ts";
+import { Serving } from "../support/serving.ts";
+import { netstring, RawClient } from "../support/socketmap.ts";
 
 const anywhere = ["--socketmap", "inet:127.0.0.1:0"];
 

@@ -14,7 +14,7 @@ import { assert, assertEquals } from "./assert.ts";
 import { FakeClock } from "./fake_clock.ts";
 import { type FakeConnection, FakeServer } from "./fake_server.ts";
 
-export const pause = 1000;
+const pause = 1000;
 export const timeout = 2000;
 const limits = { lineSizeLimit: 1024, dataSizeLimit: 10 };
 
@@ -26,30 +26,75 @@ export const value = (key: string, data = key) =>
 export const gets = (keys: string) =>
   [...keys].map((key) => `get ${key}\r\n`).join("");
 
-/**
- * What happens in a scene, one thing after the other:
- *
- * - `ask`: requests are made in one turn: `get a`, `set a 1`, `delete a`, and
- *   `gets abc`, `sets abc`, `deletes abc` for exchanges.
- * - `sent`: the client's next write on a connection, the newest unless `on` tells.
- * - `say`, `end`, `refuse`: what the server does then.
- * - `pause`, `timeout`, `pass`: time passes; the first waits until a pause is set.
- * - `quiet`: nothing is sent, and so many connections were opened by now.
- * - `got`: what became of requests so far.
- * - `abort`: the signal of requests that were asked with `with: "signal"`.
- */
-export type Step =
-  | { ask: string[]; with?: "signal" }
-  | { sent: string; on?: number }
-  | { say: string; on?: number }
-  | { end: true; on?: number }
-  | { refuse: string }
-  | { pause: true }
-  | { timeout: true }
-  | { pass: number }
-  | { quiet: number }
-  | { got: Record<string, string> }
-  | { abort: string };
+export const closed = "error: the server closed the connection";
+export const silent = "no answer: no answer within 2 s";
+export const busy = "SERVER_ERROR busy\r\n";
+export const full = "SERVER_ERROR out of memory storing object\r\n";
+export const oneTry = { maxTry: 1 };
+
+/** One row of a scene. What it has happens in this order. */
+export interface Step {
+  /** The next connection is refused, with this message. */
+  refuse?: string;
+  /**
+   * Requests are made in one turn: `get a`, `set a 1`, `delete a`, and `gets abc`,
+   * `sets abc`, `deletes abc` for exchanges.
+   */
+  ask?: string[];
+  /** The requests of this row have the signal that `abort` aborts. */
+  with?: "signal";
+  /** `abc`: `get a`, `get b`, `get c` are asked in one turn, and so sent. */
+  lookups?: string;
+  /** The client's next write on a connection. */
+  sent?: string;
+  /** On which connection; the newest unless told. */
+  on?: number;
+  /** The server says this, there where something was sent, or on the newest. */
+  say?: string;
+  /** The server ends the connection. */
+  end?: true;
+  /** A pause between two tries was set, and is over. */
+  pause?: true;
+  /** The time-out is over. */
+  timeout?: true;
+  /** So many milliseconds pass. */
+  pass?: number;
+  /** The signal is aborted, for this reason. */
+  abort?: string;
+  /** Nothing else was sent, and so many connections were opened by now. */
+  quiet?: number;
+  /** What became of requests so far; `…` of one that waits. */
+  got?: Record<string, string>;
+}
+
+/** A lookup whose value is its key, on the connection of that number. */
+export const answered = (key: string, on?: number): Step => ({
+  lookups: key,
+  on,
+  say: value(key),
+  got: { [`get ${key}`]: key },
+});
+
+/** What a scene needs besides its steps. */
+export interface Scene {
+  options?: Partial<ClientOptions>;
+  warnings?: string[];
+  steps: Step[];
+}
+
+/** Makes a test of each scene. */
+export function testScenes(scenes: Record<string, Scene>): void {
+  for (
+    const [name, { options, steps, warnings = [] }] of Object.entries(scenes)
+  ) {
+    Deno.test(`MemcacheClient ${name}`, async () => {
+      const scene = new ClientScene(options);
+      await scene.play(steps);
+      assertEquals(scene.warnings, warnings);
+      await scene.close();
+    });
+  }
+}
 
 /** A client before a server that does what a script says. */
 export class ClientScene {
@@ -151,39 +196,33 @@ export class ClientScene {
 
   async play(steps: readonly Step[]): Promise<void> {
     for (const step of steps) {
-      if ("ask" in step) {
-        const signal = step.with && this.#abort.signal;
-        for (const request of step.ask) this.ask(request, signal);
-      } else if ("sent" in step) {
-        this.#opened = Math.max(this.#opened, step.on ?? 0);
-        let connection = await this.server.connection(
-          step.on ?? this.#opened,
-        );
-        if (step.on === undefined && connection.closed) {
-          connection = await this.server.connection(++this.#opened);
-        }
-        assertEquals(await connection.take(), step.sent);
-      } else if ("say" in step) this.#current(step.on).send(step.say);
-      else if ("end" in step) this.#current(step.on).end();
-      else if ("refuse" in step) {
-        this.server.refusals.push(() => Promise.reject(new Error(step.refuse)));
-      } else if ("pause" in step) {
+      this.#ask(step);
+      // No turn passes between steps that wait for nothing: what is asked in the
+      // one and in the next is asked in one turn.
+      let connection: FakeConnection | undefined;
+      const sent = step.sent ?? (step.lookups && gets(step.lookups));
+      if (sent !== undefined) {
+        connection = await this.#connection(step.on);
+        assertEquals(await connection.take(), sent);
+      }
+      connection ??= this.server.connections[step.on ?? this.#opened];
+      if (step.say !== undefined) connection.send(step.say);
+      if (step.end) connection.end();
+      if (step.pause) {
         await this.clock.untilWaiting(pause);
         this.clock.pass(pause);
-      } else if ("timeout" in step) {
+      }
+      const passing = step.timeout ? timeout : step.pass;
+      if (passing !== undefined) {
         await settle();
-        this.clock.pass(timeout);
-      } else if ("pass" in step) {
+        this.clock.pass(passing);
+      }
+      if (step.abort !== undefined) this.#abort.abort(new Error(step.abort));
+      if (step.quiet !== undefined) {
         await settle();
-        this.clock.pass(step.pass);
-      } else if ("quiet" in step) {
-        await settle();
-        assertEquals(this.server.attempts, step.quiet, "attempts to connect");
-        for (const { hasRequest } of this.server.connections) {
-          assert(!hasRequest, "something was sent");
-        }
-      } else if ("abort" in step) this.#abort.abort(new Error(step.abort));
-      else {
+        this.#isQuiet(step.quiet);
+      }
+      if (step.got !== undefined) {
         await settle();
         for (const [request, outcome] of Object.entries(step.got)) {
           assertEquals(this.outcomes.get(request) ?? "…", outcome, request);
@@ -192,8 +231,28 @@ export class ClientScene {
     }
   }
 
-  #current(on = this.#opened): FakeConnection {
-    return this.server.connections[on];
+  #ask({ refuse, ask, lookups = "", with: signal }: Step): void {
+    if (refuse !== undefined) {
+      this.server.refusals.push(() => Promise.reject(new Error(refuse)));
+    }
+    for (const request of ask ?? [...lookups].map((key) => `get ${key}`)) {
+      this.ask(request, signal && this.#abort.signal);
+    }
+  }
+
+  #isQuiet(attempts: number): void {
+    assertEquals(this.server.attempts, attempts, "attempts to connect");
+    for (const { hasRequest } of this.server.connections) {
+      assert(!hasRequest, "something was sent");
+    }
+  }
+
+  /** A connection that the client opened, or will open. */
+  async #connection(on?: number): Promise<FakeConnection> {
+    this.#opened = Math.max(this.#opened, on ?? 0);
+    const connection = await this.server.connection(on ?? this.#opened);
+    if (on !== undefined || !connection.closed) return connection;
+    return await this.server.connection(++this.#opened);
   }
 
   async close(): Promise<void> {

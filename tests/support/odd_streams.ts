@@ -1,5 +1,6 @@
 import { Folder } from "./folder.ts";
-import { latin1, root } from "./processes.ts";
+import { latin1 } from "./latin1.ts";
+import { root } from "./processes.ts";
 
 /** What became of a command whose standard streams were odd. */
 export interface Outcome {

@@ -1,3 +1,5 @@
+import { latin1 } from "./latin1.ts";
+
 /** What a program printed and returned. */
 export interface Finished {
   code: number;
@@ -15,13 +17,6 @@ export interface Given {
 
 export const root = new URL("../..", import.meta.url).pathname;
 const cliPath = new URL("../../cli.ts", import.meta.url).pathname;
-
-/** Bytes as a byte string: comparable, and nothing lost. */
-export function latin1(bytes: Uint8Array): string {
-  let text = "";
-  for (const byte of bytes) text += String.fromCharCode(byte);
-  return text;
-}
 
 /**
  * Runs a program to its end. Output is a byte string. Standard input is a file:

@@ -1,5 +1,5 @@
 import type { Memcached } from "./memcached.ts";
-import { latin1 } from "./processes.ts";
+import { latin1 } from "./latin1.ts";
 
 /** Stands between a client and a real memcached, and writes down the commands. */
 export class RecordingProxy implements AsyncDisposable {

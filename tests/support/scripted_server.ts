@@ -1,4 +1,4 @@
-import { latin1 } from "./processes.ts";
+import { latin1 } from "./latin1.ts";
 
 /** What a server does about a request: sends bytes, in pieces, or goes away. */
 export type Step = string | Uint8Array | "CLOSE" | "RESET" | "HANG";

@@ -1,6 +1,6 @@
 import type { Entry, KvDatabase } from "../../mod.ts";
 import { type Text, utf8Text } from "../../lib/bytes/text.ts";
-import { type Kind, type Maker, opener } from "./conformance.ts";
+import { type Kind, type Maker, opener } from "./conformance/kind.ts";
 import { Folder } from "./folder.ts";
 import { Memcached } from "./memcached.ts";
 import { Postfix } from "./postfix.ts";

@@ -1,4 +1,4 @@
-import { requirements } from "../support/conformance.ts";
+import { requirements } from "../support/conformance/requirements.ts";
 import { kinds } from "../support/table_kinds.ts";
 
 for (const kind of kinds) {

@@ -1,8 +1,8 @@
 import {
   ConfigError,
   MemcacheTable,
-  openTable,
   type OpenOptions,
+  openTable,
 } from "../../mod.ts";
 import { assertEquals, assertRejects } from "../support/assert.ts";
 import { entryLines } from "../support/entry_lines.ts";

@@ -22,10 +22,11 @@ function unknownDigest(name: string, known: readonly string[]): RangeError {
 
 /** Digests of Web Crypto, for runtimes without `node:crypto`. */
 export function webDigest(name: string): Digest {
-  const algorithm = webDigests[name.toLowerCase().replace("-", "")];
-  if (algorithm === undefined) {
+  const plain = name.toLowerCase().replace("-", "");
+  if (!Object.hasOwn(webDigests, plain)) {
     throw unknownDigest(name, Object.keys(webDigests));
   }
+  const algorithm = webDigests[plain];
   return async (data) =>
     hex(
       new Uint8Array(

@@ -1,23 +1,24 @@
 import { MailSystem } from "../../system/mail_system.ts";
 import { ConfigError } from "../../errors.ts";
 import { requireRuntime } from "../../system/runtime.ts";
-import type { Table, TableOptions } from "../../table.ts";
+import type { OpenOptions, Table } from "../../table.ts";
 import { DriverTable } from "../driver_table.ts";
+import { FileValuesTable } from "../file_values_table.ts";
 import { type FullDriver, LazyDriver } from "../lazy_driver.ts";
-import { type Opening, rulesOf, tableOptionNames } from "../opening.ts";
+import { type Opening, openOptionNames, rulesOf } from "../opening.ts";
 import { requireOptionNames } from "../option_names.ts";
 import { openMemcacheDriver } from "./open_memcache.ts";
 import { namedParameters } from "./parameter_source.ts";
 import type { MemcacheParameters } from "./parameters.ts";
 
 /** Options of {@linkcode MemcacheTable}. */
-export interface MemcacheTableOptions extends TableOptions {
+export interface MemcacheTableOptions extends OpenOptions {
   /** Opens the tables that `backup` and `domain` name, if they name any. */
-  openTable?: (name: string, options: TableOptions) => Promise<Table>;
+  openTable?: (name: string, options: OpenOptions) => Promise<Table>;
 }
 
 const optionNames: Readonly<Record<keyof MemcacheTableOptions, true>> = {
-  ...tableOptionNames,
+  ...openOptionNames,
   openTable: true,
 };
 
@@ -67,6 +68,7 @@ export interface MemcacheTableConstructor {
  */
 export const MemcacheTable: MemcacheTableConstructor = class
   extends DriverTable {
+  /** As in {@linkcode MemcacheTableConstructor}. */
   constructor(
     parameters: Partial<MemcacheParameters>,
     options: MemcacheTableOptions = {},
@@ -78,11 +80,10 @@ export const MemcacheTable: MemcacheTableConstructor = class
       onWarning: options.onWarning ?? ((line: string) => console.warn(line)),
     };
     const own = { ...parameters };
-    super(
-      name,
-      new LazyDriver(() => openDriver(own, given)),
-      rulesOf(given),
-    );
+    const rules = rulesOf(given);
+    super(name, new LazyDriver(() => openDriver(own, given)), rules);
+    if (!options.fileValues) return;
+    return new FileValuesTable(this, rules) as Table as DriverTable;
   }
 };
 
@@ -105,8 +106,13 @@ async function openDriver(
     outer: [],
     backupOf: () => Promise.resolve(undefined),
     open: async (inner, innerOptions) => {
-      if (openTable !== undefined) return await openTable(inner, innerOptions);
-      throw new ConfigError(`${name}: to open ${inner}, hand in { openTable }`);
+      if (openTable === undefined) {
+        throw new ConfigError(
+          `${name}: to open ${inner}, hand in { openTable }`,
+        );
+      }
+      const table = await openTable(inner, innerOptions);
+      return (table as Partial<FileValuesTable>).stored ?? table;
     },
   };
   const source = namedParameters(

@@ -1,4 +1,4 @@
-import { Serving } from "../../support/socketmap.ts";
+import { Serving } from "../../support/serving.ts";
 import type { Ground } from "../ground.ts";
 import type { Row, Turn } from "../row.ts";
 import { Worker } from "../worker.ts";

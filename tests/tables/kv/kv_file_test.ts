@@ -17,7 +17,8 @@ import { FakeClock } from "../../support/fake_clock.ts";
 import { Folder } from "../../support/folder.ts";
 import { root, runCli } from "../../support/processes.ts";
 import { Random } from "../../support/random.ts";
-import { RawClient, Serving } from "../../support/socketmap.ts";
+import { Serving } from "../../support/serving.ts";
+import { RawClient } from "../../support/socketmap.ts";
 
 /** A folder, a clock that goes on when the test says so, and what was warned. */
 async function scene() {

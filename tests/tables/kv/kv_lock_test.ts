@@ -16,7 +16,8 @@ import { FakeClock } from "../../support/fake_clock.ts";
 import { Folder } from "../../support/folder.ts";
 import { KvLock } from "../../support/kv_lock.ts";
 import { root, runCli } from "../../support/processes.ts";
-import { RawClient, Serving } from "../../support/socketmap.ts";
+import { Serving } from "../../support/serving.ts";
+import { RawClient } from "../../support/socketmap.ts";
 
 const quiet = { utf8: true, onWarning: () => {} };
 

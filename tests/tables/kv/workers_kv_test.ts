@@ -4,7 +4,7 @@ import {
   type WorkersKvNamespace,
 } from "../../../lib/tables/kv/workers_kv.ts";
 import { assert, assertEquals, assertRejects } from "../../support/assert.ts";
-import { requirements } from "../../support/conformance.ts";
+import { requirements } from "../../support/conformance/requirements.ts";
 import { kvHandedIn } from "../../support/table_kinds.ts";
 import { WorkersKvServer } from "../../support/workers_kv.ts";
 

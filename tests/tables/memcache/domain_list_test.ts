@@ -52,6 +52,20 @@ Deno.test("DomainList decides by the first pattern that matches", async () => {
     ["!/list, static:x", "b.com", false],
     ["!/list, static:x", "d.com", true],
     ["", "a.com", false],
+    ["!!!!a.com", "a.com", true],
+    ["!!!a.com, static:x", "a.com", false],
+    ["!a.com, a.com", "a.com", false],
+    ["a.com, !a.com", "a.com", true],
+    // What follows a table is asked after it, though a name came before.
+    ["a.com, !only:b.com, b.com", "b.com", false],
+    ["a.com, !only:b.com, b.com", "a.com", true],
+    ["!only:b.com, c.com, static:x", "b.com", false],
+    ["!only:b.com, c.com, static:x", "d.com", true],
+    // An address in brackets is a name, for all its colons.
+    ["[fe80::1]", "[fe80::1]", true],
+    ["[fe80::1]", "[fe80::2]", false],
+    ["!/list", "a.com", false],
+    ["!!/list", "a.com", true],
   ];
   const files = {
     "/list": "a.com\n#c.com\n  b.com, /more\n",
@@ -90,6 +104,52 @@ Deno.test("DomainList refuses what it cannot read", async () => {
     ConfigError,
     "/loop: domain list: includes itself",
   );
+});
+
+Deno.test("DomainList says what it ignores, and of nothing else", async () => {
+  const behind = (item: string) =>
+    `"${item}" and the rest of its line is ignored: ` +
+    "a comment needs a line of its own";
+  const table: [file: string, matching: string[], ...warnings: string[]][] = [
+    ["a.com\nb.com", ["a.com", "b.com"]],
+    ["# a comment, with a.com\nb.com", ["b.com"]],
+    ["#b.com\n#a.com\n", []],
+    ["a.com #b.com c.com\n", ["a.com"], `/list, line 1: ${behind("#b.com")}`],
+    ["\n b.com\n #a.com\n", ["b.com"], `/list, line 3: ${behind("#a.com")}`],
+    [
+      "a.com\nb.com\0c.com",
+      ["a.com", "b.com"],
+      "/list, line 2: it has a null byte: ignoring what is behind it",
+    ],
+    [
+      "\0a.com",
+      [],
+      "/list, line 1: it has a null byte: ignoring what is behind it",
+    ],
+  ];
+  for (const [file, matching, ...expected] of table) {
+    const warnings: string[] = [];
+    const domains = await read("/list", { "/list": file }, warnings);
+    const found = ["a.com", "b.com", "c.com", "", "\0a.com"]
+      .filter((domain) => domains.matches(domain) === true);
+    assertEquals([found, warnings], [matching, expected], file);
+  }
+});
+
+Deno.test("DomainList says where a pattern is missing", async () => {
+  const table: [
+    list: string,
+    files: Record<string, string>,
+    message: string,
+  ][] = [
+    ["a !", {}, `domain list: no pattern after "!"`],
+    ["!!", {}, `domain list: no pattern after "!!"`],
+    ["/l", { "/l": "a\n!" }, `/l, line 2: no pattern after "!"`],
+  ];
+  for (const [list, files, message] of table) {
+    const error = await assertRejects(() => read(list, files), ConfigError);
+    assertEquals(error.message, message);
+  }
 });
 
 Deno.test("DomainList warns of a comment behind something", async () => {

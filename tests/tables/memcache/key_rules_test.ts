@@ -8,6 +8,7 @@ import { parseKeyFormat } from "../../../lib/tables/memcache/key_format.ts";
 import {
   type KeyRuleParts,
   KeyRules,
+  tooLongKey,
 } from "../../../lib/tables/memcache/key_rules.ts";
 import { assert, assertEquals } from "../../support/assert.ts";
 
@@ -19,22 +20,36 @@ function rules(more: Partial<KeyRuleParts> = {}): KeyRules {
   });
 }
 
-/** The memcache key, or a word for why there is none; checks single and appended. */
-async function outcome(rules: KeyRules, key: string): Promise<string> {
+/** The memcache key, or why there is none; the same for a lookup and appended. */
+async function made(
+  rules: KeyRules,
+  key: string,
+): Promise<{ key: string } | { verdict: string | number }> {
   const { text } = rules;
-  const bytes = text.encode(`<${key}>`);
+  // What stands around the key is none of its business.
+  const around = "@\0 .@a.b";
+  const bytes = text.encode(`${around}${key}${around}`);
+  const start = around.length;
   const out = new ByteBuffer(1);
   out.appendAscii("before ");
-  const verdict = await rules.append(out, bytes, 1, bytes.length - 1);
+  const verdict = await rules.append(out, bytes, start, bytes.length - start);
   const added = text.decode(out.view())!.slice("before ".length);
   const command = await rules.getCommand(key);
   if (verdict !== undefined) {
     assertEquals([added, command], ["", verdict]);
-    return typeof verdict === "number" ? `too long: ${verdict}` : "skipped";
+    return { verdict };
   }
   assert(command instanceof Uint8Array);
   assertEquals(text.decode(command), `get ${added}\r\n`);
-  return added;
+  return { key: added };
+}
+
+/** The memcache key, or a word for why there is none. */
+async function outcome(rules: KeyRules, key: string): Promise<string> {
+  const result = await made(rules, key);
+  if ("key" in result) return result.key;
+  const { verdict } = result;
+  return typeof verdict === "number" ? `too long: ${verdict}` : "skipped";
 }
 
 Deno.test("KeyRules expand the format, or skip a key that lacks a part of it", async () => {
@@ -63,6 +78,33 @@ Deno.test("KeyRules expand the format, or skip a key that lacks a part of it", a
     ["", "a", undefined],
     ["literal", "a", "literal"],
     ["%s'\"", "o'neil", "o'neil'\""],
+    // Each of the letters and digits, beside the others.
+    ["%1", "a@d.c.b.a", "a"],
+    ["%2", "a@d.c.b.a", "b"],
+    ["%3", "a@d.c.b.a", "c"],
+    ["%4", "a@d.c.b.a", "d"],
+    ["%5", "a@d.c.b.a", undefined],
+    ["%3.%1", "a@d.c.b.a", "c.a"],
+    ["%1.%3", "a@d.c.b.a", "a.c"],
+    ["%3.%1", "a@b.a", undefined],
+    ["%1%u", "u@a", "au"],
+    ["%9%1", "a@9.8.7.6.5.4.3.2.1", "91"],
+    ["%9%1", "a@8.7.6.5.4.3.2.1", undefined],
+    ["%1", "a@b.", "b"],
+    ["%1", "a@..", undefined],
+    ["x:%d", "a@b.", "x:b."],
+    ["%1", "a.b", undefined],
+    ["%u:%d", "a@b", "a:b"],
+    ["%d:%u", "a@b@c", "c:a@b"],
+    ["%u", "a.b", "a.b"],
+    ["x:%u", "@b", undefined],
+    ["x:%d", "a", undefined],
+    ["x:%d", "a@", undefined],
+    ["x:%d", "@", undefined],
+    ["x:%s", "@", "x:@"],
+    ["x:%1", "a", undefined],
+    ["x:%u", "a@", "x:a"],
+    ["%S", "A@b", "A@b"],
   ];
   for (const [format, key, expected] of table) {
     for (const text of [utf8Text, byteText]) {
@@ -142,6 +184,95 @@ Deno.test("KeyRules asks the domain list before it expands", async () => {
   const key = byteText.decode(utf8Text.encode("a@BÜCHER.example"))!;
   assertEquals(await outcome(bytes, key), key);
   assertEquals(await outcome(bytes, "a@b\xfccher.example"), "skipped");
+});
+
+Deno.test("KeyRules say why a key is skipped", async () => {
+  const domains = await DomainList.read("a.example", {
+    text: utf8Text,
+    onWarning: () => {},
+    readText: () => Promise.reject(new Error("no file")),
+    openTable: () => Promise.reject(new Error("no table")),
+  });
+  const exclude = outsideOf(domains);
+  const format = (text: string) => ({ format: parseKeyFormat(text) });
+  const empty = "the key is empty";
+  const nullByte = "the key has a null byte";
+  const lacks = "the key lacks a part that key_format asks for";
+  const control = "the memcache key has white space or a control character";
+  const notListed = "its domain is not on the domain list";
+  const noAddress = "the key is no user@domain, which a domain list needs";
+  const digest = () => "d1ge57";
+  const table: [Partial<KeyRuleParts>, string, string][] = [
+    [{}, "", empty],
+    [format("x:%s"), "", empty],
+    [{ digest }, "", empty],
+    [{ exclude }, "", empty],
+    [{}, "\0", nullByte],
+    [{}, "a\0b", nullByte],
+    [format("x"), "a\0", nullByte],
+    [{ digest }, "\0a", nullByte],
+    [{ exclude }, "a\0@a.example", nullByte],
+    [{}, "a\x01", control],
+    [{}, "a b", control],
+    [{}, "a\x7f", control],
+    [format("x y"), "a", control],
+    [format("%u"), "@b", lacks],
+    [format("x:%u"), "@b", lacks],
+    [format("%d"), "a", lacks],
+    [format("%d"), "a@", lacks],
+    [format("%2"), "a@b", lacks],
+    [format("x%9"), "a@b", lacks],
+    [{ ...format("%d"), digest }, "a", lacks],
+    [format(""), "a", "its key_format expansion is empty"],
+    [{ ...format(""), digest }, "a", "its key_format expansion is empty"],
+    [{ exclude }, "a", noAddress],
+    [{ exclude }, "@a.example", noAddress],
+    [{ exclude }, "a.example", noAddress],
+    [{ exclude }, "a@b.example", notListed],
+    [{ exclude }, "a@", notListed],
+    [
+      { skipsLongKeys: true },
+      "k".repeat(251),
+      "its memcache key has 251 bytes, and memcached takes 250: " +
+      "set key_digest = sha256",
+    ],
+  ];
+  for (const [parts, key, expected] of table) {
+    assertEquals(
+      await made(rules(parts), key),
+      { verdict: expected },
+      JSON.stringify(key),
+    );
+  }
+  // All is well with a key of one character whose domain is on the list.
+  assertEquals(await outcome(rules({ exclude }), "a@a.example"), "a@a.example");
+});
+
+Deno.test("KeyRules look at the digest as at any memcache key", async () => {
+  const table: [string, string][] = [
+    ["d1ge57", "d1ge57"],
+    ["", ""],
+    ["d 1", "skipped"],
+    ["d".repeat(250), "d".repeat(250)],
+    ["d".repeat(251), "too long: 251"],
+  ];
+  for (const [hex, expected] of table) {
+    for (const digest of [() => hex, () => Promise.resolve(hex)]) {
+      assertEquals(await outcome(rules({ digest }), "k"), expected, hex);
+    }
+  }
+});
+
+Deno.test("tooLongKey() names the table, the beginning of the key, and the cure", () => {
+  for (const length of [59, 60, 61, 300]) {
+    const key = `a${"k".repeat(length - 2)}z`;
+    const shown = length > 60 ? `${key.slice(0, 60)}…` : key;
+    assertEquals(
+      tooLongKey("memcache:t", key, 251).message,
+      `memcache:t: key "${shown}": its memcache key has 251 bytes, and ` +
+        "memcached takes 250: set key_digest = sha256",
+    );
+  }
 });
 
 Deno.test("KeyRules make no promise where they need none", () => {

@@ -14,9 +14,9 @@ import {
 import { Folder } from "../../support/folder.ts";
 import { entryLines } from "../../support/entry_lines.ts";
 import { Memcached } from "../../support/memcached.ts";
+import { latin1 } from "../../support/latin1.ts";
 import {
   type Finished,
-  latin1,
   run,
   runCli,
   runPostmap,

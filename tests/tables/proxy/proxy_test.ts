@@ -1,7 +1,7 @@
 import {
   ConfigError,
-  openTable,
   type OpenOptions,
+  openTable,
   TemporaryError,
 } from "../../../mod.ts";
 import { utf8Text } from "../../../lib/bytes/text.ts";

@@ -1,0 +1,87 @@
+import {
+  busy,
+  full,
+  gets,
+  oneTry,
+  sets,
+  testScenes,
+  value,
+} from "../../support/client_scene.ts";
+
+testScenes({
+  "asks for the others when the answers to some cannot be read": {
+    options: oneTry,
+    steps: [
+      {
+        ask: ["gets abcd"],
+        sent: "get a b c d\r\n",
+        say: `VALUE a 0 ${"0".repeat(1100)}1\r\n1\r\n`,
+      },
+      {
+        sent: gets("abcd"),
+        on: 1,
+        say: `VALUE a 0 ${"0".repeat(1100)}1\r\n1\r\n`,
+      },
+      {
+        sent: gets("bcd"),
+        on: 2,
+        say: `VALUE b 0 ${"0".repeat(1100)}1\r\n1\r\n`,
+      },
+      {
+        sent: gets("cd"),
+        on: 3,
+        say: value("c") + "END\r\n",
+        got: {
+          a: "error: a reply line is longer than line_size_limit = 1024",
+          b: "error: a reply line is longer than line_size_limit = 1024",
+          c: "c",
+          d: "not found",
+        },
+      },
+    ],
+  },
+  "asks each key alone when the answer to many cannot be read": {
+    options: oneTry,
+    steps: [
+      {
+        ask: ["gets abc"],
+        sent: "get a b c\r\n",
+        say: value("a").replace("END", "EN"),
+      },
+      {
+        sent: gets("bc"),
+        on: 1,
+        say: value("b") + "NONSENSE\r\n",
+        got: { a: "a", b: "b", c: 'error: it answers "NONSENSE"' },
+      },
+    ],
+  },
+  "asks each key alone when many were refused together": {
+    options: oneTry,
+    steps: [
+      { ask: ["gets ab"], sent: "get a b\r\n", say: busy },
+      {
+        sent: gets("ab"),
+        on: 0,
+        say: value("a") + busy,
+        got: { a: "a", b: 'error: it answers "SERVER_ERROR busy"' },
+      },
+    ],
+  },
+  "tries the writes again that were refused among many, all with one pause": {
+    steps: [
+      {
+        ask: ["sets abcd"],
+        sent: sets("abcd"),
+        say: `STORED\r\n${busy}${full}STORED\r\n`,
+      },
+      { sent: sets("c"), on: 1, say: full, pause: true },
+      {
+        sent: sets("b"),
+        on: 1,
+        say: "STORED\r\n",
+        got: { a: "true", b: "true", c: "refused", d: "true" },
+      },
+    ],
+  },
+});

@@ -1,0 +1,141 @@
+import { TemporaryError } from "../../../lib/errors.ts";
+import type { Socket } from "../../../lib/socket/socket.ts";
+import { encodeGet } from "../../../lib/memcached/protocol.ts";
+import { byteText } from "../../../lib/bytes/text.ts";
+import { assertEquals, assertRejects } from "../../support/assert.ts";
+import {
+  answered,
+  ClientScene,
+  gets,
+  oneTry,
+  silent,
+  type Step,
+  testScenes,
+  timeout,
+  value,
+} from "../../support/client_scene.ts";
+import { FakeConnection } from "../../support/fake_server.ts";
+
+testScenes({
+  "ends a hang, and a late reply answers nobody": {
+    options: oneTry,
+    steps: [
+      { lookups: "a", pass: 1999, got: { "get a": "…" } },
+      { pass: 1, got: { "get a": silent } },
+      { say: value("a", "late") },
+      { lookups: "a", on: 1, say: value("a", "own"), got: { "get a": "own" } },
+    ],
+  },
+  "counts the time-out from the last bytes that came": {
+    steps: [
+      { lookups: "a", pass: 1500 },
+      { say: "VALUE a 0", pass: 1500 },
+      { say: " 1\r\n1\r\n", pass: 1500 },
+      { say: "END\r\n", got: { "get a": "1" } },
+    ],
+  },
+  "ends what drips, in the time that all tries have": {
+    steps: [
+      { lookups: "ab" },
+      ...[..."VALU"].flatMap((letter): Step[] => [
+        { pass: 1200 },
+        { say: letter },
+      ]),
+      { pass: 199, got: { "get a": "…" } },
+      {
+        pass: 1,
+        got: {
+          "get a": "no answer: no complete answer in the time for all tries",
+          "get b": "no answer: no complete answer in the time for all tries",
+        },
+      },
+      answered("c", 1),
+    ],
+  },
+  "counts silence for all that wait": {
+    steps: [
+      { lookups: "abc", say: value("a"), timeout: true },
+      { pause: true },
+      {
+        sent: gets("bc"),
+        on: 1,
+        timeout: true,
+        got: { "get a": "a", "get b": silent, "get c": silent },
+      },
+      { quiet: 2 },
+    ],
+  },
+});
+
+Deno.test("MemcacheClient waits for ever where there is no time-out", async () => {
+  const scene = new ClientScene({ timeout: 0 });
+  await scene.play([
+    { lookups: "a", pass: 1e9 },
+    { say: value("a"), got: { "get a": "a" } },
+  ]);
+  assertEquals(scene.clock.set, []);
+  await scene.close();
+});
+
+Deno.test("MemcacheClient ends a connect, and closes a socket that comes late", async () => {
+  const scene = new ClientScene();
+  let open = (_socket: Socket) => {};
+  scene.server.refusals.push(() => new Promise((resolve) => open = resolve));
+  await scene.play([
+    {
+      ask: ["get a"],
+      timeout: true,
+      got: {
+        "get a": "no answer: cannot connect to memcached at inet:h:1: " +
+          "no answer within 2 s",
+      },
+    },
+    // The next one has a time-out of its own, also when it comes at once.
+    { lookups: "b", timeout: true },
+    { pause: true },
+    { sent: "get b\r\n", on: 1, timeout: true, got: { "get b": silent } },
+  ]);
+  const late = new FakeConnection();
+  open(late.socket);
+  await late.whenClosed;
+  await scene.close();
+});
+
+Deno.test("MemcacheClient has a time-out for a connect that is begun when another one failed", async () => {
+  const scene = new ClientScene();
+  scene.server.refusals.push(
+    () => new Promise(() => {}),
+    () => new Promise(() => {}),
+  );
+  const ask = () =>
+    scene.client.request("get", encodeGet(byteText.encode("a")));
+  const both = ask().catch(() => ask());
+  await scene.clock.untilSet(timeout);
+  scene.clock.pass(timeout);
+  await scene.play([
+    { timeout: true },
+  ]);
+  await assertRejects(() => both, TemporaryError, "no answer within 2 s");
+  await scene.close();
+});
+
+Deno.test("MemcacheClient reads what has arrived before it gives up", async () => {
+  const scene = new ClientScene(oneTry);
+  await scene.play([
+    { lookups: "a" },
+  ]);
+  // The program was busy for 3 seconds; the reply has been there for two of them.
+  scene.clock.passLate(3000);
+  await scene.play([
+    { say: value("a"), got: { "get a": "a" } },
+  ]);
+  await scene.play([
+    { lookups: "b" },
+  ]);
+  scene.clock.passLate(3000);
+  // Nothing was there.
+  await scene.play([
+    { pass: 10, got: { "get b": silent } },
+  ]);
+  await scene.close();
+});

@@ -1,0 +1,17 @@
+import { bulkWrites } from "./bulk_writes.ts";
+import { closing } from "./closing.ts";
+import type { Requirement } from "./kind.ts";
+import { listings } from "./listing.ts";
+import { lookups } from "./lookups.ts";
+import { refusals } from "./refusals.ts";
+import { writes } from "./writes.ts";
+
+/** All that tables of a kind do, as far as the kind can. */
+export const requirements: readonly Requirement[] = [
+  ...lookups,
+  ...writes,
+  ...bulkWrites,
+  ...refusals,
+  ...listings,
+  ...closing,
+];
