@@ -79,6 +79,6 @@ Deno.test("memcache table takes what a source has at hand together", async () =>
   async function* layer(keys: AsyncIterable<string>) {
     for await (const key of keys) yield key;
   }
-  await Array.fromAsync(table.lookupMany(layer(layer(source()))));
+  await Array.fromAsync(table.lookupMany(layer(layer(layer(layer(source()))))));
   assert(server.commands.length <= 2, server.commands.join("\n"));
 });
