@@ -1,6 +1,6 @@
 import type { Connect } from "../../../lib/socket/socket.ts";
 import { MemcacheTable, openTable, type Table } from "../../../mod.ts";
-import { assert, assertEquals } from "../../support/assert.ts";
+import { assertEquals } from "../../support/assert.ts";
 import { MemoryServer } from "../../support/memory_server.ts";
 
 // A read that is started before the next command goes out has to be waited for
@@ -79,6 +79,8 @@ Deno.test("memcache table takes what a source has at hand together", async () =>
   async function* layer(keys: AsyncIterable<string>) {
     for await (const key of keys) yield key;
   }
-  await Array.fromAsync(table.lookupMany(layer(layer(layer(layer(source()))))));
-  assert(server.commands.length <= 2, server.commands.join("\n"));
+  let keys: AsyncIterable<string> = source();
+  for (let layers = 0; layers < 6; layers++) keys = layer(keys);
+  await Array.fromAsync(table.lookupMany(keys));
+  assertEquals(server.commands.length, 1);
 });
