@@ -5,6 +5,7 @@ import {
   readStats,
   warmCache,
 } from "../lib/maintenance/mod.ts";
+import { serveSocketmap } from "../lib/socketmap/server.ts";
 import { assertEquals, assertRejects, assertThrows } from "./support/assert.ts";
 
 // As JavaScript calls them, and TypeScript where an object has more than its type.
@@ -46,6 +47,12 @@ Deno.test("an option that does not exist is a TypeError that says which was mean
     () => cleanUp("inline:{a=b}", { daemon: "verify", dryrun: 1 } as never),
     TypeError,
     'did you mean "dryRun"?',
+  );
+  const served = { endpoint: "inet:127.0.0.1:0", lookuptimeout: 1 };
+  await assertRejects(
+    () => serveSocketmap({}, served as never),
+    TypeError,
+    'did you mean "lookupTimeout"?',
   );
   assertThrows(
     () => new MemcacheTable({}, { opentable: openTable } as never),

@@ -30,6 +30,7 @@ import { type Clock, systemClock, type Timer } from "../system/clock.ts";
 import { ConfigError, reasonOf } from "../errors.ts";
 import { byteText, utf8Text } from "../bytes/text.ts";
 import { listenLazily } from "../socket/listen.ts";
+import { requireOptionNames } from "../tables/option_names.ts";
 import { formatEndpoint, parseEndpoint } from "../socket/endpoint.ts";
 import type {
   Endpoint,
@@ -114,6 +115,19 @@ export interface SocketmapOptions {
   /** The time. */
   clock?: Clock;
 }
+
+const optionNames: Readonly<Record<keyof SocketmapOptions, true>> = {
+  endpoint: true,
+  utf8: true,
+  mode: true,
+  idle: true,
+  clients: true,
+  lookupTimeout: true,
+  requestTimeout: true,
+  onWarning: true,
+  listen: true,
+  clock: true,
+};
 
 // Requests of one client that may be unanswered.
 const mostOfOne = 256;
@@ -331,7 +345,8 @@ function isLacking(error: unknown): boolean {
  * clients 10,000; what waits for them takes at most 64 MB. Then no more is read
  * from those who do not read their replies.
  *
- * Throws {@linkcode ConfigError} when it cannot listen there, or a name cannot
+ * Throws a `TypeError` for an option that does not exist, and
+ * {@linkcode ConfigError} when it cannot listen there, or a name cannot
  * be one.
  *
  * Implements socketmap_table(5), the side that answers.
@@ -350,9 +365,10 @@ function isLacking(error: unknown): boolean {
  */
 export async function serveSocketmap(
   tables: Readonly<Record<string, LookupTable>>,
-  { endpoint, mode = 0o666, listen = listenLazily, ...options }:
-    SocketmapOptions,
+  options: SocketmapOptions,
 ): Promise<SocketmapServer> {
+  requireOptionNames(options, optionNames);
+  const { endpoint, mode = 0o666, listen = listenLazily, ...more } = options;
   for (const name of Object.keys(tables)) {
     if (/^[^\s:,=\p{Cc}]+$/u.test(name)) continue;
     throw new ConfigError(
@@ -361,7 +377,7 @@ export async function serveSocketmap(
     );
   }
   const listener = await listen(parseListening(endpoint), { mode });
-  return new SocketmapServer(listener, tables, options);
+  return new SocketmapServer(listener, tables, more);
 }
 
 function parseListening(specification: string): Endpoint {
