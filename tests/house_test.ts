@@ -42,6 +42,7 @@ const ofNode: Record<string, string[]> = {
   "lib/cli/node_terminal.ts": ["node:fs", "node:module", "node:process"],
   "lib/system/file_system.ts": ["node:fs"],
   "lib/system/files.ts": ["node:fs"],
+  "lib/system/spool.ts": ["node:fs"],
   "lib/tables/memcache/key_digest.ts": ["node:crypto"],
   "lib/system/node_programs.ts": ["node:child_process"],
   "lib/socket/node.ts": ["node:net"],

@@ -3,6 +3,7 @@ import {
   checkTable,
   cleanUp,
   readStats,
+  syncTable,
   warmCache,
 } from "../lib/maintenance/mod.ts";
 import { serveSocketmap } from "../lib/socketmap/server.ts";
@@ -31,6 +32,7 @@ Deno.test("an option that does not exist is a TypeError that says which was mean
       ["openTable", (given) => openTable("inline:{a=b}", given)],
       ["checkTable", (given) => checkTable("inline:{a=b}", given)],
       ["readStats", (given) => readStats("memcache:{}", given)],
+      ["syncTable", (given) => syncTable("inline:{a=b}", [], given)],
       ["warmCache", (given) => warmCache("memcache:{}", given)],
       [
         "cleanUp",

@@ -1,7 +1,7 @@
 /**
  * For those who look after tables: whether one works, what its memcached says of
- * itself, filling the cache from the backup, and removing what has expired from
- * the caches of postscreen(8) and verify(8).
+ * itself, keeping it equal to a source, filling the cache from the backup, and
+ * removing what has expired from the caches of postscreen(8) and verify(8).
  *
  * @example Is the table all right?
  * ```ts
@@ -33,6 +33,16 @@
  * });
  * ```
  *
+ * @example What would change?
+ * ```ts
+ * import { syncTable } from "@postmaps/memcache-table/maintenance";
+ *
+ * await syncTable("inline:{alice=a}", [{ key: "alice", value: "b" }], {
+ *   dryRun: true,
+ *   onChange: ({ kind, key, value }) => console.log(kind, key, value),
+ * });
+ * ```
+ *
  * @module
  */
 export {
@@ -51,4 +61,10 @@ export {
   type Expired,
 } from "./cleanup.ts";
 export type { MaintenanceOptions, Progress } from "./options.ts";
+export {
+  type Change,
+  type Synced,
+  type SyncOptions,
+  syncTable,
+} from "./sync.ts";
 export { warmCache, type Warmed, type WarmOptions } from "./warm.ts";

@@ -52,6 +52,14 @@ export interface Driver {
   readonly writesAtOnce?: number;
   /** As in Table. */
   delete?(key: string, signal?: AbortSignal): Promise<boolean>;
+  /**
+   * Why an update of an entry would be refused by a rule, where that can be said
+   * without the database or the server.
+   */
+  whyNotStored?(
+    key: string,
+    value: string,
+  ): string | undefined | Promise<string | undefined>;
   /** Removes some keys together. */
   deleteBatch?(
     keys: readonly string[],

@@ -121,6 +121,21 @@ export class DriverTable implements LineTable {
       : only(await driver.updateBatch([entry], signal));
   }
 
+  /**
+   * Why an update of an entry would be refused, as far as rules decide: what the
+   * database or the server says to it shows when it is made.
+   */
+  whyNotStored(
+    key: string,
+    value: string,
+  ): string | undefined | Promise<string | undefined> {
+    const { text } = this.rules;
+    if (!text.valid(key)) return `its key is not ${encoding(text)}`;
+    if (!text.valid(value)) return `its value is not ${encoding(text)}`;
+    if (value.includes("\0")) return "its value has a null byte";
+    return this.#driver.whyNotStored?.(key, value);
+  }
+
   /** As in Table. */
   async delete(key: string, options?: RequestOptions): Promise<boolean> {
     this.#mustWrite("delete");

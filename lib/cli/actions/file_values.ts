@@ -1,9 +1,9 @@
-import type { EntryLine } from "../../config/entry_line.ts";
 import { ConfigError } from "../../errors.ts";
 import { byteText, configText, type Text } from "../../bytes/text.ts";
 import type { Entry, Table } from "../../table.ts";
 import { readFiles } from "../../tables/file_values.ts";
 import type { LineTable } from "../../tables/driver_table.ts";
+import type { NumberedEntry } from "../source_entries.ts";
 import { FileValuesTable } from "../../tables/file_values_table.ts";
 
 /**
@@ -21,11 +21,6 @@ export function withFileValues(
     cut: true,
     onWarning,
   });
-}
-
-/** An entry of standard input, and the line on which it begins. */
-export interface NumberedEntry extends EntryLine {
-  readonly line: number;
 }
 
 /**

@@ -1,14 +1,7 @@
-import { parseEntryLine } from "../../config/entry_line.ts";
-import {
-  type LogicalLine,
-  LogicalLines,
-  physicalLine,
-} from "../../config/logical_lines.ts";
 import { TemporaryError } from "../../errors.ts";
-import type { NumberedEntry } from "./file_values.ts";
-import { readLines } from "../input.ts";
 import { grouped, Progress } from "../progress.ts";
 import type { Refusal, Session } from "../session.ts";
+import { type NumberedEntry, sourceEntries } from "../source_entries.ts";
 import { terminal } from "../terminal.ts";
 
 // Entries in a row that the server refuses: then it takes none at all.
@@ -41,20 +34,6 @@ export async function loadStandardInput(session: Session): Promise<number> {
     report.warning(`standard input, line ${line}: ${reason}: not stored`);
     leftOut++;
   };
-  const parse = ({ text, line, flaw }: LogicalLine): NumberedEntry[] => {
-    try {
-      if (flaw !== undefined) throw new RangeError(flaw);
-      const entry = parseEntryLine(text);
-      if (entry.doubt !== undefined) {
-        report.warning(`standard input, line ${line}: ${entry.doubt}`);
-      }
-      return [{ ...entry, line }];
-    } catch (error) {
-      if (!(error instanceof RangeError)) throw error;
-      leaveOut(line, error.message);
-      return [];
-    }
-  };
   const refuse = ({ key, line }: NumberedEntry, refusal: Refusal) => {
     leaveOut(line, `key "${key}": ${refusal.reason}`);
     if (refusal.by === "rules") {
@@ -70,10 +49,7 @@ export async function loadStandardInput(session: Session): Promise<number> {
   };
   /** Entries on their way, whose results come in their order. */
   const onTheWay: NumberedEntry[] = [];
-  const store = async (ended: (LogicalLine | undefined)[]) => {
-    const entries = ended.flatMap((line) =>
-      line === undefined ? [] : parse(line)
-    );
+  const store = async (entries: readonly NumberedEntry[]) => {
     onTheWay.push(...entries);
     const updates = table.updateMany(
       withContents?.(entries, session.tableText, (line, reason) => {
@@ -94,15 +70,14 @@ export async function loadStandardInput(session: Session): Promise<number> {
     progress?.add(entries.length, size && read / size);
   };
 
-  const logical = new LogicalLines(({ line }) =>
-    leaveOut(line, "a line that continues nothing")
-  );
   let isDone = false;
   try {
-    for await (const lines of readLines(text, { onRead })) {
-      await store(lines.map((line) => logical.push(physicalLine(line))));
-    }
-    await store([logical.end()]);
+    const source = sourceEntries(text, {
+      onRead,
+      onFlaw: leaveOut,
+      onWarning: report.warning,
+    });
+    for await (const entries of source) await store(entries);
     isDone = true;
   } finally {
     progress?.end();

@@ -26,6 +26,10 @@ export const subcommands: Readonly<Record<string, Listed>> = {
     summary: "print memcached's figures",
     load: async () => (await import("./stats.ts")).stats,
   },
+  sync: {
+    summary: "make equal to a source",
+    load: async () => (await import("./sync.ts")).sync,
+  },
   warm: {
     summary: "fill memcached from backup",
     load: async () => (await import("./warm.ts")).warm,

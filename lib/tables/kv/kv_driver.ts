@@ -108,6 +108,12 @@ export class KvDriver implements Driver {
     }
   }
 
+  whyNotStored(key: string, value: string): string | undefined {
+    const { text } = this.#parts;
+    const [bytes, data] = [text.encode(key), text.encode(value)];
+    return this.#keys.whyNotStored(undefined, bytes, data);
+  }
+
   /** In as few commits as the database allows: each one waits for the disk. */
   async updateBatch(entries: readonly Entry[]): Promise<WriteAnswer> {
     const { KvUpdates } = await import("./kv_updates.ts");

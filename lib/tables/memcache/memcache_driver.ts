@@ -157,6 +157,11 @@ export class MemcacheDriver implements Driver {
     return await updateEntries(await this.#load(), entries, signal);
   }
 
+  async whyNotStored(key: string, value: string): Promise<string | undefined> {
+    const { whyNotStored } = await import("./writes.ts");
+    return await whyNotStored(this.#parts, key, value);
+  }
+
   async deleteBatch(
     keys: readonly string[],
     signal?: AbortSignal,

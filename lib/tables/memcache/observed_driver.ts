@@ -96,6 +96,10 @@ export class ObservedDriver implements Driver {
     );
   }
 
+  whyNotStored(key: string, value: string): Promise<string | undefined> {
+    return this.#driver.whyNotStored(key, value);
+  }
+
   sequence(): AsyncGenerator<Entry> {
     return this.#driver.sequence();
   }

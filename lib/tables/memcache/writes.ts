@@ -1,9 +1,11 @@
+import { ByteBuffer } from "../../bytes/byte_buffer.ts";
 import { byteText } from "../../bytes/text.ts";
 import { ClosedError, TemporaryError } from "../../errors.ts";
 import { WriteMany } from "../../memcached/write_many.ts";
 import type { Entry } from "../../table.ts";
 import type { WriteAnswer } from "../driver.ts";
-import { limitsOf } from "./cache.ts";
+import { DriverTable } from "../driver_table.ts";
+import { limitsOf, type MemcacheParts } from "./cache.ts";
 import { tooLongKey } from "./key_rules.ts";
 import { firstOf } from "./lookups.ts";
 import type { WriteInUse } from "./keys_in_use.ts";
@@ -71,6 +73,21 @@ export async function updateEntries(
   } finally {
     inUse?.end();
   }
+}
+
+/** Why neither memcached nor the backup would be given an entry. */
+export async function whyNotStored(
+  { keys, backup }: MemcacheParts,
+  key: string,
+  value: string,
+): Promise<string | undefined> {
+  const bytes = keys.text.encode(key);
+  const out = new ByteBuffer(2 * bytes.length);
+  const verdict = await keys.append(out, bytes, 0, bytes.length);
+  if (typeof verdict === "string") return verdict;
+  return backup instanceof DriverTable
+    ? await backup.whyNotStored(key, value)
+    : undefined;
 }
 
 /** Removes keys, from memcached first, then from the backup. */
