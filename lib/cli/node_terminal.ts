@@ -141,6 +141,15 @@ export const nodeTerminal: Terminal = {
     }
   },
   columns: () => process.stderr.columns,
+  onReload: (reload) => {
+    const nothing = () => {};
+    process.on("SIGHUP", reload);
+    process.on("SIGUSR1", nothing);
+    return () => {
+      process.off("SIGHUP", reload);
+      process.off("SIGUSR1", nothing);
+    };
+  },
   onStop: (stop) => {
     for (const signal of stopSignals) process.on(signal, stop);
     return () => {

@@ -12,6 +12,8 @@ export interface Option {
   readonly name?: string;
   /** What stands for its argument in texts; missing where it takes none. */
   readonly argument?: string;
+  /** Whether it may be given more than once where others may not. */
+  readonly repeats?: boolean;
   /** What it does, in a few words, for a line of a help page. */
   readonly help: string;
   /** What holds where it is not given. */
@@ -82,7 +84,7 @@ export function parseOptions(
   const parsed = new Parsed();
   let at = 0;
   const addWithArgument = (option: Option, attached: string | undefined) => {
-    if (anywhere && parsed.has(nameOf(option))) {
+    if (anywhere && !option.repeats && parsed.has(nameOf(option))) {
       throw new UsageError(`give ${spelling(option)} only once`);
     }
     const value = attached ?? args[++at];

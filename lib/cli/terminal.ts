@@ -34,6 +34,16 @@ export interface Terminal {
    */
   onStop(stop: () => void): () => void;
   /**
+   * Whether the runtime may refuse something to the program that the system would
+   * let it do; missing where there is nothing of that kind.
+   */
+  mayBeRefused?(): boolean;
+  /**
+   * Calls `reload` at SIGHUP, which does not end the program then; nor does
+   * SIGUSR1, which on Node would open a debugger. Returns what takes that back.
+   */
+  onReload(reload: () => void): () => void;
+  /**
    * Makes a file that may not grow further an error of who writes to it, where
    * the runtime lets it end the program without a word (`ulimit -f`).
    */
@@ -116,6 +126,19 @@ const denoTerminal: Terminal = {
     } catch {
       return undefined;
     }
+  },
+  mayBeRefused: () =>
+    (["net", "read", "write", "run"] as const).some((name) =>
+      Deno.permissions.querySync({ name }).state !== "granted"
+    ),
+  onReload: (reload) => {
+    const nothing = () => {};
+    Deno.addSignalListener("SIGHUP", reload);
+    Deno.addSignalListener("SIGUSR1", nothing);
+    return () => {
+      Deno.removeSignalListener("SIGHUP", reload);
+      Deno.removeSignalListener("SIGUSR1", nothing);
+    };
   },
   onStop: (stop) => {
     for (const signal of stopSignals) Deno.addSignalListener(signal, stop);

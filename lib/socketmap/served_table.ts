@@ -75,8 +75,20 @@ export class ServedTable implements LookupTable, AsyncDisposable {
    * Opens the table again, whether or not a file has changed. Lookups that are
    * under way are answered by the old one, which is closed then. When the table
    * cannot be opened any more the old one stays, with a warning; `false` tells so.
+   *
+   * Where it is being opened already, that is waited for. With `anew` it is opened
+   * once more then, as its files are now, and a warning comes whether or not there
+   * was one for the same reason before.
    */
-  reload(): Promise<boolean> {
+  async reload({ anew = false }: { anew?: boolean } = {}): Promise<boolean> {
+    if (anew) {
+      while (this.#reloading !== undefined) await this.#reloading;
+      this.#failure = undefined;
+    }
+    return await this.#reloadOnce();
+  }
+
+  #reloadOnce(): Promise<boolean> {
     return this.#reloading ??= this.#reload().finally(() =>
       this.#reloading = undefined
     );
@@ -114,12 +126,12 @@ export class ServedTable implements LookupTable, AsyncDisposable {
     this.#nextLook = now + lookPause;
     if (this.#reloading !== undefined) return this.#waiting;
     if (this.#hasChanged(now)) {
-      this.#waiting = this.#upToPatience(this.reload());
+      this.#waiting = this.#upToPatience(this.#reloadOnce());
     } else if (
       this.#failure !== undefined && now - this.#failure.at >= retryPause
     ) {
       // It may be for what is none of the files: the database of a backup.
-      void this.reload();
+      void this.#reloadOnce();
     }
     return this.#waiting;
   }

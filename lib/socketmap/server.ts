@@ -77,9 +77,9 @@ export interface SocketmapOptions {
   utf8?: boolean;
   /**
    * The mode of the file of a UNIX-domain socket: whoever may write it may
-   * connect. By default everybody who gets to its directory.
+   * connect. By default its owner and its group.
    *
-   * @default {0o666}
+   * @default {0o660}
    */
   mode?: number;
   /**
@@ -368,7 +368,7 @@ export async function serveSocketmap(
   options: SocketmapOptions,
 ): Promise<SocketmapServer> {
   requireOptionNames(options, optionNames);
-  const { endpoint, mode = 0o666, listen = listenLazily, ...more } = options;
+  const { endpoint, mode = 0o660, listen = listenLazily, ...more } = options;
   for (const name of Object.keys(tables)) {
     if (/^[^\s:,=\p{Cc}]+$/u.test(name)) continue;
     throw new ConfigError(

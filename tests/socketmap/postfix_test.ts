@@ -22,7 +22,7 @@ Deno.test("a real Postfix rewrites addresses by serve, with a backup that memcac
     `memcache = ${memcached.server}\nkey_format = a:%s\nbackup = ${backup}\n`,
   );
   const args = [
-    ...["--socketmap", `unix:${path}/s`],
+    ...["--socketmap", `unix:${path}/s`, "--mode", "0666"],
     `aliases=memcache:${file}`,
   ];
   await using postfix = await Postfix.startMail([

@@ -319,17 +319,17 @@ Deno.test("serve replaces the socket of a dead server, and nothing else", async 
   const where = ["--socketmap", `unix:${path}`];
   {
     await using dead = await Serving.start([...where, "t=static:old"]);
-    assertEquals((await Deno.stat(path)).mode! & 0o777, 0o666);
+    assertEquals((await Deno.stat(path)).mode! & 0o777, 0o660);
     await dead.stop("SIGKILL");
   }
   assert((await Deno.lstat(path)).isSocket);
   {
     await using serving = await Serving.start([
       ...where,
-      ...["--mode", "0660"],
+      ...["--mode", "0606"],
       "t=static:new",
     ]);
-    assertEquals((await Deno.stat(path)).mode! & 0o777, 0o660);
+    assertEquals((await Deno.stat(path)).mode! & 0o777, 0o606);
     using client = await RawClient.connect(`unix:${path}`);
     assertEquals(await client.ask("t k"), "OK new");
     const second = await runCli(["serve", ...where, "t=static:other"]);

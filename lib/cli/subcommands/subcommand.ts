@@ -31,6 +31,8 @@ export interface Given {
   readonly flag: (name: string) => boolean;
   /** The value of an option, `undefined` when it was not given. */
   readonly value: (name: string) => string | undefined;
+  /** The values of an option that may be given more than once. */
+  readonly values: (name: string) => readonly string[];
   /** How strings stand for bytes. */
   readonly text: Text;
   /** Options for the tables that it opens; `write` is up to it. */
@@ -90,6 +92,7 @@ export async function runSubcommand(
     operands: parsed.operands,
     flag: (name) => parsed.has(name),
     value: (name) => parsed.value(name),
+    values: (name) => parsed.values(name),
     text,
     tableOptions: {
       utf8,
