@@ -3,29 +3,80 @@ import type { Setting } from "../../config/main_cf.ts";
 
 /** The parameters of a memcache table, as memcache_table(5) names them. */
 export interface MemcacheParameters {
-  /** The server: `inet:HOST:PORT`, `inet:[IPV6]:PORT` or `unix:PATH`. */
+  /**
+   * The server: `inet:HOST:PORT`, `inet:[IPV6]:PORT` or `unix:PATH`.
+   *
+   * @default {"inet:localhost:11211"}
+   */
   memcache: string;
-  /** The `type:name` of the persistent backup; empty for none. */
+  /**
+   * The `type:name` of the persistent backup; empty for none.
+   *
+   * @default {""}
+   */
   backup: string;
-  /** Stored with an update, ignored in a lookup. */
+  /**
+   * Stored with each value, and ignored in a lookup.
+   *
+   * @default {0}
+   */
   flags: number;
-  /** Seconds that an update is kept; above 2592000 an absolute Unix time. */
+  /**
+   * How long memcached keeps a value, in seconds; 0 for no limit. Above 2592000
+   * (30 days) memcached takes it for an absolute Unix time.
+   *
+   * @default {3600}
+   */
   ttl: number;
-  /** From lookup key to memcache key. */
+  /**
+   * How a memcache key is made of a lookup key: `%s` is the key, `%u` its local
+   * part, `%d` its domain, `%1` to `%9` the labels of the domain from the right.
+   *
+   * @default {"%s"}
+   */
   key_format: string;
-  /** The digest of the expanded key; empty for none. */
+  /**
+   * The digest that replaces the expanded key; empty for none.
+   *
+   * @default {""}
+   */
   key_digest: string;
-  /** The domains whose keys are looked up; empty for all. */
+  /**
+   * The domains whose keys are looked up: names, `/path/file` and `type:table`;
+   * empty for all keys.
+   *
+   * @default {""}
+   */
   domain: string;
-  /** Longest value, in bytes, both ways. */
+  /**
+   * The longest value, in bytes, in updates and in lookups.
+   *
+   * @default {10240}
+   */
   data_size_limit: number;
-  /** Longest reply line, in bytes. */
+  /**
+   * The longest line of a reply, in bytes.
+   *
+   * @default {1024}
+   */
   line_size_limit: number;
-  /** Tries of one command. */
+  /**
+   * How many times a command is tried.
+   *
+   * @default {2}
+   */
   max_try: number;
-  /** Seconds between tries. */
+  /**
+   * Seconds between two tries.
+   *
+   * @default {1}
+   */
   retry_pause: number;
-  /** Seconds for connecting, for sending and for receiving; 0 or less: no limit. */
+  /**
+   * Seconds for connecting, for sending and for receiving; 0 or less: no limit.
+   *
+   * @default {2}
+   */
   timeout: number;
 }
 
