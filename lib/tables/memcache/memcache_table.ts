@@ -36,7 +36,8 @@ export interface MemcacheTable extends Table {
 /** Makes a {@linkcode MemcacheTable}. */
 export interface MemcacheTableConstructor {
   /**
-   * Opens nothing yet. Throws a `TypeError` for an option that does not exist.
+   * Opens nothing yet. Throws a `TypeError` for an option that does not exist,
+   * and {@linkcode ConfigError} on a Node that is too old.
    */
   new (
     parameters: Partial<MemcacheParameters>,
@@ -73,6 +74,7 @@ export const MemcacheTable: MemcacheTableConstructor = class
     parameters: Partial<MemcacheParameters>,
     options: MemcacheTableOptions = {},
   ) {
+    requireRuntime();
     requireOptionNames(options, optionNames);
     const given = {
       ...options,
@@ -92,7 +94,6 @@ async function openDriver(
   parameters: Partial<MemcacheParameters>,
   { openTable, ...options }: MemcacheTableOptions,
 ): Promise<FullDriver> {
-  requireRuntime();
   options.signal?.throwIfAborted();
   const opening: Opening = {
     name,
