@@ -68,6 +68,9 @@ Deno.test("ReplyLines stops behind each line, and copies none that comes whole",
   assertEquals([lines.complete, lines.isHolding], [false, true]);
   assertEquals(lines.take(asciiBytes("!\n?"), 0), 2);
   assertEquals([lineOf(lines), lines.isHolding], ["three!", false]);
+  // A CR before the start belongs to what was taken before.
+  assertEquals(lines.take(asciiBytes("\r\n"), 1), 2);
+  assertEquals([lines.start, lines.end], [1, 1]);
 });
 
 Deno.test("ReplyLines.clear() forgets all that was taken", () => {
@@ -109,9 +112,9 @@ Deno.test("ReplyLines compares a line with a word", () => {
       JSON.stringify(line),
     );
     // The rest of the word is not taken from what stands behind a line.
-    const cut = asciiBytes("E\nND");
+    const cut = asciiBytes("before\nE\nND");
     lines.clear();
-    lines.take(cut, 0);
+    lines.take(cut, 7);
     assert(!lines.startsWith(asciiBytes("E\nND")));
   }
 });
