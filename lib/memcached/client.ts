@@ -91,7 +91,8 @@ const noTimeLeft = "no complete answer in the time for all tries";
  *
  * When connecting fails, there is no second try. Whatever happens, no request
  * waits longer than `maxTry` time-outs and the pauses between them, from the
- * moment when it was first sent.
+ * moment when it was asked; or when the server answered those before it, if that
+ * is later.
  */
 export class MemcacheClient implements ConnectionOwner {
   #options: ClientOptions;
@@ -163,6 +164,7 @@ export class MemcacheClient implements ConnectionOwner {
     if (signal !== undefined && !this.#abandoning.watch(request, signal)) {
       return;
     }
+    request.mustEndAt = this.#clock.now() + this.#longestWait;
     this.#writeOrder?.add(request);
     this.#queue.push(request);
     if (this.#connection?.flight.head === undefined) this.#pump();
@@ -213,7 +215,7 @@ export class MemcacheClient implements ConnectionOwner {
   #pump(): void {
     if (this.#closed !== undefined) return;
     const queue = this.#queue;
-    while (queue.head?.isAbandoned) queue.shift();
+    this.#dropEnded();
     if (queue.head === undefined) return;
     const connection = this.#connection;
     if (connection === undefined) return this.#connect(queue.head);
@@ -221,6 +223,25 @@ export class MemcacheClient implements ConnectionOwner {
     const { size } = connection.flight;
     const isLittle = size > enoughUnderWay && queue.size < writeSize;
     if (size < windowSize && !isLittle) this.#send(connection);
+  }
+
+  /** Takes off the queue what nobody waits for, and what has no time left. */
+  #dropEnded(): void {
+    const queue = this.#queue;
+    const now = this.#clock.now();
+    for (let one = queue.head; one !== undefined; one = queue.head) {
+      if (!one.isAbandoned && !one.isSent) this.#extend(one);
+      if (!one.isAbandoned && now < one.mustEndAt) return;
+      queue.shift();
+      if (!one.isAbandoned) one.failEach(this.failure(noTimeLeft, true));
+    }
+  }
+
+  /** What waits behind others has more time, as long as those are answered. */
+  #extend(request: Request): void {
+    const answered = this.#connection?.answeredAt ?? -Infinity;
+    const mustEndAt = answered + this.#longestWait;
+    if (mustEndAt > request.mustEndAt) request.mustEndAt = mustEndAt;
   }
 
   #connect(first: Request): void {
@@ -270,13 +291,15 @@ export class MemcacheClient implements ConnectionOwner {
   #send(connection: Connection): void {
     const requests: Request[] = [];
     const parts: Uint8Array[] = [];
-    const mustEndAt = this.#clock.now() + this.#longestWait;
     let size = 0;
     do {
       const request = this.#mergeGets?.(this.#queue, this.#options) ??
         this.#queue.shift()!;
       const { bytes } = request;
-      if (request.mustEndAt === Infinity) request.mustEndAt = mustEndAt;
+      if (!request.isSent) {
+        request.isSent = true;
+        this.#extend(request);
+      }
       requests.push(request);
       parts.push(bytes);
       size += bytes.length;

@@ -75,6 +75,8 @@ export class Connection implements ReplyReader {
   readonly parser: ReplyParser;
   /** How many replies were read. */
   replies = 0;
+  /** When the server answered last, in milliseconds. */
+  answeredAt = -Infinity;
   /** As in {@linkcode ReplyReader}. */
   hasServed = false;
   #options: ConnectionOptions;
@@ -279,11 +281,12 @@ export class Connection implements ReplyReader {
       at = request.read(this, bytes, at, this.#owner);
       if (this.#hasEnded()) return;
     }
-    if (this.flight.head !== undefined) this.#extendDeadline();
+    const now = this.answeredAt = this.#options.clock.now();
+    if (this.flight.head !== undefined) this.#extendDeadline(now);
     else if (this.#state === "draining") {
       this.end("it refused a command");
       return;
-    } else this.#idleSince = this.#options.clock.now();
+    } else this.#idleSince = now;
     this.#owner.ready();
   }
 
@@ -307,7 +310,7 @@ export class Connection implements ReplyReader {
     return !isInside && this.replies > 0 ? "unread" : "next";
   }
 
-  #extendDeadline(now: number = this.#options.clock.now()): void {
+  #extendDeadline(now: number): void {
     const { timeout } = this.#options;
     if (timeout <= 0) return;
     this.#deadline = now + timeout;

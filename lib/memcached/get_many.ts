@@ -274,7 +274,7 @@ export class GetMany implements Exchange {
       let from = this.#starts[key];
       let at = taken + VALUE.length;
       if (at + keyEnd - from + longestRest > bytes.length) break;
-      if (bytes[taken] !== VALUE[0] || bytes[at - 1] !== SPACE) break;
+      if (!startsWith(bytes, VALUE, taken)) break;
       while (from < keyEnd && bytes[at] === request[from]) {
         at++;
         from++;

@@ -47,8 +47,10 @@ export abstract class Request {
   next: Request | undefined;
   /** Nobody waits for it any more. */
   isAbandoned = false;
-  /** When it ends at the latest, in milliseconds; known when it was sent. */
+  /** When it ends at the latest, in milliseconds. */
   mustEndAt = Infinity;
+  /** Whether it was sent, once or more. */
+  isSent = false;
   /** Its place among all writes. */
   order = 0;
   /** Tries of each of its commands. */

@@ -39,8 +39,9 @@ export type KeyVerdict = string | number | undefined;
 export type GetCommand = Uint8Array | string | number;
 
 const GET = asciiBytes("get ");
-// What the format may add to a key before the buffer has to grow.
-const moreThanKey = 64;
+
+const nullByte = "the key has a null byte";
+const whiteSpace = "the memcache key has white space or a control character";
 
 const AT = 64;
 const DOT = 46;
@@ -62,6 +63,11 @@ export class KeyRules {
   readonly text: Text;
   #rules: KeyRuleParts;
   #parts: readonly Part[];
+  /** Whether a memcache key is the key, and what the format has around it. */
+  #isPlain: boolean;
+  /** How many bytes the format has around a key, with those of `get` and the end. */
+  #around: number;
+  #encoded = new Uint8Array(longestKey);
 
   /** Rules that stay the same. */
   constructor(rules: KeyRuleParts) {
@@ -69,6 +75,13 @@ export class KeyRules {
     this.#rules = rules;
     this.#parts = rules.format.parts.map((part) =>
       "literal" in part ? { literal: byteText.encode(part.literal) } : part
+    );
+    const { exclude, digest } = rules;
+    this.#isPlain = exclude === undefined && digest === undefined &&
+      this.#parts.some((part) => "expand" in part && part.expand === "s");
+    this.#around = this.#parts.reduce(
+      (sum, part) => "literal" in part ? sum + part.literal.length : sum,
+      GET.length + 2,
     );
   }
 
@@ -84,9 +97,11 @@ export class KeyRules {
     end: number,
   ): KeyVerdict | Promise<KeyVerdict> {
     if (start === end) return "the key is empty";
-    for (let at = start; at < end; at++) {
-      if (source[at] === 0) return "the key has a null byte";
+    // The memcache key has the whole key in it, and is looked at once.
+    if (this.#isPlain) {
+      return this.#expand(out, source, start, end) as KeyVerdict;
     }
+    if (hasNull(source, start, end)) return nullByte;
     const excluded = this.#rules.exclude?.(source, start, end);
     const expand = (reason: string | undefined) =>
       reason ?? this.#expand(out, source, start, end);
@@ -99,8 +114,8 @@ export class KeyRules {
    * The bytes of `get KEY` for a lookup key; or why there are none, as a verdict.
    */
   getCommand(key: string): GetCommand | Promise<GetCommand> {
-    const bytes = this.text.encode(key);
-    const out = new ByteBuffer(GET.length + bytes.length + moreThanKey);
+    const bytes = this.#encode(key);
+    const out = new ByteBuffer(this.#around + bytes.length);
     out.append(GET, 0, GET.length);
     const complete = (verdict: KeyVerdict) => {
       if (verdict !== undefined) return verdict;
@@ -111,6 +126,19 @@ export class KeyRules {
     return verdict instanceof Promise
       ? verdict.then(complete)
       : complete(verdict);
+  }
+
+  /** The bytes of a key; where the rules do not wait, in memory that is used again. */
+  #encode(key: string): Uint8Array {
+    const { length } = key;
+    const encoded = this.#encoded;
+    if (!this.#isPlain || length > encoded.length) return this.text.encode(key);
+    for (let at = 0; at < length; at++) {
+      const code = key.charCodeAt(at);
+      if (code > 127) return this.text.encode(key);
+      encoded[at] = code;
+    }
+    return encoded.subarray(0, length);
   }
 
   #expand(
@@ -126,7 +154,12 @@ export class KeyRules {
     }
     const { digest } = this.#rules;
     if (out.length === from) return "its key_format expansion is empty";
-    if (digest === undefined) return this.#check(out, from);
+    if (digest === undefined) {
+      const verdict = this.#check(out, from);
+      const isNull = verdict === whiteSpace && this.#isPlain &&
+        hasNull(source, start, end);
+      return isNull ? nullByte : verdict;
+    }
     const digested = digest(out.bytes.slice(from, out.length));
     const whenDigested = (hex: string) => {
       out.length = from;
@@ -173,7 +206,7 @@ export class KeyRules {
     out.length = from;
     for (let at = from; at < length; at++) {
       if (bytes[at] <= SPACE || bytes[at] === DELETE) {
-        return "the memcache key has white space or a control character";
+        return whiteSpace;
       }
     }
     if (size > longestKey) {
@@ -181,6 +214,11 @@ export class KeyRules {
     }
     out.length = length;
   }
+}
+
+function hasNull(source: Uint8Array, start: number, end: number): boolean {
+  for (let at = start; at < end; at++) if (source[at] === 0) return true;
+  return false;
 }
 
 function tooLong(bytes: number): string {
