@@ -113,6 +113,7 @@ export class MemcacheClient implements ConnectionOwner {
   /** Connections in a row on which nothing was carried out. */
   #uselessConnections = 0;
   #pumpIsDue = false;
+  #turnStart = 0;
   #underWay = new Set<Promise<unknown>>();
   #closed: { reason: unknown } | undefined;
 
@@ -164,11 +165,14 @@ export class MemcacheClient implements ConnectionOwner {
     if (signal !== undefined && !this.#abandoning.watch(request, signal)) {
       return;
     }
-    request.mustEndAt = this.#clock.now() + this.#longestWait;
+    // Whoever asks several things in one turn asks them at one time.
+    if (!this.#pumpIsDue) this.#turnStart = this.#clock.now();
+    request.mustEndAt = this.#turnStart + this.#longestWait;
     this.#writeOrder?.add(request);
     this.#queue.push(request);
-    if (this.#connection?.flight.head === undefined) this.#pump();
-    else this.#pumpSoon();
+    if (this.#connection?.flight.head === undefined) {
+      this.#pump(this.#turnStart);
+    } else this.#pumpSoon();
   }
 
   /** Ends all requests, with `reason`, and the connection. */
@@ -212,10 +216,10 @@ export class MemcacheClient implements ConnectionOwner {
   }
 
   /** Sends what can be sent now. */
-  #pump(): void {
+  #pump(now: number = this.#clock.now()): void {
     if (this.#closed !== undefined) return;
     const queue = this.#queue;
-    this.#dropEnded();
+    this.#dropEnded(now);
     if (queue.head === undefined) return;
     const connection = this.#connection;
     if (connection === undefined) return this.#connect(queue.head);
@@ -226,9 +230,8 @@ export class MemcacheClient implements ConnectionOwner {
   }
 
   /** Takes off the queue what nobody waits for, and what has no time left. */
-  #dropEnded(): void {
+  #dropEnded(now: number): void {
     const queue = this.#queue;
-    const now = this.#clock.now();
     for (let one = queue.head; one !== undefined; one = queue.head) {
       if (!one.isAbandoned && !one.isSent) this.#extend(one);
       if (!one.isAbandoned && now < one.mustEndAt) return;

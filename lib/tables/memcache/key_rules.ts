@@ -1,7 +1,7 @@
 import { ByteBuffer } from "../../bytes/byte_buffer.ts";
 import { byteText, type Text } from "../../bytes/text.ts";
 import { TemporaryError } from "../../errors.ts";
-import { asciiBytes, longestKey } from "../../memcached/protocol.ts";
+import { asciiBytes, CR, LF, longestKey } from "../../memcached/protocol.ts";
 import type { Digest } from "./key_digest.ts";
 import type { KeyFormat } from "./key_format.ts";
 
@@ -65,9 +65,8 @@ export class KeyRules {
   #parts: readonly Part[];
   /** Whether a memcache key is the key, and what the format has around it. */
   #isPlain: boolean;
-  /** How many bytes the format has around a key, with those of `get` and the end. */
-  #around: number;
   #encoded = new Uint8Array(longestKey);
+  #command = new ByteBuffer(longestKey);
 
   /** Rules that stay the same. */
   constructor(rules: KeyRuleParts) {
@@ -79,10 +78,6 @@ export class KeyRules {
     const { exclude, digest } = rules;
     this.#isPlain = exclude === undefined && digest === undefined &&
       this.#parts.some((part) => "expand" in part && part.expand === "s");
-    this.#around = this.#parts.reduce(
-      (sum, part) => "literal" in part ? sum + part.literal.length : sum,
-      GET.length + 2,
-    );
   }
 
   /**
@@ -115,17 +110,14 @@ export class KeyRules {
    */
   getCommand(key: string): GetCommand | Promise<GetCommand> {
     const bytes = this.#encode(key);
-    const out = new ByteBuffer(this.#around + bytes.length);
+    // What waits for nothing is done with the buffer when it returns.
+    const out = this.#isPlain ? this.#command : new ByteBuffer(0);
+    out.length = 0;
     out.append(GET, 0, GET.length);
-    const complete = (verdict: KeyVerdict) => {
-      if (verdict !== undefined) return verdict;
-      out.appendAscii("\r\n");
-      return out.view();
-    };
     const verdict = this.append(out, bytes, 0, bytes.length);
     return verdict instanceof Promise
-      ? verdict.then(complete)
-      : complete(verdict);
+      ? verdict.then((verdict) => verdict ?? commandIn(out))
+      : verdict ?? commandIn(out);
   }
 
   /** The bytes of a key; where the rules do not wait, in memory that is used again. */
@@ -214,6 +206,13 @@ export class KeyRules {
     }
     out.length = length;
   }
+}
+
+/** The bytes of a command that stands in a buffer without its end. */
+function commandIn(out: ByteBuffer): Uint8Array {
+  out.appendByte(CR);
+  out.appendByte(LF);
+  return out.bytes.slice(0, out.length);
 }
 
 function hasNull(source: Uint8Array, start: number, end: number): boolean {
