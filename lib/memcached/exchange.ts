@@ -1,4 +1,3 @@
-import type { MemcacheClient } from "./client.ts";
 import {
   type CommandRequest,
   type Failed,
@@ -6,6 +5,7 @@ import {
   type ReplyReader,
   Request,
   type RequestOwner,
+  type RequestSender,
 } from "./queue.ts";
 
 /**
@@ -175,7 +175,7 @@ export class ExchangeRequest extends Request {
  * client is closed.
  */
 export function sendExchange(
-  client: MemcacheClient,
+  client: RequestSender,
   exchange: Exchange,
   { maxTry, signal }: { maxTry?: number; signal?: AbortSignal } = {},
 ): Promise<void> {

@@ -31,6 +31,14 @@ export interface LeftOver {
   readonly tried: readonly CommandRequest[];
 }
 
+/** Sends requests. */
+export interface RequestSender {
+  /** Tries of a command, unless told otherwise. */
+  readonly maxTry: number;
+  /** Sends a request, which knows what to do with its replies. */
+  send(request: Request, signal?: AbortSignal): void;
+}
+
 /** Whom a request tells what becomes of its commands. */
 export interface RequestOwner {
   /** A command was refused. */
