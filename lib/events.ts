@@ -54,7 +54,7 @@ export interface ConnectEvent {
   readonly kind: "connect";
   /** The name of the table. */
   readonly table: string;
-  /** How long it took, with all tries and pauses. */
+  /** How long the attempt to connect took. */
   readonly milliseconds: number;
   /** The server, `inet:HOST:PORT` or `unix:PATH`. */
   readonly endpoint: string;
@@ -68,7 +68,7 @@ export interface UnreachableEvent {
   readonly kind: "unreachable";
   /** The name of the table. */
   readonly table: string;
-  /** How long it took, with all tries and pauses. */
+  /** How long the attempt to connect took. */
   readonly milliseconds: number;
   /** The server. */
   readonly endpoint: string;

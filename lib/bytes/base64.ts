@@ -1,6 +1,5 @@
 import { byteText } from "./text.ts";
 
-/** Bytes as base64. */
 export function encodeBase64(bytes: Uint8Array): string {
   return btoa(byteText.decode(bytes)!);
 }

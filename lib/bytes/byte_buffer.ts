@@ -35,7 +35,6 @@ export class ByteBuffer {
     this.bytes = larger;
   }
 
-  /** Adds bytes. */
   append(source: Uint8Array, start: number, end: number): void {
     this.reserve(end - start);
     const { bytes } = this;
@@ -46,7 +45,6 @@ export class ByteBuffer {
     else while (start < end) bytes[to++] = source[start++];
   }
 
-  /** Adds a byte. */
   appendByte(byte: number): void {
     this.reserve(1);
     this.bytes[this.length++] = byte;

@@ -5,7 +5,6 @@
 export interface Text {
   /** Whether strings are UTF-8 text. */
   readonly utf8: boolean;
-  /** The bytes of a string. */
   encode(text: string): Uint8Array;
   /** The string of some bytes; `undefined` if they are not UTF-8. */
   decode(bytes: Uint8Array): string | undefined;

@@ -6,7 +6,6 @@ import { keyLength, trimSpace } from "./name_value.ts";
 export interface EntryLine {
   /** The key, with its quotes. */
   readonly key: string;
-  /** The value. */
   readonly value: string;
   /** What looks wrong about it, although it can be used. */
   readonly doubt?: string;

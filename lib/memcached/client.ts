@@ -25,9 +25,7 @@ import type { WriteOrder } from "./write_order.ts";
 export interface ClientOptions extends ReplyLimits {
   /** Names the table in messages. */
   readonly table: string;
-  /** The server. */
   readonly endpoint: Endpoint;
-  /** Opens the socket. */
   readonly connect: Connect;
   /** Milliseconds for connecting, sending, receiving; 0 or less: no limit. */
   readonly timeout: number;
@@ -59,7 +57,6 @@ export interface ClientOptions extends ReplyLimits {
  */
 export type MergeGets = (queue: RequestQueue, limits: ReplyLimits) => Request;
 
-/** Options of one request. */
 export interface ClientRequestOptions {
   /** Fails the request, with the reason of the signal. */
   readonly signal?: AbortSignal;
@@ -122,7 +119,7 @@ export class MemcacheClient implements ConnectionOwner {
   /** Connections in a row on which no command was executed. */
   #uselessConnections = 0;
   #pumpIsDue = false;
-  #underWay = new Set<Promise<unknown>>();
+  #pending = new Set<Promise<unknown>>();
   #closed: { reason: unknown } | undefined;
 
   /** Does not connect yet. */
@@ -200,10 +197,10 @@ export class MemcacheClient implements ConnectionOwner {
       ];
       for (const request of unanswered) request.fail(reason);
     }
-    await Promise.all(this.#underWay);
+    await Promise.all(this.#pending);
   }
 
-  /** Sends all requests of this turn of the event loop together, at its end. */
+  /** Sends all requests of this turn together, in the next microtask. */
   #pumpSoon(): void {
     if (this.#pumpIsDue) return;
     this.#pumpIsDue = true;
@@ -220,7 +217,7 @@ export class MemcacheClient implements ConnectionOwner {
     });
   }
 
-  /** Sends queued requests, unless the connection is not ready or its window full. */
+  /** Sends queued requests if the connection has room; connects if necessary. */
   #pump(): void {
     if (this.#closed !== undefined) return;
     const queue = this.#queue;
@@ -254,7 +251,7 @@ export class MemcacheClient implements ConnectionOwner {
     });
     this.#wasConnected = true;
     this.#pump();
-    connection.rest();
+    connection.idle();
   }
 
   /** All requests that waited for the connection fail. */
@@ -293,7 +290,7 @@ export class MemcacheClient implements ConnectionOwner {
       size += bytes.length;
       while (this.#queue.head?.isAborted) this.#queue.shift();
     } while (this.#queue.head !== undefined && size < writeSize);
-    connection.send(requests, joined(parts, size));
+    connection.send(requests, concatenate(parts, size));
   }
 
   written(request: Request): void {
@@ -322,7 +319,9 @@ export class MemcacheClient implements ConnectionOwner {
         else others.push(request);
       }
     }
-    for (const [reason, requests] of byReason) this.#tried(requests, reason);
+    for (const [reason, requests] of byReason) {
+      this.#countFailedTries(requests, reason);
+    }
     this.sendAgain(atOnce);
   }
 
@@ -359,7 +358,7 @@ export class MemcacheClient implements ConnectionOwner {
       tried.push(...left.tried);
     }
     this.sendAgain(again);
-    this.#tried(tried, reason, isTimeout);
+    this.#countFailedTries(tried, reason, isTimeout);
     this.#countRefused();
     this.#pump();
   }
@@ -368,15 +367,14 @@ export class MemcacheClient implements ConnectionOwner {
   #blameFor({ blame, hasServed, flight }: ConnectionEnd): Blame {
     if (hasServed) this.#uselessConnections = 0;
     else if (flight.length > 0) this.#uselessConnections++;
-    const failAll = this.#uselessConnections > mostUselessConnections;
-    if (failAll) return "all";
+    if (this.#uselessConnections > mostUselessConnections) return "all";
     // With a single try, the command fails, as in Postfix.
     if (blame === "unread") return this.maxTry > 1 ? "none" : "next";
     return blame;
   }
 
   /** Counts a failed try of some commands: each pauses, or fails after its last. */
-  #tried(
+  #countFailedTries(
     requests: readonly CommandRequest[],
     reason: string,
     isTimeout = false,
@@ -414,7 +412,6 @@ export class MemcacheClient implements ConnectionOwner {
     }));
   }
 
-  /** The error for a failure of the server. */
   failure(reason: string, isTimeout = false): TemporaryError {
     const { table, endpoint } = this.#options;
     const Kind = isTimeout ? NoAnswerError : TemporaryError;
@@ -425,12 +422,12 @@ export class MemcacheClient implements ConnectionOwner {
 
   /** Keeps a promise until it settles: `close` waits for it. */
   #track(work: Promise<unknown>): void {
-    this.#underWay.add(work);
-    work.finally(() => this.#underWay.delete(work));
+    this.#pending.add(work);
+    work.finally(() => this.#pending.delete(work));
   }
 }
 
-function joined(parts: readonly Uint8Array[], size: number): Uint8Array {
+function concatenate(parts: readonly Uint8Array[], size: number): Uint8Array {
   if (parts.length === 1) return parts[0];
   const bytes = new Uint8Array(size);
   let at = 0;

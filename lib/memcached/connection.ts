@@ -13,13 +13,10 @@ import { ReplyParser } from "./reply_parser.ts";
 
 /** The server of a connection, its limits, and its access to network and time. */
 export interface ConnectionOptions extends ReplyLimits {
-  /** The server. */
   readonly endpoint: Endpoint;
-  /** Opens the socket. */
   readonly connect: Connect;
   /** Milliseconds for connecting, sending, receiving; 0 or less: no limit. */
   readonly timeout: number;
-  /** The time. */
   readonly clock: Clock;
 }
 
@@ -42,13 +39,10 @@ export interface ConnectionEnd {
 
 /** Receives the events of a connection and of its requests. */
 export interface ConnectionOwner extends RequestOwner {
-  /** The connection is open. */
   opened(connection: Connection): void;
-  /** The connection could not be opened. */
   notOpened(cause: unknown): void;
   /** There may be room to send more. */
   ready(): void;
-  /** The connection ended. */
   ended(end: ConnectionEnd): void;
 }
 
@@ -64,9 +58,9 @@ const noCompleteAnswer = "no complete answer in the time for all tries";
 const closedByServer = "the server closed the connection";
 
 /**
- * One connection to memcached, from the attempt to its end: sends commands, and
- * gives each its reply, in their order. Any failure ends it, so a reply that comes
- * late never answers another command.
+ * One connection to memcached, from the attempt to connect to its end. Sends commands
+ * and assigns the replies to them, in order. Any failure ends the connection, so that
+ * a late reply never answers another command.
  */
 export class Connection implements ReplyReader {
   /** Requests in flight: sent, and without a reply yet. */
@@ -103,7 +97,6 @@ export class Connection implements ReplyReader {
     return this.#state === "open" && !this.#isWriting;
   }
 
-  /** Whether the socket is still being opened. */
   get isConnecting(): boolean {
     return this.#state === "connecting";
   }
@@ -163,14 +156,13 @@ export class Connection implements ReplyReader {
   /** Sends requests in one write; `bytes` are all of their commands. */
   send(requests: readonly Request[], bytes: Uint8Array): void {
     const socket = this.#socket!;
-    const before = this.flight.head;
+    const isFirst = this.flight.head === undefined;
     for (const request of requests) this.flight.push(request);
     // A request that is sent again may have to end before the timer fires.
     if (requests[0].mustEndAt < this.#timerDue) {
       this.#timer?.cancel();
       this.#timer = undefined;
     }
-    const isFirst = before === undefined;
     if (isFirst) {
       const now = this.#options.clock.now();
       this.#wasIdle = this.replies > 0 &&
@@ -204,7 +196,7 @@ export class Connection implements ReplyReader {
   }
 
   /** Lets the process exit while no request is in flight. */
-  rest(): void {
+  idle(): void {
     if (this.flight.head !== undefined) return;
     this.#socket?.setBusy?.(false);
     this.#timer?.setBusy?.(false);
@@ -249,7 +241,7 @@ export class Connection implements ReplyReader {
         if (this.#hasEnded()) return;
         await this.#nextRequest();
         if (this.#hasEnded()) return;
-        this.rest();
+        this.idle();
       }
     } catch (error) {
       ended = `receiving failed: ${reasonOf(error)}`;
@@ -351,7 +343,6 @@ export class Connection implements ReplyReader {
   }
 }
 
-/** An attempt to connect took too long. */
 export class ConnectTimeout extends Error {}
 
 /** The message for a server that was silent for `timeout` milliseconds. */

@@ -14,9 +14,7 @@ import {
  * together, or each command as a request of its own.
  */
 export interface Exchange {
-  /** How many commands there are. */
   readonly count: number;
-  /** The bytes to send. */
   readonly bytes: Uint8Array;
   /** How many replies were read. */
   readonly replies: number;

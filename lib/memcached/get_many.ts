@@ -96,7 +96,6 @@ export class GetMany implements Exchange {
     this.#numbers = int32Array(count, old && old.#numbers);
   }
 
-  /** How many keys were added. */
   get count(): number {
     return this.#count;
   }
@@ -186,13 +185,13 @@ export class GetMany implements Exchange {
     if (!this.done) this.#cutAtNull();
     const open: CommandRequest[] = [];
     const add = (key: number): CommandRequest => {
-      const alone = this.alone(
+      const single = this.single(
         this.#numbers[key],
         this.#keyBytes(key),
         maxTry,
       );
-      open.push(alone);
-      return alone;
+      open.push(single);
+      return single;
     };
     this.#refused.forEach(add);
     for (const [key, length] of this.#tooLong) {
@@ -205,7 +204,7 @@ export class GetMany implements Exchange {
   }
 
   /** A request for one key, which adds its value to the others. */
-  protected alone(
+  protected single(
     number: number,
     key: Uint8Array,
     maxTry: number,

@@ -8,7 +8,7 @@ import { CommandRequest, type Request, type RequestQueue } from "./queue.ts";
 class MergedGets extends GetMany {
   #requests: readonly CommandRequest[];
   #values: ByteStringsBuilder;
-  #alone = new Set<number>();
+  #singles = new Set<number>();
 
   constructor(
     requests: readonly CommandRequest[],
@@ -31,7 +31,7 @@ class MergedGets extends GetMany {
   override unfinished(maxTry: number): CommandRequest[] {
     const open = super.unfinished(maxTry);
     for (const [number, request] of this.#requests.entries()) {
-      if (this.#alone.has(number)) continue;
+      if (this.#singles.has(number)) continue;
       const data = stringAt(this.#values, number);
       request.answer(
         data === undefined
@@ -42,8 +42,8 @@ class MergedGets extends GetMany {
     return open;
   }
 
-  protected override alone(number: number): CommandRequest {
-    this.#alone.add(number);
+  protected override single(number: number): CommandRequest {
+    this.#singles.add(number);
     const request = this.#requests[number];
     request.isMergeable = false;
     return request;

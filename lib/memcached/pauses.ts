@@ -20,7 +20,6 @@ export class Pauses {
     this.#onDue = onDue;
   }
 
-  /** Starts the pause of some commands. */
   add(requests: readonly CommandRequest[]): void {
     const due = this.#clock.now() + this.#milliseconds;
     this.#waiting.push({ requests, due });

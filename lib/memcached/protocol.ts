@@ -55,7 +55,6 @@ const SPACE = 32;
 
 const ascii = new TextEncoder();
 
-/** The bytes of an ASCII text. */
 export function asciiBytes(text: string): Uint8Array {
   return ascii.encode(text);
 }
@@ -63,7 +62,6 @@ export function asciiBytes(text: string): Uint8Array {
 const GET = asciiBytes("get ");
 const DELETE = asciiBytes("delete ");
 
-/** The bytes of `get KEY`. */
 export function encodeGet(key: Uint8Array): Uint8Array {
   return encodeKeyCommand(GET, key);
 }
@@ -73,7 +71,6 @@ export function keyOfGet(request: Uint8Array): Uint8Array {
   return request.subarray(GET.length, request.length - 2);
 }
 
-/** The bytes of `delete KEY`. */
 export function encodeDelete(key: Uint8Array): Uint8Array {
   return encodeKeyCommand(DELETE, key);
 }

@@ -66,9 +66,7 @@ export abstract class Request {
     this.#reject = reject;
   }
 
-  /** How many commands it has. */
   abstract readonly count: number;
-  /** The bytes to send. */
   abstract readonly bytes: Uint8Array;
   /** Prepares to read its first reply. */
   abstract expect(reader: ReplyReader): void;
@@ -85,7 +83,6 @@ export abstract class Request {
   abstract end(reader: ReplyReader, reason: string): boolean;
   /** What happens to it after its connection ended. */
   abstract leftOver(blame: Blame, owner: RequestOwner): LeftOver;
-  /** Fails each of its commands. */
   abstract failEach(error: unknown): void;
 
   /** Fails it as a whole. */
@@ -99,7 +96,6 @@ export abstract class Request {
 export class CommandRequest extends Request {
   override readonly count = 1;
   override readonly bytes: Uint8Array;
-  /** The name of the command. */
   readonly command: Command;
   /** Whether it is a lookup that can share a line with others. */
   isMergeable = false;
@@ -189,13 +185,11 @@ export class CommandRequest extends Request {
 
 /** Requests, first in, first out. */
 export class RequestQueue {
-  /** The first request. */
   head: Request | undefined;
   /** Bytes of all requests. */
   size = 0;
   #tail: Request | undefined;
 
-  /** Adds a request at the end. */
   push(request: Request): void {
     if (this.#tail === undefined) this.head = request;
     else this.#tail.next = request;
@@ -203,7 +197,6 @@ export class RequestQueue {
     this.size += request.bytes.length;
   }
 
-  /** Takes the first request off. */
   shift(): Request | undefined {
     const request = this.head;
     if (request === undefined) return undefined;
@@ -214,7 +207,6 @@ export class RequestQueue {
     return request;
   }
 
-  /** Takes all requests off. */
   takeAll(): Request[] {
     const all: Request[] = [];
     for (let one = this.shift(); one !== undefined; one = this.shift()) {

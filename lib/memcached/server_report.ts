@@ -9,9 +9,7 @@ import { LF, quoted } from "./protocol.ts";
 export interface ReportingServer {
   /** Names the table in messages. */
   readonly table: string;
-  /** The server. */
   readonly endpoint: Endpoint;
-  /** Opens the socket. */
   readonly connect: Connect;
   /** Milliseconds for connecting, and for each question; 0 or less: no limit. */
   readonly timeout: number;
@@ -120,7 +118,6 @@ async function askOver(
   }
 }
 
-/** The server did not answer within the time-out. */
 class AnswerTimeout extends Error {}
 
 /** Waits for `work`. On a time-out or an abort it calls `stop`, and rejects. */

@@ -32,7 +32,6 @@ export class WriteMany implements Exchange {
   readonly isForOne = true;
   failure: string | undefined;
   doubt: string | undefined;
-  /** The command that it sends. */
   readonly command: WriteCommand;
   /** Whether each command had an effect; `undefined` while that is unknown. */
   readonly verdicts: (boolean | undefined)[] = [];
@@ -103,7 +102,6 @@ export class WriteMany implements Exchange {
     request.appendAscii("\r\n");
   }
 
-  /** Completes a `delete`. */
   endDelete(): void {
     this.#keyEnds.push(this.#request.length);
     this.#request.appendAscii("\r\n");
@@ -174,21 +172,21 @@ export class WriteMany implements Exchange {
   unfinished(maxTry: number): CommandRequest[] {
     const open: CommandRequest[] = [];
     for (const [at, refusal] of this.refusals) {
-      const alone = this.#alone(at, maxTry);
-      alone.refusal = refusal;
-      open.push(alone);
+      const single = this.#single(at, maxTry);
+      single.refusal = refusal;
+      open.push(single);
     }
     this.refusals.clear();
     for (let at = this.#answered; at < this.count; at++) {
-      open.push(this.#alone(at, maxTry));
+      open.push(this.#single(at, maxTry));
     }
     return open;
   }
 
-  #alone(at: number, maxTry: number): CommandRequest {
+  #single(at: number, maxTry: number): CommandRequest {
     const start = this.#starts[at];
     const end = this.#starts[at + 1] ?? this.#request.length;
-    const alone = new CommandRequest(
+    const single = new CommandRequest(
       this.command,
       this.#request.bytes.subarray(start, end),
       maxTry,
@@ -198,7 +196,7 @@ export class WriteMany implements Exchange {
       },
       (error) => this.errors.set(at, error),
     );
-    alone.order = at;
-    return alone;
+    single.order = at;
+    return single;
   }
 }

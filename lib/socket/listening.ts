@@ -7,13 +7,11 @@ const mostAttempts = 10;
 
 /** The state of a file. */
 export interface FoundFile {
-  /** Whether it is a socket. */
   readonly isSocket: boolean;
   /** The number of its device. */
   readonly device: number | null;
   /** The number of its inode. */
   readonly inode: number | null;
-  /** Its permissions. */
   readonly mode: number;
   /** When it was last modified, in milliseconds since 1970. */
   readonly modified: number;
@@ -32,9 +30,7 @@ export interface SocketFiles {
   link(path: string, other: string): void;
   /** Renames a file. Replaces `other` if it exists. */
   rename(path: string, other: string): void;
-  /** Removes a file. */
   remove(path: string): void;
-  /** Sets the mode of a file. */
   setMode(path: string, mode: number): void;
   /** Sets the umask. Returns the old one; `undefined` where it cannot be set. */
   setUmask(mask: number): number | undefined;
@@ -142,10 +138,10 @@ async function findDead(
         throw error;
     }
   }
-  throw isServed(path);
+  throw alreadyServed(path);
 }
 
-function isServed(path: string): ConfigError {
+function alreadyServed(path: string): ConfigError {
   return new ConfigError(
     `unix:${path} is already served: stop that server, or listen elsewhere`,
   );
@@ -218,7 +214,7 @@ async function moveTo(
     const dead = await findDead(path, files);
     if (dead !== undefined) removeDead(path, dead, files);
   }
-  throw isServed(path);
+  throw alreadyServed(path);
 }
 
 /** Renames a file without replacing another; `false` if `path` is taken. */

@@ -53,7 +53,6 @@ export class MailSystem {
       "/etc/postfix";
   }
 
-  /** The path of main.cf. */
   get mainCf(): string {
     return `${this.configDirectory}/main.cf`;
   }

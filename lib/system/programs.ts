@@ -7,9 +7,7 @@ import { runtime } from "./runtime.ts";
 export interface ProgramResult {
   /** Its exit status. */
   readonly code: number;
-  /** Its standard output. */
   readonly stdout: Uint8Array;
-  /** Its standard error. */
   readonly stderr: string;
 }
 
