@@ -20,7 +20,7 @@ import {
 import { CommandRequest } from "./queue.ts";
 import { isLine, ReplyLines } from "./reply_lines.ts";
 
-const keysOfLine = 100;
+const keysPerLine = 100;
 
 const ZERO = 48;
 const NINE = 57;
@@ -120,7 +120,7 @@ export class GetMany implements Exchange {
     request.reserve(8);
     const { bytes } = request;
     let to = request.length;
-    if (this.#count % keysOfLine === 0) {
+    if (this.#count % keysPerLine === 0) {
       if (this.#count > 0) {
         bytes[to++] = CR;
         bytes[to++] = LF;
@@ -140,7 +140,7 @@ export class GetMany implements Exchange {
 
   /** Drops the memcache key that was begun: it is missing or not allowed. */
   dropKey(): void {
-    const isFirst = this.#count % keysOfLine === 0;
+    const isFirst = this.#count % keysPerLine === 0;
     const around = !isFirst ? 1 : this.#count > 0 ? 6 : 4;
     this.#request.length = this.#starts[this.#count] - around;
   }
@@ -321,7 +321,7 @@ export class GetMany implements Exchange {
   }
 
   #lineEnd(): number {
-    return Math.min(this.#lineFirst + keysOfLine, this.#count);
+    return Math.min(this.#lineFirst + keysPerLine, this.#count);
   }
 
   #lineDone(): void {

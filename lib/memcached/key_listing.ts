@@ -5,7 +5,7 @@ import {
   type ReportingServer,
 } from "./server_report.ts";
 
-const keysOfBatch = 1000;
+const keysPerBatch = 1000;
 const PERCENT = "%";
 
 /**
@@ -29,7 +29,7 @@ export async function listKeys(
       keys.push(
         unescaped(line.slice("key=".length, end < 0 ? undefined : end)),
       );
-      return keys.length < keysOfBatch ? undefined : flush();
+      return keys.length < keysPerBatch ? undefined : flush();
     }));
   await flush();
 }

@@ -94,7 +94,7 @@ async function askOver(
       return await exchange(
         socket,
         question,
-        (work) => withTimeout(work),
+        withTimeout,
         onLine,
       );
     }
@@ -199,8 +199,8 @@ function isLast(question: Question, line: string): boolean {
 function checkLine(question: Question, line: string): void {
   if (/unauthenticated/i.test(line)) {
     throw new Error(
-      `it wants to be logged in to (${quoted(line)}), ` +
-        "which memcache tables cannot do: start it without -Y and -S",
+      `it requires a login (${quoted(line)}), ` +
+        "which memcache tables do not support: start it without -Y and -S",
     );
   }
   if (/^(?:ERROR|CLIENT_ERROR|SERVER_ERROR|BUSY)(?: |$)/.test(line)) {
