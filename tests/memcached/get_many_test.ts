@@ -34,7 +34,7 @@ function asking(
     sent: byteText.decode(gets.bytes)!,
     found: () => decodeStrings(values, byteText).decoded,
     open: () =>
-      gets.leftOpen(2).map(({ bytes, refusal }) =>
+      gets.unfinished(2).map(({ bytes, refusal }) =>
         byteText.decode(keyOfGet(bytes)) + (refusal ? " refused" : "")
       ),
   };
@@ -421,9 +421,9 @@ Deno.test("GetMany is sent again from the first line without a reply", () => {
   const { gets, found } = asking(keys);
   const first = value("k0", "old") + "END\r\n";
   pushInPieces(gets, first + value("k100", "old") + "VALUE a:k101 0 5\r\n1", 5);
-  assertEquals([gets.replies, gets.isInside], [1, true]);
+  assertEquals([gets.replies, gets.hasPart], [1, true]);
   gets.restart();
-  assertEquals([gets.isInside, gets.failure], [false, undefined]);
+  assertEquals([gets.hasPart, gets.failure], [false, undefined]);
   const line = keys.slice(100).map((key) => ` a:${key}`).join("");
   assertEquals(byteText.decode(gets.bytes), `get${line}\r\n`);
   pushInPieces(gets, value("k101", "new") + "END\r\n", 5);
@@ -492,9 +492,9 @@ Deno.test("GetMany is inside a reply from its first byte to its last", () => {
     ["E", true],
     ["ND\r\n", false],
   ];
-  for (const [piece, isInside] of pieces) {
+  for (const [piece, hasPart] of pieces) {
     pushInPieces(gets, piece, 100);
-    assertEquals(gets.isInside, isInside, JSON.stringify(piece));
+    assertEquals(gets.hasPart, hasPart, JSON.stringify(piece));
   }
 });
 
@@ -526,7 +526,7 @@ Deno.test("GetMany.restart() forgets failure, doubt and what was too long", () =
     pushInPieces(gets, value("k0", "old") + part, 1000);
     gets.restart();
     assertEquals(
-      [gets.isInside, gets.failure, gets.doubt],
+      [gets.hasPart, gets.failure, gets.doubt],
       [false, undefined, undefined],
       part,
     );

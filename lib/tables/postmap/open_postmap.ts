@@ -8,7 +8,7 @@ import {
 import type { ByteStrings } from "../../bytes/byte_strings.ts";
 import type { Text } from "../../bytes/text.ts";
 import {
-  type Ended,
+  type ProgramResult,
   ProgramUnavailable,
   runProgram,
   streamProgram,
@@ -273,7 +273,7 @@ class PostmapDriver implements Driver {
     action: readonly string[],
     input: string | Uint8Array,
     isExpected: (warning: string) => boolean = () => false,
-  ): Promise<Ended> {
+  ): Promise<ProgramResult> {
     const { text } = this.#parts;
     const bytes = typeof input === "string" ? text.encode(input) : input;
     const ended = await runProgram("postmap", this.#arguments(action), bytes);
@@ -283,7 +283,7 @@ class PostmapDriver implements Driver {
 
   /** Passes warnings on, and throws what was fatal. */
   #check(
-    { stderr }: Ended,
+    { stderr }: ProgramResult,
     isExpected: (warning: string) => boolean = () => false,
   ): void {
     const { name } = this.#parts;
