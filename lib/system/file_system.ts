@@ -199,7 +199,15 @@ const denoFiles: FileSystem = {
     // Deno allows /proc only with all permissions, so reading may still fail.
     if (!denoMay({ name: "read", path })) return undefined;
     try {
-      return Deno.readTextFileSync(path);
+      using file = Deno.openSync(path);
+      // In large pieces: files of /proc may change between two reads.
+      const piece = new Uint8Array(65536);
+      const decoder = new TextDecoder();
+      let text = "";
+      for (let size; (size = file.readSync(piece)) !== null;) {
+        text += decoder.decode(piece.subarray(0, size), { stream: true });
+      }
+      return text + decoder.decode();
     } catch {
       return undefined;
     }
