@@ -4,8 +4,8 @@ import { fileSystem } from "../../system/file_system.ts";
 import { runtime } from "../../system/runtime.ts";
 import type { KvDatabase } from "../../kv_database.ts";
 import type { OpenOptions } from "../../table.ts";
-import { DriverTable, refuse } from "../driver_table.ts";
-import { duplicateWarning, type Opening } from "../opening.ts";
+import { DriverTable, refusalHandler } from "../driver_table.ts";
+import { duplicateHandler, type Opening } from "../opening.ts";
 import { DatabaseFile } from "./database_file.ts";
 import { DatabaseSource } from "./database_source.ts";
 import { KvFailure } from "./failures.ts";
@@ -33,8 +33,8 @@ export async function openKvTable(opening: Opening): Promise<DriverTable> {
     namespace,
     text: rules.text,
     replace: (options.duplicates ?? "replace") === "replace",
-    onDuplicate: duplicateWarning(opening),
-    refuse: refuse(name, rules),
+    onDuplicate: duplicateHandler(opening),
+    refuse: refusalHandler(name, rules),
     onWarning,
     source: (onSlow) =>
       new DatabaseSource({

@@ -5,24 +5,21 @@ import { asciiBytes, longestKey } from "../../memcached/protocol.ts";
 import type { Digest } from "./key_digest.ts";
 import type { KeyFormat } from "./key_format.ts";
 
-/** What decides how a lookup key becomes a memcache key. */
+/** The parts of {@linkcode KeyRules}. */
 export interface KeyRuleParts {
-  /**
-   * Why a key is not to be asked for, if it is not; missing where all are. A
-   * domain list decides so.
-   */
+  /** The filter of the domain list; absent where all domains are looked up. */
   readonly exclude?: KeyFilter;
-  /** The key_format, taken apart. */
+  /** The parsed key_format. */
   readonly format: KeyFormat;
   /** The key_digest, if any. */
   readonly digest?: Digest;
   /** How strings stand for bytes. */
   readonly text: Text;
-  /** Whether a key that is too long is skipped, for those it is no failure. */
+  /** Whether a key that is too long is skipped instead of a failure. */
   readonly skipsLongKeys?: boolean;
 }
 
-/** Why a key, from `start` to `end`, is skipped; `undefined` when it is not. */
+/** Why the key from `start` to `end` is skipped; `undefined` when it is not. */
 export type KeyFilter = (
   source: Uint8Array,
   start: number,
@@ -30,17 +27,18 @@ export type KeyFilter = (
 ) => string | undefined | Promise<string | undefined>;
 
 /**
- * What became of a lookup key: `undefined` when its memcache key was added, the
- * reason why there is none, or how many bytes one has that is too long to be sent.
+ * The result for a lookup key: `undefined` when its memcache key was appended, a
+ * string with the reason when the key is skipped, or the length in bytes of a
+ * memcache key that is too long.
  */
 export type KeyVerdict = string | number | undefined;
 
-/** What {@linkcode KeyRules} makes of a key that is to be looked up. */
+/** The bytes of a get command; without one, a string or number as in KeyVerdict. */
 export type GetCommand = Uint8Array | string | number;
 
 const GET = asciiBytes("get ");
-// What the format may add to a key before the buffer has to grow.
-const moreThanKey = 64;
+// Room for the text that key_format adds, so that the buffer seldom grows.
+const roomForFormat = 64;
 
 const AT = 64;
 const DOT = 46;
@@ -52,8 +50,8 @@ type Part =
   | { readonly expand: string };
 
 /**
- * From lookup key to memcache key: the one place that decides which keys are
- * skipped, for single lookups, many, updates and deletes alike.
+ * Makes memcache keys of lookup keys, and decides which keys are skipped. All
+ * lookups, updates and deletes use it, single and bulk.
  *
  * Implements "domain", "key_format" and "key_digest" of memcache_table(5).
  */
@@ -63,7 +61,7 @@ export class KeyRules {
   #rules: KeyRuleParts;
   #parts: readonly Part[];
 
-  /** Rules that stay the same. */
+  /** Prepares the rules. */
   constructor(rules: KeyRuleParts) {
     this.text = rules.text;
     this.#rules = rules;
@@ -73,9 +71,9 @@ export class KeyRules {
   }
 
   /**
-   * Adds the memcache key of a lookup key, which was folded, to `out`; leaves that
-   * as it is where there is none. The verdict is a promise only where a table of
-   * the domain list or Web Crypto makes it one.
+   * Appends the memcache key of a folded lookup key to `out`, or nothing if there
+   * is none. Returns a promise only where a table of the domain list or Web Crypto
+   * requires it.
    */
   append(
     out: ByteBuffer,
@@ -95,12 +93,10 @@ export class KeyRules {
       : expand(excluded);
   }
 
-  /**
-   * The bytes of `get KEY` for a lookup key; or why there are none, as a verdict.
-   */
+  /** The `get` command for a lookup key, or the verdict why there is none. */
   getCommand(key: string): GetCommand | Promise<GetCommand> {
     const bytes = this.text.encode(key);
-    const out = new ByteBuffer(GET.length + bytes.length + moreThanKey);
+    const out = new ByteBuffer(GET.length + bytes.length + roomForFormat);
     out.append(GET, 0, GET.length);
     const complete = (verdict: KeyVerdict) => {
       if (verdict !== undefined) return verdict;
@@ -138,7 +134,7 @@ export class KeyRules {
       : digested.then(whenDigested);
   }
 
-  /** Expands the format; `false` when the key lacks what it needs. */
+  /** Expands key_format; `false` when the key lacks a part that it uses. */
   #appendParts(
     out: ByteBuffer,
     source: Uint8Array,
@@ -166,7 +162,7 @@ export class KeyRules {
     return true;
   }
 
-  /** Decides over what stands in `out` from a place on. */
+  /** Checks the memcache key at the end of `out`; removes it if it is invalid. */
   #check(out: ByteBuffer, from: number): KeyVerdict {
     const { bytes, length } = out;
     const size = length - from;
@@ -188,7 +184,7 @@ function tooLong(bytes: number): string {
     `${longestKey}: set key_digest = sha256`;
 }
 
-/** The failure of a key whose memcache key would have so many bytes. */
+/** The error for a key whose memcache key has `bytes` bytes, too many. */
 export function tooLongKey(
   name: string,
   key: string,
@@ -198,7 +194,7 @@ export function tooLongKey(
   return new TemporaryError(`${name}: key "${shown}": ${tooLong(bytes)}`);
 }
 
-/** Where the last `@` of a key is; -1 when it has none. */
+/** The index of the last `@` of a key; -1 when it has none. */
 export function lastAt(source: Uint8Array, start: number, end: number): number {
   let at = end - 1;
   while (at >= start && source[at] !== AT) at--;
@@ -206,8 +202,8 @@ export function lastAt(source: Uint8Array, start: number, end: number): number {
 }
 
 /**
- * Where the labels of a domain are. Postfix joins over empty ones: `a..b` has the
- * labels `a` and `b`.
+ * The places of the labels of a domain. As in Postfix, empty labels do not count:
+ * `a..b` has the labels `a` and `b`.
  */
 function labelSpans(
   source: Uint8Array,

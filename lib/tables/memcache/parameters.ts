@@ -5,31 +5,31 @@ import type { Setting } from "../../config/main_cf.ts";
 export interface MemcacheParameters {
   /** The server: `inet:HOST:PORT`, `inet:[IPV6]:PORT` or `unix:PATH`. */
   memcache: string;
-  /** The `type:name` of the persistent backup; empty for none. */
+  /** The persistent backup, as `type:name`; empty for none. */
   backup: string;
-  /** Stored with an update, ignored in a lookup. */
+  /** The flags that an update stores; lookups ignore them. */
   flags: number;
-  /** Seconds that an update is kept; above 2592000 an absolute Unix time. */
+  /** Seconds after which an entry expires; above 2592000, an absolute Unix time. */
   ttl: number;
-  /** From lookup key to memcache key. */
+  /** The format that makes a memcache key of a lookup key. */
   key_format: string;
   /** The digest of the expanded key; empty for none. */
   key_digest: string;
   /** The domains whose keys are looked up; empty for all. */
   domain: string;
-  /** Longest value, in bytes, both ways. */
+  /** The longest value, in bytes, for lookups and updates. */
   data_size_limit: number;
-  /** Longest reply line, in bytes. */
+  /** The longest reply line, in bytes. */
   line_size_limit: number;
-  /** Tries of one command. */
+  /** How often a command is tried. */
   max_try: number;
   /** Seconds between tries. */
   retry_pause: number;
-  /** Seconds for connecting, for sending and for receiving; 0 or less: no limit. */
+  /** Time-out in seconds to connect, to send and to receive; 0 or less for none. */
   timeout: number;
 }
 
-/** The parameters that nobody set. */
+/** The default values. */
 export const defaultParameters: Readonly<MemcacheParameters> = {
   memcache: "inet:localhost:11211",
   backup: "",
@@ -45,7 +45,7 @@ export const defaultParameters: Readonly<MemcacheParameters> = {
   timeout: 2,
 };
 
-const least: Partial<Record<keyof MemcacheParameters, number>> = {
+const minimums: Partial<Record<keyof MemcacheParameters, number>> = {
   data_size_limit: 1,
   line_size_limit: 1,
   max_try: 1,
@@ -57,20 +57,20 @@ export const parameterNames = Object.keys(
   defaultParameters,
 ) as (keyof MemcacheParameters)[];
 
-/** Finds the setting of a parameter, `undefined` for its default. */
+/** Finds the setting of a parameter; `undefined` where it has its default. */
 export type SettingLookup = (
   name: keyof MemcacheParameters,
 ) => Setting | undefined;
 
-/** Where the parameters of a table come from, and how messages name them. */
+/** The source of a table's parameters. */
 export interface ParameterSource {
   /** Finds a setting. */
   readonly setting: SettingLookup;
-  /** The name that a person gave it: `ttl`, or `aliases_ttl` in main.cf. */
+  /** The full name of a parameter: `ttl`, or in main.cf `aliases_ttl`. */
   readonly written: (name: keyof MemcacheParameters) => string;
   /**
-   * All that was set there, what is no parameter too, by the names without that
-   * of the table.
+   * All settings of the table, even of unknown parameters, by the names without the
+   * prefix that is the table's name.
    */
   readonly all: () => Promise<ReadonlyMap<string, Setting>>;
 }
@@ -90,10 +90,10 @@ function wholeNumber(
       setting,
     );
   }
-  const bound = least[name];
-  if (bound !== undefined && number < bound) {
+  const minimum = minimums[name];
+  if (minimum !== undefined && number < minimum) {
     throw new ConfigError(
-      `${written} = ${setting.value}: must be at least ${bound}`,
+      `${written} = ${setting.value}: must be at least ${minimum}`,
       setting,
     );
   }
@@ -101,8 +101,8 @@ function wholeNumber(
 }
 
 /**
- * Reads all parameters. Throws {@linkcode ConfigError}, with file and line,
- * on a number that is none or too small.
+ * Reads all parameters. Throws {@linkcode ConfigError}, with file and line, where
+ * a value is not a whole number, or is too small.
  */
 export function readParameters(
   source: Pick<ParameterSource, "setting" | "written">,

@@ -15,9 +15,9 @@ import {
 } from "../../system/programs.ts";
 import type { Entry } from "../../table.ts";
 import { encodeBase64 } from "../../bytes/base64.ts";
-import { duplicateWarning, type Opening } from "../opening.ts";
+import { duplicateHandler, type Opening } from "../opening.ts";
 import type { BatchAnswer, Driver, WriteAnswer } from "../driver.ts";
-import { DriverTable, type Refuse, refuse } from "../driver_table.ts";
+import { DriverTable, refusalHandler, type Refuse } from "../driver_table.ts";
 
 // deno-lint-ignore no-control-regex -- control characters are what it is after
 const controlCharacter = /[\x00-\x1f\x7f]/;
@@ -466,8 +466,8 @@ async function openPostmap(
       ...(readsFiles ? ["-F"] : []),
     ],
     duplicates: options.duplicates ?? "replace",
-    onDuplicate: duplicateWarning(opening),
-    refuse: refuse(name, rules),
+    onDuplicate: duplicateHandler(opening),
+    refuse: refusalHandler(name, rules),
     onWarning: rules.onWarning,
   });
   await driver.probe(rules.write);

@@ -3,9 +3,9 @@ import { configBytes, isUtf8, type Text } from "../../bytes/text.ts";
 import { ProxymapClient } from "./proxymap_client.ts";
 import type { Entry } from "../../table.ts";
 import { connectLazily } from "../../socket/connect.ts";
-import { duplicateWarning, type Opening } from "../opening.ts";
+import { duplicateHandler, type Opening } from "../opening.ts";
 import type { Driver } from "../driver.ts";
-import { DriverTable, type Refuse, refuse } from "../driver_table.ts";
+import { DriverTable, refusalHandler, type Refuse } from "../driver_table.ts";
 
 // Flags of Postfix's tables, as dict(3) numbers them.
 const FIXED = 1 << 4;
@@ -253,8 +253,8 @@ export async function openProxy(opening: Opening): Promise<DriverTable> {
     openFlags: (isCache ? OPEN_LOCK : 0) |
       (options.fileValues ? FILE_VALUES : 0),
     replace: (options.duplicates ?? "replace") === "replace",
-    onDuplicate: duplicateWarning(opening),
-    refuse: refuse(name, rules),
+    onDuplicate: duplicateHandler(opening),
+    refuse: refusalHandler(name, rules),
     approval: writes ? "proxy_write_maps" : "proxy_read_maps",
   });
   // Whether keys are folded is known when the service has opened the table.
