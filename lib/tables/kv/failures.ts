@@ -6,12 +6,12 @@ import {
   type User,
 } from "../../system/file_system.ts";
 
-/** What is wrong with a database; the table's name is put before it. */
+/** An error of a database. The message does not have the table's name yet. */
 export class KvFailure extends Error {
-  /** Whether it stays so until somebody changes the configuration. */
+  /** Whether it lasts until somebody changes the configuration. */
   readonly lasting: boolean;
 
-  /** Takes what is to be said. */
+  /** Not `lasting` by default. */
   constructor(
     message: string,
     options: { lasting?: boolean; cause?: unknown } = {},
@@ -21,15 +21,15 @@ export class KvFailure extends Error {
   }
 }
 
-/** A failure of who asks for something after the table was closed. */
+/** A request failed because the table is closed. */
 export class ClosedSourceError extends KvFailure {
-  /** Says so. */
+  /** Has a fixed message. */
   constructor() {
     super("the table is closed");
   }
 }
 
-const needs = "a kv table needs to write its file and its folder, " +
+const accessNote = "a kv table needs to write its file and its folder, " +
   "even to look up";
 
 /** The folder of a file. */
@@ -38,7 +38,7 @@ export function folderOf(path: string): string {
   return slash < 0 ? "." : slash === 0 ? "/" : path.slice(0, slash);
 }
 
-/** What a database file that was opened, or used, failed with. */
+/** Explains an error of opening or using a file; `undefined` if it cannot. */
 export function explain(
   files: FileSystem | undefined,
   path: string | undefined,
@@ -77,10 +77,12 @@ export function explain(
     });
   }
   return refused ??
-    new KvFailure(`${said}: ${ownersOf(files, path)}: ${needs}`, { cause });
+    new KvFailure(`${said}: ${ownersOf(files, path)}: ${accessNote}`, {
+      cause,
+    });
 }
 
-/** What is said of a database that lost some of its bytes, or has wrong ones. */
+/** The error for a damaged database. */
 export function damaged(
   path: string,
   flaw: string,
@@ -93,16 +95,16 @@ export function damaged(
   );
 }
 
-/** Why this user cannot use a database file, as far as one can see. */
+/** Why this user cannot use a database file, as far as it is visible. */
 export function noAccess(
   files: FileSystem,
   path: string,
 ): KvFailure | undefined {
   const problem = accessProblem(files, path);
   if (problem === undefined) return undefined;
-  // A folder is part of the configuration, who may use it is not.
+  // A wrong folder is a configuration error, wrong permissions are not.
   const { text, lasting } = problem;
-  return new KvFailure(lasting ? text : `${text}: ${needs}`, { lasting });
+  return new KvFailure(lasting ? text : `${text}: ${accessNote}`, { lasting });
 }
 
 interface Problem {
@@ -158,7 +160,7 @@ function accessProblem(files: FileSystem, path: string): Problem | undefined {
   return undefined;
 }
 
-/** The first folder on the way to a file that lets nobody through. */
+/** The first folder on the path, from the inside, that the user may not enter. */
 function closedFolder(
   files: FileSystem,
   folder: string,
@@ -173,7 +175,7 @@ function closedFolder(
   }
 }
 
-/** Whether a user may do something: 4 read, 2 write, 1 enter, or their sum. */
+/** Whether a user has permissions: 4 read, 2 write, 1 enter, or their sum. */
 function may(
   user: User | undefined,
   { mode, owner, group }: FileStatus,
@@ -184,7 +186,7 @@ function may(
   return ((mode >> shift) & bits) === bits;
 }
 
-/** Who owns a file and its folder, and who may use them. */
+/** The owner, group and mode of a file and its folder. */
 function ownersOf(files: FileSystem, path: string): string {
   const folder = folderOf(path);
   const told = [["the file", path], ["the folder", folder]].flatMap(
@@ -198,8 +200,8 @@ function ownersOf(files: FileSystem, path: string): string {
 }
 
 /**
- * What is to be said of a file, or its folder, that belongs to another user:
- * whoever serves it may be able to write only one of them, or none.
+ * A remark if the file or its folder belongs to another user. Then the user who
+ * serves the table may be unable to write one of them.
  */
 export function doubtfulOwners(
   files: FileSystem,
@@ -209,7 +211,7 @@ export function doubtfulOwners(
   const folder = files.look(folderOf(path));
   if (typeof file === "string" || typeof folder === "string") return undefined;
   const user = files.user()?.id ?? folder.owner;
-  // Where everybody may make files, as in /tmp, its owner says nothing.
+  // The owner does not matter where everybody may create files, as in /tmp.
   const isOpen = (folder.mode & 2) !== 0;
   if (file.owner === user && (isOpen || folder.owner === user)) {
     return undefined;

@@ -13,9 +13,9 @@ import { KvDriver } from "./kv_driver.ts";
 import { denoLocation, type Location, plainLocation } from "./location.ts";
 
 /**
- * Opens `kv:PATH`, a table in a Deno KV database; `kv:` alone is the platform's
- * default one. `kv:PATH#NAMESPACE` is one of several tables in it. The database
- * is created when it is first written.
+ * Opens `kv:PATH`, a table in a Deno KV database; `kv:` alone means the platform's
+ * default database. `kv:PATH#NAMESPACE` is one of several tables in a database.
+ * The first write creates the database.
  */
 export async function openKvTable(opening: Opening): Promise<DriverTable> {
   const { name, path, options, rules } = opening;
@@ -51,7 +51,7 @@ export async function openKvTable(opening: Opening): Promise<DriverTable> {
   return new DriverTable(name, driver, rules);
 }
 
-/** A database's name, `undefined` for the default one, and the table in it. */
+/** The name of the database, `undefined` for the default one, and the namespace. */
 export function partsOf(
   path: string,
 ): { database: string | undefined; namespace: string } {
@@ -63,17 +63,17 @@ export function partsOf(
   };
 }
 
-/** Where a database is, and what is known of it. */
+/** The place of a database, and how it is opened. */
 export interface Place {
   readonly location: Location;
-  /** Whether its file, if it has one, is in the care of the table. */
+  /** Whether this module, not the openKv option, creates and examines the file. */
   readonly keepsFile: boolean;
   /** Whether Deno itself opens it. */
   readonly isByDeno: boolean;
   readonly file?: DatabaseFile;
 }
 
-/** Where the database of that name is. */
+/** Finds the place of a database. */
 export async function placeOf(
   database: string | undefined,
   { openKv, kvLibrary }: OpenOptions,
@@ -95,7 +95,7 @@ function opensByDeno({ openKv, kvLibrary }: OpenOptions): boolean {
   return runtime === "deno" && openKv === undefined && kvLibrary === undefined;
 }
 
-/** What opens a database, and what is asked for before anything else. */
+/** The functions that open a database; see `SourceParts`. */
 interface Opener {
   ready(): Promise<void>;
   open(create: boolean): Promise<KvDatabase | undefined>;
@@ -131,13 +131,13 @@ function openerOf(
     ready: async () => void await library(),
     open: async () => {
       const { openKv } = await library();
-      // SQLite would take it for a URL there.
+      // SQLite would take such a path for a URL.
       return await openKv(database?.replace(/^file:/, "./file:"));
     },
   };
 }
 
-// The types of Deno KV are there only where it is turned on.
+// Deno declares openKv only with --unstable-kv.
 function denoOpenKv(): (path?: string) => Promise<KvDatabase> {
   const { openKv } = Deno as unknown as {
     openKv?: (path?: string) => Promise<KvDatabase>;

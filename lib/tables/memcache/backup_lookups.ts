@@ -13,7 +13,7 @@ export interface MissedKey {
   readonly key: string;
   /**
    * The memcache key under which to store the value of the backup. `undefined`
-   * where it shall not be stored: memcached fails, or cannot have the key.
+   * where it must not be stored: memcached did not answer, or cannot have the key.
    */
   readonly memcacheKey: string | undefined;
   /** Whether this is a cache miss: memcached answered that it has no value. */
