@@ -24,7 +24,7 @@ export type Refuse = (
 
 /** The rules that a table applies to keys, values and requests. */
 export interface TableRules {
-  /** How strings stand for bytes. */
+  /** How strings represent bytes. */
   readonly text: Text;
   /** Fold keys. */
   readonly fold: boolean;

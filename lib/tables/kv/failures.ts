@@ -114,23 +114,23 @@ interface Problem {
 
 function accessProblem(files: FileSystem, path: string): Problem | undefined {
   const user = files.user();
-  const who = user === undefined
+  const userName = user === undefined
     ? "this user"
     : `user ${nameIn(files, "/etc/passwd", user.id)}`;
   const folder = folderOf(path);
-  const where = files.look(folder);
-  if (where === "missing") {
+  const folderStatus = files.look(folder);
+  if (folderStatus === "missing") {
     return {
       text: `there is no folder ${folder} to create it in`,
       lasting: true,
     };
   }
-  if (where !== "hidden" && where.kind !== "directory") {
+  if (folderStatus !== "hidden" && folderStatus.kind !== "directory") {
     return { text: `${folder} is not a folder`, lasting: true };
   }
-  const closed = closedFolder(files, folder, user);
-  if (closed !== undefined) {
-    return { text: `${who} may not enter the folder ${closed}` };
+  const blocked = blockedFolder(files, folder, user);
+  if (blocked !== undefined) {
+    return { text: `${userName} may not enter the folder ${blocked}` };
   }
   const reason = files.whyNotIn(folder);
   if (reason === "EROFS") {
@@ -140,28 +140,34 @@ function accessProblem(files: FileSystem, path: string): Problem | undefined {
   if (typeof file !== "string" && !may(user, file, 6)) {
     const what = may(user, file, 4) ? "write" : "read";
     return {
-      text: `${who} may not ${what} the file ${path} (${owner(files, file)})`,
+      text: `${userName} may not ${what} the file ${path} (${
+        owner(files, file)
+      })`,
     };
   }
-  const isClosed = where !== "hidden" && !may(user, where, 3);
+  const isClosed = folderStatus !== "hidden" && !may(user, folderStatus, 3);
   if (reason !== undefined || isClosed) {
-    const owned = where === "hidden" ? "" : ` (${owner(files, where)})`;
+    const owned = folderStatus === "hidden"
+      ? ""
+      : ` (${owner(files, folderStatus)})`;
     return {
-      text: `${who} may not make files in the folder ${folder}${owned}`,
+      text: `${userName} may not make files in the folder ${folder}${owned}`,
     };
   }
-  for (const beside of [`${path}-wal`, `${path}-shm`]) {
-    const file = files.look(beside);
+  for (const sideFile of [`${path}-wal`, `${path}-shm`]) {
+    const file = files.look(sideFile);
     if (typeof file === "string" || may(user, file, 6)) continue;
     return {
-      text: `${who} may not write the file ${beside} (${owner(files, file)})`,
+      text: `${userName} may not write the file ${sideFile} (${
+        owner(files, file)
+      })`,
     };
   }
   return undefined;
 }
 
-/** The first folder on the path, from the inside, that the user may not enter. */
-function closedFolder(
+/** The innermost folder of a path that the user may not enter. */
+function blockedFolder(
   files: FileSystem,
   folder: string,
   user: User | undefined,
@@ -189,14 +195,14 @@ function may(
 /** The owner, group and mode of a file and its folder. */
 function ownersOf(files: FileSystem, path: string): string {
   const folder = folderOf(path);
-  const told = [["the file", path], ["the folder", folder]].flatMap(
+  const owners = [["the file", path], ["the folder", folder]].flatMap(
     ([kind, path]) => {
       const status = files.look(path);
       if (typeof status === "string") return [];
       return [`${kind} ${path} (${owner(files, status)})`];
     },
   );
-  return told.length === 0 ? path : told.join(", ");
+  return owners.length === 0 ? path : owners.join(", ");
 }
 
 /**

@@ -1,5 +1,5 @@
 import type { OpenOptions } from "../../table.ts";
-import { partsOf, placeOf } from "./open_kv.ts";
+import { findPlace, parseKvPath } from "./open_kv.ts";
 
 /** What is known of the database of a `kv:` table without opening it. */
 export interface KvInspection {
@@ -16,8 +16,8 @@ export async function inspectKv(
   path: string,
   options: OpenOptions,
 ): Promise<KvInspection> {
-  const { database } = partsOf(path);
-  const { location, keepsFile, isByDeno, file } = await placeOf(
+  const { database } = parseKvPath(path);
+  const { location, keepsFile, isByDeno, file } = await findPlace(
     database,
     options,
   );

@@ -19,8 +19,8 @@ import { denoLocation, type Location, plainLocation } from "./location.ts";
  */
 export async function openKvTable(opening: Opening): Promise<DriverTable> {
   const { name, path, options, rules } = opening;
-  const { database, namespace } = partsOf(path);
-  const { keepsFile, location, file } = await placeOf(database, options);
+  const { database, namespace } = parseKvPath(path);
+  const { keepsFile, location, file } = await findPlace(database, options);
   const { onWarning } = rules;
   if (location.kind === "memory" && location.insteadOf !== undefined) {
     onWarning(
@@ -52,7 +52,7 @@ export async function openKvTable(opening: Opening): Promise<DriverTable> {
 }
 
 /** The name of the database, `undefined` for the default one, and the namespace. */
-export function partsOf(
+export function parseKvPath(
   path: string,
 ): { database: string | undefined; namespace: string } {
   const hash = path.lastIndexOf("#");
@@ -74,7 +74,7 @@ export interface Place {
 }
 
 /** Finds the place of a database. */
-export async function placeOf(
+export async function findPlace(
   database: string | undefined,
   { openKv, kvLibrary }: OpenOptions,
 ): Promise<Place> {

@@ -132,11 +132,11 @@ class WorkersKv implements KvDatabase {
     const skipBefore = cursor === undefined && start !== ""
       ? utf8Text.encode(start)
       : undefined;
-    for (let left = limit; left > 0;) {
+    for (let remaining = limit; remaining > 0;) {
       const page = await this.#namespace.list({
         prefix,
         cursor,
-        limit: Math.min(left, longestPage),
+        limit: Math.min(remaining, longestPage),
       });
       let last: string | undefined;
       for (let at = 0; at < page.keys.length; at += concurrency) {
@@ -149,14 +149,16 @@ class WorkersKv implements KvDatabase {
         last = names.at(-1);
         for (const entry of found) {
           if (entry === undefined) continue;
-          left--;
+          remaining--;
           yield entry;
         }
       }
       cursor = page.cursor;
       if (page.list_complete || cursor === undefined) return;
       // The next part of the listing starts after the last name.
-      if (left <= 0 && last !== undefined) this.#remember(`${last}\0`, cursor);
+      if (remaining <= 0 && last !== undefined) {
+        this.#remember(`${last}\0`, cursor);
+      }
     }
   }
 

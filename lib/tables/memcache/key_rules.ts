@@ -13,7 +13,7 @@ export interface KeyRuleParts {
   readonly format: KeyFormat;
   /** The key_digest, if any. */
   readonly digest?: Digest;
-  /** How strings stand for bytes. */
+  /** How strings represent bytes. */
   readonly text: Text;
   /** Whether a key that is too long is skipped instead of a failure. */
   readonly skipsLongKeys?: boolean;
@@ -56,7 +56,7 @@ type Part =
  * Implements "domain", "key_format" and "key_digest" of memcache_table(5).
  */
 export class KeyRules {
-  /** How strings stand for bytes. */
+  /** How strings represent bytes. */
   readonly text: Text;
   #rules: KeyRuleParts;
   #parts: readonly Part[];

@@ -107,7 +107,7 @@ export class ObservedDriver implements Driver {
   async #observe(
     count: number,
     work: () => Promise<WriteAnswer>,
-    event: (
+    makeEvent: (
       done: number,
       notDone: number,
       failed: number,
@@ -124,7 +124,7 @@ export class ObservedDriver implements Driver {
       failed = count - end;
       return answer;
     } finally {
-      report((time) => event(done, count - done - failed, failed, time));
+      report((time) => makeEvent(done, count - done - failed, failed, time));
     }
   }
 

@@ -35,7 +35,7 @@ export class Outage {
     return this.#reported !== undefined;
   }
 
-  /** The time-out because of which memcached is left alone now, if any. */
+  /** The last time-out, during the pause after it; otherwise `undefined`. */
   get silence(): NoAnswerError | undefined {
     if (this.#timedOut === undefined) return undefined;
     if (this.#clock.now() < this.#timedOut.until) return this.#timedOut.error;

@@ -50,7 +50,7 @@ export class StaleKeys {
     return this.#keys.has(key);
   }
 
-  /** Adds a key of which a write did not reach memcached. */
+  /** Adds a key after one of its writes did not reach memcached. */
   add(key: string): void {
     if (this.#keys.size < maxKeys || this.#keys.has(key)) {
       this.#keys.set(key, ++this.#failures);

@@ -38,7 +38,7 @@ export interface PostmapRuns {
  * parts with a run each, and so on. This finds the key that fails, and the values
  * of the keys before it.
  */
-export async function lookupTogether(
+export async function lookupMany(
   keys: ByteStrings,
   postmap: PostmapRuns,
   signal?: AbortSignal,

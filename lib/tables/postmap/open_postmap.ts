@@ -102,9 +102,9 @@ class PostmapDriver implements Driver {
     keys: ByteStrings,
     signal?: AbortSignal,
   ): Promise<BatchAnswer> {
-    const { lookupTogether } = await import("./lookups.ts");
+    const { lookupMany } = await import("./lookups.ts");
     const { text } = this.#parts;
-    return await lookupTogether(keys, {
+    return await lookupMany(keys, {
       accepts: (key) => this.#accepts(key.length),
       lookupOne: async (key, at, values) => {
         const value = await this.lookup(text.decode(key)!);
