@@ -2,7 +2,7 @@ import { systemClock } from "../system/clock.ts";
 import { MailSystem } from "../system/mail_system.ts";
 import { ConfigError, TemporaryError } from "../errors.ts";
 import { byteText } from "../bytes/text.ts";
-import { openApart } from "../open.ts";
+import { openCacheAndBackup } from "../open.ts";
 import type { Entry, Table } from "../table.ts";
 import { requireOptionNames } from "../tables/option_names.ts";
 import { maintenanceOptionNames, type MaintenanceOptions } from "./options.ts";
@@ -138,7 +138,7 @@ export async function cleanUp(
           `as long as it runs; waiting`,
       ),
   );
-  const { cache, backup } = await openApart(name, {
+  const { cache, backup } = await openCacheAndBackup(name, {
     daemonCache: true,
     ...options,
     onWarning,

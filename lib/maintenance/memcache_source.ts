@@ -12,7 +12,7 @@ import {
 } from "../tables/memcache/open_memcache.ts";
 import {
   findParameters,
-  type Sourced,
+  type ParameterContext,
 } from "../tables/memcache/parameter_source.ts";
 import { deepestNest, type Opening, rulesOf } from "../tables/opening.ts";
 import { isShared, readEach, type Space, spaceOf } from "./parameter_checks.ts";
@@ -44,7 +44,7 @@ export async function readMemcacheSource(
       `need type:name to open a table instead of "${name}"`,
     );
   }
-  const sourced: Sourced = {
+  const sourced: ParameterContext = {
     name,
     path,
     options,

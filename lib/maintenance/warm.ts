@@ -1,5 +1,5 @@
 import { ConfigError, TemporaryError } from "../errors.ts";
-import { type Apart, openApart } from "../open.ts";
+import { type CacheAndBackup, openCacheAndBackup } from "../open.ts";
 import type { Entry, Table } from "../table.ts";
 import { requireOptionNames } from "../tables/option_names.ts";
 import { maintenanceOptionNames, type MaintenanceOptions } from "./options.ts";
@@ -71,7 +71,7 @@ export async function warmCache(
   // Folded as its type does it: a source file has keys as they were typed.
   let refused = 0;
   const onWarning = options.onWarning ?? ((line) => console.warn(line));
-  const { cache, backup, listOwnKeys } = await openApart(name, {
+  const { cache, backup, listOwnKeys } = await openCacheAndBackup(name, {
     ...options,
     write: false,
     onRefusal: (key, reason, by) => {
@@ -157,7 +157,7 @@ async function removeOthers(
   cache: Table,
   backup: Table,
   { onDetail, signal }: WarmOptions,
-  listOwnKeys: Apart["listOwnKeys"],
+  listOwnKeys: CacheAndBackup["listOwnKeys"],
 ): Promise<number> {
   let removed = 0;
   if (listOwnKeys === undefined) {

@@ -2,7 +2,7 @@ import type { EntryLine } from "../../config/entry_line.ts";
 import { ConfigError } from "../../errors.ts";
 import { byteText, configText, type Text } from "../../bytes/text.ts";
 import type { Entry, Table } from "../../table.ts";
-import { readFiles } from "../../tables/file_values.ts";
+import { readFiles } from "../../tables/file_values_encoding.ts";
 import type { LineTable } from "../../tables/driver_table.ts";
 import { FileValuesTable } from "../../tables/file_values_table.ts";
 

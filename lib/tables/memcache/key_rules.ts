@@ -5,24 +5,21 @@ import { asciiBytes, CR, LF, longestKey } from "../../memcached/protocol.ts";
 import type { Digest } from "./key_digest.ts";
 import type { KeyFormat } from "./key_format.ts";
 
-/** What decides how a lookup key becomes a memcache key. */
+/** The parts of {@linkcode KeyRules}. */
 export interface KeyRuleParts {
-  /**
-   * Why a key is not to be asked for, if it is not; missing where all are. A
-   * domain list decides so.
-   */
+  /** The filter of the domain list; absent where all domains are looked up. */
   readonly exclude?: KeyFilter;
-  /** The key_format, taken apart. */
+  /** The parsed key_format. */
   readonly format: KeyFormat;
   /** The key_digest, if any. */
   readonly digest?: Digest;
-  /** How strings stand for bytes. */
+  /** How strings represent bytes. */
   readonly text: Text;
-  /** Whether a key that is too long is skipped, for those it is no failure. */
+  /** Whether a key that is too long is skipped instead of a failure. */
   readonly skipsLongKeys?: boolean;
 }
 
-/** Why a key, from `start` to `end`, is skipped; `undefined` when it is not. */
+/** Why the key from `start` to `end` is skipped; `undefined` when it is not. */
 export type KeyFilter = (
   source: Uint8Array,
   start: number,
@@ -30,12 +27,13 @@ export type KeyFilter = (
 ) => string | undefined | Promise<string | undefined>;
 
 /**
- * What became of a lookup key: `undefined` when its memcache key was added, the
- * reason why there is none, or how many bytes one has that is too long to be sent.
+ * The result for a lookup key: `undefined` when its memcache key was appended, a
+ * string with the reason when the key is skipped, or the length in bytes of a
+ * memcache key that is too long.
  */
 export type KeyVerdict = string | number | undefined;
 
-/** What {@linkcode KeyRules} makes of a key that is to be looked up. */
+/** The bytes of a get command; without one, a string or number as in KeyVerdict. */
 export type GetCommand = Uint8Array | string | number;
 
 const GET = asciiBytes("get ");
@@ -53,22 +51,22 @@ type Part =
   | { readonly expand: string };
 
 /**
- * From lookup key to memcache key: the one place that decides which keys are
- * skipped, for single lookups, many, updates and deletes alike.
+ * Makes memcache keys of lookup keys, and decides which keys are skipped. All
+ * lookups, updates and deletes use it, single and bulk.
  *
  * Implements "domain", "key_format" and "key_digest" of memcache_table(5).
  */
 export class KeyRules {
-  /** How strings stand for bytes. */
+  /** How strings represent bytes. */
   readonly text: Text;
   #rules: KeyRuleParts;
   #parts: readonly Part[];
-  /** Whether a memcache key is the key, and what the format has around it. */
+  /** Whether the memcache key contains the whole key, and no rule has to wait. */
   #isPlain: boolean;
   #encoded = new Uint8Array(longestKey);
   #command = new ByteBuffer(longestKey);
 
-  /** Rules that stay the same. */
+  /** Prepares the rules. */
   constructor(rules: KeyRuleParts) {
     this.text = rules.text;
     this.#rules = rules;
@@ -81,9 +79,9 @@ export class KeyRules {
   }
 
   /**
-   * Adds the memcache key of a lookup key, which was folded, to `out`; leaves that
-   * as it is where there is none. The verdict is a promise only where a table of
-   * the domain list or Web Crypto makes it one.
+   * Appends the memcache key of a folded lookup key to `out`, or nothing if there
+   * is none. Returns a promise only where a table of the domain list or Web Crypto
+   * requires it.
    */
   append(
     out: ByteBuffer,
@@ -92,7 +90,7 @@ export class KeyRules {
     end: number,
   ): KeyVerdict | Promise<KeyVerdict> {
     if (start === end) return "the key is empty";
-    // The memcache key has the whole key in it, and is looked at once.
+    // The check of the memcache key covers the whole key.
     if (this.#isPlain) {
       return this.#expand(out, source, start, end) as KeyVerdict;
     }
@@ -105,12 +103,10 @@ export class KeyRules {
       : expand(excluded);
   }
 
-  /**
-   * The bytes of `get KEY` for a lookup key; or why there are none, as a verdict.
-   */
+  /** The `get` command for a lookup key, or the verdict why there is none. */
   getCommand(key: string): GetCommand | Promise<GetCommand> {
     const bytes = this.#encode(key);
-    // What waits for nothing is done with the buffer when it returns.
+    // Plain rules never wait, so they can use the same buffer for every key.
     const out = this.#isPlain ? this.#command : new ByteBuffer(0);
     out.length = 0;
     out.append(GET, 0, GET.length);
@@ -120,7 +116,7 @@ export class KeyRules {
       : verdict ?? commandIn(out);
   }
 
-  /** The bytes of a key; where the rules do not wait, in memory that is used again. */
+  /** Encodes a key; plain rules use the same memory for every key. */
   #encode(key: string): Uint8Array {
     const { length } = key;
     const encoded = this.#encoded;
@@ -163,7 +159,7 @@ export class KeyRules {
       : digested.then(whenDigested);
   }
 
-  /** Expands the format; `false` when the key lacks what it needs. */
+  /** Expands key_format; `false` when the key lacks a part that it uses. */
   #appendParts(
     out: ByteBuffer,
     source: Uint8Array,
@@ -191,7 +187,7 @@ export class KeyRules {
     return true;
   }
 
-  /** Decides over what stands in `out` from a place on. */
+  /** Checks the memcache key at the end of `out`; removes it if it is invalid. */
   #check(out: ByteBuffer, from: number): KeyVerdict {
     const { bytes, length } = out;
     const size = length - from;
@@ -208,7 +204,7 @@ export class KeyRules {
   }
 }
 
-/** The bytes of a command that stands in a buffer without its end. */
+/** Completes the command in a buffer, and copies it. */
 function commandIn(out: ByteBuffer): Uint8Array {
   out.appendByte(CR);
   out.appendByte(LF);
@@ -225,7 +221,7 @@ function tooLong(bytes: number): string {
     `${longestKey}: set key_digest = sha256`;
 }
 
-/** The failure of a key whose memcache key would have so many bytes. */
+/** The error for a key whose memcache key has `bytes` bytes, too many. */
 export function tooLongKey(
   name: string,
   key: string,
@@ -235,7 +231,7 @@ export function tooLongKey(
   return new TemporaryError(`${name}: key "${shown}": ${tooLong(bytes)}`);
 }
 
-/** Where the last `@` of a key is; -1 when it has none. */
+/** The index of the last `@` of a key; -1 when it has none. */
 export function lastAt(source: Uint8Array, start: number, end: number): number {
   let at = end - 1;
   while (at >= start && source[at] !== AT) at--;
@@ -243,8 +239,8 @@ export function lastAt(source: Uint8Array, start: number, end: number): number {
 }
 
 /**
- * Where the labels of a domain are. Postfix joins over empty ones: `a..b` has the
- * labels `a` and `b`.
+ * The places of the labels of a domain. As in Postfix, empty labels do not count:
+ * `a..b` has the labels `a` and `b`.
  */
 function labelSpans(
   source: Uint8Array,

@@ -80,7 +80,7 @@ export interface MemcacheParameters {
   timeout: number;
 }
 
-/** The parameters that nobody set. */
+/** The default values. */
 export const defaultParameters: Readonly<MemcacheParameters> = {
   memcache: "inet:localhost:11211",
   backup: "",
@@ -96,7 +96,7 @@ export const defaultParameters: Readonly<MemcacheParameters> = {
   timeout: 2,
 };
 
-const least: Partial<Record<keyof MemcacheParameters, number>> = {
+const minimums: Partial<Record<keyof MemcacheParameters, number>> = {
   data_size_limit: 1,
   line_size_limit: 1,
   max_try: 1,
@@ -108,20 +108,20 @@ export const parameterNames = Object.keys(
   defaultParameters,
 ) as (keyof MemcacheParameters)[];
 
-/** Finds the setting of a parameter, `undefined` for its default. */
+/** Finds the setting of a parameter; `undefined` where it has its default. */
 export type SettingLookup = (
   name: keyof MemcacheParameters,
 ) => Setting | undefined;
 
-/** Where the parameters of a table come from, and how messages name them. */
+/** The source of a table's parameters. */
 export interface ParameterSource {
   /** Finds a setting. */
   readonly setting: SettingLookup;
-  /** The name that a person gave it: `ttl`, or `aliases_ttl` in main.cf. */
+  /** The full name of a parameter: `ttl`, or in main.cf `aliases_ttl`. */
   readonly written: (name: keyof MemcacheParameters) => string;
   /**
-   * All that was set there, what is no parameter too, by the names without that
-   * of the table.
+   * All settings of the table, even of unknown parameters, by the names without the
+   * prefix that is the table's name.
    */
   readonly all: () => Promise<ReadonlyMap<string, Setting>>;
 }
@@ -141,10 +141,10 @@ function wholeNumber(
       setting,
     );
   }
-  const bound = least[name];
-  if (bound !== undefined && number < bound) {
+  const minimum = minimums[name];
+  if (minimum !== undefined && number < minimum) {
     throw new ConfigError(
-      `${written} = ${setting.value}: must be at least ${bound}`,
+      `${written} = ${setting.value}: must be at least ${minimum}`,
       setting,
     );
   }
@@ -152,8 +152,8 @@ function wholeNumber(
 }
 
 /**
- * Reads all parameters. Throws {@linkcode ConfigError}, with file and line,
- * on a number that is none or too small.
+ * Reads all parameters. Throws {@linkcode ConfigError}, with file and line, where
+ * a value is not a whole number, or is too small.
  */
 export function readParameters(
   source: Pick<ParameterSource, "setting" | "written">,
