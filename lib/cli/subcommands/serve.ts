@@ -1,5 +1,5 @@
 import { systemClock } from "../../system/clock.ts";
-import { Complaints } from "../../socketmap/answers.ts";
+import { WarningLimiter } from "../../socketmap/answers.ts";
 import {
   openServedTable,
   type ServedTable,
@@ -159,11 +159,11 @@ async function open(
   table: string,
 ): Promise<ServedTable> {
   // Clients decide what is looked up, and how often.
-  const complaints = new Complaints(report.warning, systemClock);
+  const warnings = new WarningLimiter(report.warning, systemClock);
   return await openServedTable(table, {
     ...tableOptions,
     fold: !flag("f"),
-    onWarning: (message) => complaints.warn(name, message),
+    onWarning: (message) => warnings.warn(name, message),
     onReload: (message) => report.note(`${name}: ${message}`),
   });
 }
