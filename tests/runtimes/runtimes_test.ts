@@ -5,7 +5,7 @@ import { ForeignSocket, resetConnections } from "../support/foreign_socket.ts";
 import { KvLock } from "../support/kv_lock.ts";
 import { Memcached } from "../support/memcached.ts";
 import { root, runCli, runPostmap } from "../support/processes.ts";
-import { meetOddStreams, oddStreams } from "../support/odd_streams.ts";
+import { oddStreams, runWithOddStreams } from "../support/odd_streams.ts";
 import { ScriptedServer } from "../support/scripted_server.ts";
 import { Serving } from "../support/serving.ts";
 import { netstring, RawClient } from "../support/socketmap.ts";
@@ -287,7 +287,7 @@ works(
   async (installed) => {
     const bin = installed.tool("memcache-table");
     for (const program of ["node", installed.tool("bun")]) {
-      const outcomes = await meetOddStreams([program, bin]);
+      const outcomes = await runWithOddStreams([program, bin]);
       for (
         const [name, { code, stdout, stderr }] of Object.entries(oddStreams)
       ) {
