@@ -10,6 +10,12 @@ import {
   KvFailure,
   noAccess,
 } from "./failures.ts";
+import {
+  type FileState,
+  hasChanges,
+  isSame,
+  isUnchanged,
+} from "./file_state.ts";
 import { isLockedHere, lockHolder } from "./lock_holder.ts";
 import { fileKey, openFiles } from "./open_files.ts";
 import { contentOf, type FileContent } from "./sqlite_file.ts";
@@ -21,12 +27,6 @@ const newFileMode = 0o640;
 // Milliseconds between the creation of the file and of its log, when both are
 // copied, in any order.
 const copyTolerance = 250;
-
-/** The state of a database file and its log of changes at one time. */
-export interface FileState {
-  readonly file: FileLook;
-  readonly log: FileLook;
-}
 
 /** Whether a file has a database that can be opened. */
 export type Readiness = "none" | "ready";
@@ -214,27 +214,6 @@ export class DatabaseFile {
   explain(cause: unknown): KvFailure | undefined {
     return explain(this.#files, this.path, cause);
   }
-}
-
-/** Whether both are the same file, changed or not. */
-export function isSame(one: FileLook, other: FileLook): boolean {
-  return typeof one === "string" || typeof other === "string"
-    ? one === other
-    : one.device === other.device && one.inode === other.inode;
-}
-
-/** Whether both are the same file with the same content. */
-export function isUnchanged(one: FileLook, other: FileLook): boolean {
-  if (typeof one === "string" || typeof other === "string") {
-    return one === other;
-  }
-  return isSame(one, other) && one.size === other.size &&
-    one.modified === other.modified;
-}
-
-/** Whether a log is not empty. */
-export function hasChanges(log: FileLook): log is FileStatus {
-  return typeof log !== "string" && log.size > 0;
 }
 
 function tablesOf(names: readonly string[]): string {

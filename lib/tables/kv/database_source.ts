@@ -1,12 +1,8 @@
 import { ConfigError, reasonOf } from "../../errors.ts";
 import { type Clock, systemClock } from "../../system/clock.ts";
 import type { KvDatabase } from "../../kv_database.ts";
-import {
-  type DatabaseFile,
-  type FileState,
-  isSame,
-  isUnchanged,
-} from "./database_file.ts";
+import type { DatabaseFile } from "./database_file.ts";
+import { type FileState, isSame, isUnchanged } from "./file_state.ts";
 import { ClosedSourceError, KvFailure } from "./failures.ts";
 import { type DatabaseUser, OpenDatabase } from "./open_database.ts";
 import { fileKey, openFiles } from "./open_files.ts";

@@ -1,12 +1,11 @@
 import type { FileStatus } from "../../system/file_system.ts";
 import type { KvDatabase } from "../../kv_database.ts";
 import {
-  type DatabaseFile,
   type FileState,
   hasChanges,
   isSame,
   isUnchanged,
-} from "./database_file.ts";
+} from "./file_state.ts";
 import type { Patience } from "./patience.ts";
 import { PatientDatabase } from "./patient_database.ts";
 
@@ -28,6 +27,12 @@ export interface DatabaseUser {
   onSlow(): void;
 }
 
+/** What an open database needs of its file. */
+export interface LogCleaner {
+  /** Removes the log of a file that was replaced or removed. */
+  removeOldLog(last: FileState, wrote: boolean): void;
+}
+
 /** The parts of an open database. */
 export interface OpenParts {
   /** The tables that use it. They add themselves. */
@@ -35,7 +40,7 @@ export interface OpenParts {
   /** The time limit of its calls. */
   readonly patience: Patience;
   /** The file, if this module opened it. */
-  readonly file: DatabaseFile | undefined;
+  readonly file: LogCleaner | undefined;
   /** The state of the file, if there is one. */
   readonly state: FileState | undefined;
   /** Whether another process may lock it. */
@@ -64,7 +69,7 @@ export class OpenDatabase {
   onClosed: (() => void) | undefined;
   #raw: KvDatabase;
   #patience: Patience;
-  #file: DatabaseFile | undefined;
+  #file: LogCleaner | undefined;
   #hasLocks: boolean;
   #oldLog: FileStatus | undefined;
   #closing: Promise<void> | undefined;

@@ -11,15 +11,7 @@ import type { BatchAnswer } from "../driver.ts";
 import { lookupInBackup, type MissedKey } from "./backup_lookups.ts";
 import { limitsOf } from "./cache.ts";
 import { tooLongKey } from "./key_rules.ts";
-import type { LookupTrace, MemcacheState } from "./memcache_driver.ts";
-
-/** The buffers of a batch of lookups, which a later batch can use again. */
-export interface LookupBuffers {
-  /** The get commands. */
-  readonly gets: GetMany;
-  /** The values. */
-  readonly values: ByteStringsBuilder;
-}
+import type { LookupTrace, MemcacheState } from "./memcache_state.ts";
 
 const maxSpareBuffers = 4;
 

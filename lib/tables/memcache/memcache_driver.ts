@@ -10,28 +10,9 @@ import { beforeNull, keyOfGet } from "../../memcached/protocol.ts";
 import type { ClientRequestOptions } from "../../memcached/client.ts";
 import type { Entry, Table } from "../../table.ts";
 import type { BatchAnswer, Driver, WriteAnswer } from "../driver.ts";
-import type { Cache, MemcacheParts } from "./cache.ts";
+import type { MemcacheParts } from "./cache.ts";
 import { type GetCommand, tooLongKey } from "./key_rules.ts";
-import type { KeysInUse } from "./keys_in_use.ts";
-import type { LookupBuffers } from "./lookups.ts";
-
-/** Counts where the values of lookups came from. */
-export interface LookupTrace {
-  /** How many values came from the backup. */
-  backup: number;
-}
-
-/** The working state of a memcache table. */
-export interface MemcacheState {
-  /** The parts of the table. */
-  readonly parts: MemcacheParts;
-  /** The memcached of the table. */
-  readonly cache: Cache;
-  /** The keys that are being looked up or written. */
-  readonly keysInUse: KeysInUse;
-  /** Buffers of finished lookups, to use again. */
-  readonly spareBuffers: LookupBuffers[];
-}
+import type { LookupTrace, MemcacheState } from "./memcache_state.ts";
 
 /**
  * The driver of memcache tables. Each request goes to memcached first, then to the

@@ -2,7 +2,8 @@ import type { Clock } from "../../system/clock.ts";
 import type { EventListener } from "../../events.ts";
 import { type ByteStrings, countOf } from "../../bytes/byte_strings.ts";
 import type { Entry } from "../../table.ts";
-import type { LookupTrace, MemcacheDriver } from "./memcache_driver.ts";
+import type { MemcacheDriver } from "./memcache_driver.ts";
+import type { LookupTrace } from "./memcache_state.ts";
 import type { BatchAnswer, Driver, WriteAnswer } from "../driver.ts";
 
 /** What an {@linkcode ObservedDriver} needs to report events. */

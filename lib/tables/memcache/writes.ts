@@ -7,7 +7,7 @@ import { limitsOf } from "./cache.ts";
 import { tooLongKey } from "./key_rules.ts";
 import { firstOf } from "./lookups.ts";
 import type { OngoingWrite } from "./keys_in_use.ts";
-import type { MemcacheState } from "./memcache_driver.ts";
+import type { MemcacheState } from "./memcache_state.ts";
 
 /** A batch of writes, first for memcached, then for the backup. */
 interface Batch {
