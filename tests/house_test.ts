@@ -246,3 +246,9 @@ Deno.test("no modules import each other in a circle", async () => {
   };
   for (const path of imports.keys()) visit(path, []);
 });
+
+Deno.test("the library has no syntax that Node 20 does not know", async () => {
+  for await (const [path, text] of sources("lib")) {
+    assert(!/^\s*(await )?using /m.test(code(text)), path);
+  }
+});

@@ -199,15 +199,7 @@ const denoFiles: FileSystem = {
     // Deno allows /proc only with all permissions, so reading may still fail.
     if (!denoMay({ name: "read", path })) return undefined;
     try {
-      using file = Deno.openSync(path);
-      // In large pieces: files of /proc may change between two reads.
-      const piece = new Uint8Array(65536);
-      const decoder = new TextDecoder();
-      let text = "";
-      for (let size; (size = file.readSync(piece)) !== null;) {
-        text += decoder.decode(piece.subarray(0, size), { stream: true });
-      }
-      return text + decoder.decode();
+      return readWhole(Deno.openSync(path));
     } catch {
       return undefined;
     }
@@ -259,6 +251,24 @@ const denoFiles: FileSystem = {
     return Deno.pid;
   },
 };
+
+/**
+ * The text of an open file, which it closes. Reads large pieces, since a file of
+ * /proc can change between two reads.
+ */
+function readWhole(file: Deno.FsFile): string {
+  const piece = new Uint8Array(65536);
+  const decoder = new TextDecoder();
+  let text = "";
+  try {
+    for (let size; (size = file.readSync(piece)) !== null;) {
+      text += decoder.decode(piece.subarray(0, size), { stream: true });
+    }
+    return text + decoder.decode();
+  } finally {
+    file.close();
+  }
+}
 
 class NodeFiles implements FileSystem {
   #files: Files;
