@@ -174,7 +174,9 @@ export class ReplyParser {
   }
 
   #takeWord(line: Uint8Array): void {
-    for (const { word, reply } of words[this.#command]) {
+    const all = words[this.#command];
+    for (let number = 0; number < all.length; number++) {
+      const { word, reply } = all[number];
       if (!isWord(line, word)) continue;
       this.reply = reply;
       return;

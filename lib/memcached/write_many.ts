@@ -140,7 +140,10 @@ export class WriteMany implements Exchange {
   }
 
   #readLine(line: ReplyLines): void {
-    for (const { word, verdict } of verdicts[this.command]) {
+    const all = verdicts[this.command];
+    // By index: an iterator for each reply is memory for the garbage collector.
+    for (let number = 0; number < all.length; number++) {
+      const { word, verdict } = all[number];
       if (!isLine(line, word)) continue;
       this.hasServed = true;
       this.#answer(verdict);

@@ -37,6 +37,7 @@ export type KeyVerdict = string | number | undefined;
 export type GetCommand = Uint8Array | string | number;
 
 const GET = asciiBytes("get ");
+const noSpans: [start: number, end: number][] = [];
 
 const nullByte = "the key has a null byte";
 const whiteSpace = "the memcache key has white space or a control character";
@@ -46,9 +47,11 @@ const DOT = 46;
 const SPACE = 32;
 const DELETE = 127;
 
-type Part =
-  | { readonly literal: Uint8Array }
-  | { readonly expand: string };
+/** A part of the format: what it expands, or "" for a literal. */
+interface Part {
+  readonly expand: string;
+  readonly literal: Uint8Array;
+}
 
 /**
  * Makes memcache keys of lookup keys, and decides which keys are skipped. All
@@ -70,12 +73,13 @@ export class KeyRules {
   constructor(rules: KeyRuleParts) {
     this.text = rules.text;
     this.#rules = rules;
-    this.#parts = rules.format.parts.map((part) =>
-      "literal" in part ? { literal: byteText.encode(part.literal) } : part
-    );
+    this.#parts = rules.format.parts.map((part) => ({
+      expand: "expand" in part ? part.expand : "",
+      literal: byteText.encode("literal" in part ? part.literal : ""),
+    }));
     const { exclude, digest } = rules;
     this.#isPlain = exclude === undefined && digest === undefined &&
-      this.#parts.some((part) => "expand" in part && part.expand === "s");
+      this.#parts.some(({ expand }) => expand === "s");
   }
 
   /**
@@ -171,16 +175,17 @@ export class KeyRules {
     const domain = at < 0 ? end : at + 1;
     if (usesDomain && domain === end) return false;
     if (usesLocalPart && at === start) return false;
-    const spans = labels > 0 ? labelSpans(source, domain, end) : [];
+    const spans = labels > 0 ? labelSpans(source, domain, end) : noSpans;
     if (spans.length < labels) return false;
-    for (const part of this.#parts) {
-      if ("literal" in part) out.append(part.literal, 0, part.literal.length);
-      else if (part.expand === "s") out.append(source, start, end);
-      else if (part.expand === "u") {
-        out.append(source, start, at < 0 ? end : at);
-      } else if (part.expand === "d") out.append(source, domain, end);
+    // By index: an iterator for each key is memory for the garbage collector.
+    for (let number = 0; number < this.#parts.length; number++) {
+      const { expand, literal } = this.#parts[number];
+      if (expand === "s") out.append(source, start, end);
+      else if (expand === "") out.append(literal, 0, literal.length);
+      else if (expand === "u") out.append(source, start, at < 0 ? end : at);
+      else if (expand === "d") out.append(source, domain, end);
       else {
-        const [first, last] = spans[spans.length - Number(part.expand)];
+        const [first, last] = spans[spans.length - Number(expand)];
         out.append(source, first, last);
       }
     }

@@ -43,9 +43,7 @@ export async function updateEntries(
   try {
     await cache.write(batch.writes, signal);
     const done = entries.map(() => false);
-    for (const [number, at] of batch.sent.entries()) {
-      done[at] = batch.writes.verdicts[number] ?? false;
-    }
+    recordDone(batch, done);
     if (backup === undefined) {
       for (const [number, { reason }] of batch.writes.refusals) {
         const { key } = entries[batch.sent[number]];
@@ -95,9 +93,7 @@ export async function deleteKeys(
     await cache.write(batch.writes, signal);
     const done = keys.map(() => false);
     if (backup === undefined) {
-      for (const [number, at] of batch.sent.entries()) {
-        done[at] = batch.writes.verdicts[number] ?? false;
-      }
+      recordDone(batch, done);
       return { done, failed: firstOf(allErrors(batch)) };
     }
     reportToBackup(state, batch);
@@ -133,7 +129,9 @@ async function makeBatch<Item>(
     accepted: [],
     errors: new Map(),
   };
-  for (const [at, item] of items.entries()) {
+  // By index: an iterator for each item is memory for the garbage collector.
+  for (let at = 0; at < items.length; at++) {
+    const item = items[at];
     const key = keyOf(item);
     const bytes = rules.text.encode(key);
     const judging = rules.append(writes.beginKey(), bytes, 0, bytes.length);
@@ -153,6 +151,13 @@ async function makeBatch<Item>(
   }
   cache.removeStale();
   return batch;
+}
+
+/** Sets which writes of a batch memcached executed. */
+function recordDone({ sent, writes }: Batch, done: boolean[]): void {
+  for (let number = 0; number < sent.length; number++) {
+    done[sent[number]] = writes.verdicts[number] ?? false;
+  }
 }
 
 /** With a backup, registers the writes, so that other requests respect them. */
