@@ -7,29 +7,29 @@ import {
 } from "../config/logical_lines.ts";
 import { readLines } from "./input.ts";
 
-/** An entry of standard input, and the line on which it begins. */
+/** An entry of standard input, and the number of its first line. */
 export interface NumberedEntry extends EntryLine {
   readonly line: number;
 }
 
-/** Who is told what of standard input. */
+/** Callbacks of {@linkcode sourceEntries}. */
 export interface SourceListeners {
-  /** Told of a line that cannot be used, and why. */
+  /** Called with a line that cannot be used, and the reason. */
   readonly onFlaw: (line: number, reason: string) => void;
-  /** Told of a line that looks wrong, and is used all the same. */
+  /** Called with a warning about a line that is used, but looks wrong. */
   readonly onWarning: (message: string) => void;
-  /** Told how many bytes have come. */
+  /** Called with the number of bytes of each read. */
   readonly onRead?: (bytes: number) => void;
 }
 
-/** The entries of standard input, in the syntax of postmap, as many as have come. */
+/** Parses the entries of standard input, in batches as they arrive. */
 export async function* sourceEntries(
   text: Text,
   { onFlaw, onWarning, onRead }: SourceListeners,
 ): AsyncGenerator<NumberedEntry[]> {
-  const parse = (ended: LogicalLine | undefined): NumberedEntry[] => {
-    if (ended === undefined) return [];
-    const { text, line, flaw } = ended;
+  const parse = (completed: LogicalLine | undefined): NumberedEntry[] => {
+    if (completed === undefined) return [];
+    const { text, line, flaw } = completed;
     try {
       if (flaw !== undefined) throw new RangeError(flaw);
       const entry = parseEntryLine(text);

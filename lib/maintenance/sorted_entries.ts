@@ -3,32 +3,29 @@ import { byteText, type Text } from "../bytes/text.ts";
 import { openSpool, type Spool } from "../system/spool.ts";
 import type { Entry } from "../table.ts";
 
-// What is held in memory before it goes to a file: entries, and characters.
-const mostHeld = 8_192;
-const mostCharacters = 2 * 1024 * 1024;
+// Limits for what is kept in memory before it is written to a file.
+const maxHeld = 8_192;
+const maxCharacters = 2 * 1024 * 1024;
 
 const headLength = 8;
 const readSize = 32_768;
 
 const notAscii = /[^\0-\x7f]/;
 
-/** A key as strings of which `<` compares the bytes, as `kv:` lists them. */
+/** A string for a key; `<` compares such strings in the byte order of the keys. */
 export function byteOrder(key: string, text: Text): string {
   return text.utf8 && notAscii.test(key)
     ? byteText.decode(text.encode(key))!
     : key;
 }
 
-/** Where a run of entries stands in the file. */
+/** The place of a run of entries in the file. */
 interface Run {
   readonly start: number;
   readonly end: number;
 }
 
-/**
- * Entries on their way from one step to the next, in memory as long as they are
- * few, else in a file. Memory is bounded by that, whatever there is of them.
- */
+/** A list of entries that keeps few entries in memory, and more in a file. */
 export class HeldEntries {
   protected held: Entry[] = [];
   protected runs: Run[] = [];
@@ -36,19 +33,19 @@ export class HeldEntries {
   #characters = 0;
   #spool: Spool | undefined;
 
-  /** `text` says how strings stand for bytes. */
+  /** `text` is the encoding of the table. */
   constructor(text: Text) {
     this.text = text;
   }
 
-  /** Takes one more; whether `flush` is to be called before the next. */
+  /** Adds an entry. Returns whether `flush` must be called before the next one. */
   add(entry: Entry): boolean {
     this.held.push(entry);
     this.#characters += entry.key.length + entry.value.length;
-    return this.held.length >= mostHeld || this.#characters >= mostCharacters;
+    return this.held.length >= maxHeld || this.#characters >= maxCharacters;
   }
 
-  /** Puts what is held into the file. */
+  /** Moves the entries in memory to the file. */
   async flush(): Promise<void> {
     this.#spool ??= await openSpool();
     if (this.#spool === undefined) return;
@@ -72,20 +69,20 @@ export class HeldEntries {
     this.#characters = 0;
   }
 
-  /** All entries, in the order in which they came; once. */
+  /** All entries, in the order in which they were added. */
   *entries(): Generator<Entry> {
     for (const run of this.runs) yield* this.read(run);
     yield* this.held;
   }
 
-  /** Gives back what they take. */
+  /** Frees the memory and the file. */
   close(): void {
     this.held = [];
     this.#spool?.close();
     this.#spool = undefined;
   }
 
-  /** Called before what is held goes to the file. */
+  /** Called before the entries in memory are moved to the file. */
   protected arrange(): void {}
 
   /** The entries of a run. */
@@ -120,7 +117,7 @@ export class HeldEntries {
   }
 }
 
-/** Entries that come in any order, and are given in the byte order of their keys. */
+/** Sorts entries in byte order of their keys. */
 export class SortedEntries extends HeldEntries {
   protected override arrange(): void {
     const { text } = this;
@@ -134,14 +131,14 @@ export class SortedEntries extends HeldEntries {
     this.held = keyed.map(({ entry }) => entry);
   }
 
-  /** In the byte order of their keys; those of the same key as they came. */
+  /** All entries in byte order of their keys; equal keys in the order of adding. */
   override *entries(): Generator<Entry> {
     this.arrange();
     const sources = [
       ...this.runs.map((run) => this.read(run)),
       this.held.values(),
     ];
-    /** The next entry of each source, the least one last. */
+    /** The next entry of each source, the smallest one last. */
     const heads: Head[] = [];
     for (const [number, rest] of sources.entries()) {
       const { done, value } = rest.next();
@@ -164,12 +161,12 @@ export class SortedEntries extends HeldEntries {
 interface Head {
   readonly entry: Entry;
   readonly order: string;
-  /** Of runs with the same key the first one comes first. */
+  /** The number of the run. For equal keys, the earlier run comes first. */
   readonly number: number;
   readonly rest: Iterator<Entry>;
 }
 
-/** Puts one more among heads of which each is less than those before it. */
+/** Inserts a head into heads in descending order. */
 function insert(heads: Head[], head: Head): void {
   const { order, number } = head;
   let [low, high] = [0, heads.length];

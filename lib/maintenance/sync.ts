@@ -1,6 +1,6 @@
 import { byteText, type Text, utf8Text } from "../bytes/text.ts";
 import { ConfigError, TemporaryError } from "../errors.ts";
-import { openApart, openStored } from "../open.ts";
+import { openCacheAndBackup, openStored } from "../open.ts";
 import type { Entry, Table } from "../table.ts";
 import type { DriverTable } from "../tables/driver_table.ts";
 import { requireOptionNames } from "../tables/option_names.ts";
@@ -10,21 +10,21 @@ import { byteOrder, HeldEntries, SortedEntries } from "./sorted_entries.ts";
 /** Options of {@linkcode syncTable}. */
 export interface SyncOptions extends MaintenanceOptions {
   /**
-   * Only tell what would change.
+   * Change nothing, only report what would be changed.
    *
    * @default {false}
    */
   dryRun?: boolean;
   /**
-   * Go on without the entries that the table cannot have; else nothing is changed
-   * when there are any. What a table has under the key of such an entry is removed.
+   * Skip entries that the table cannot store. Otherwise, if there are any, nothing
+   * is changed. If the table has an entry with such a key, it is removed.
    *
    * @default {false}
    */
   partial?: boolean;
   /**
-   * Take a source without entries for what it is, and remove all that the table
-   * has; else that is a {@linkcode ConfigError}.
+   * Accept a source without entries, and remove all entries of the table. Otherwise
+   * such a source is a {@linkcode ConfigError}.
    *
    * @default {false}
    */
@@ -38,13 +38,13 @@ export interface SyncOptions extends MaintenanceOptions {
    */
   fold?: boolean;
   /**
-   * Of entries of the source with the same key `replace` takes the last one, `warn`
-   * and `ignore` take the first one, with and without a warning.
+   * Which of several entries of the source with the same key is used: the last one
+   * (`replace`), or the first one, with a warning (`warn`) or without (`ignore`).
    *
    * @default {"warn"}
    */
   duplicates?: "warn" | "replace" | "ignore";
-  /** Called with each change before it is made, and waited for. */
+  /** Called before each change. A promise that it returns is awaited. */
   onChange?: (change: Change) => void | Promise<void>;
 }
 
@@ -58,45 +58,43 @@ const optionNames: Readonly<Record<keyof SyncOptions, true>> = {
 
 /** A difference between a table and its source. */
 export interface Change extends Entry {
-  /** What is done about it; a removed entry has the value that it had. */
+  /** What is done. For a removed entry, `value` is the value that is removed. */
   readonly kind: "added" | "changed" | "removed";
 }
 
-/** What {@linkcode syncTable} did. */
+/** The result of {@linkcode syncTable}. */
 export interface Synced {
-  /** Entries that the table did not have. */
+  /** Number of entries that the table did not have. */
   readonly added: number;
-  /** Entries that had another value. */
+  /** Number of entries that had another value. */
   readonly changed: number;
-  /** Entries that the source does not have. */
+  /** Number of entries that the source does not have. */
   readonly removed: number;
-  /** Entries that were equal, and were not written. */
+  /** Number of entries that were equal, and were not written. */
   readonly kept: number;
-  /** Entries of the source that the table cannot have, or refused. */
+  /** Number of entries of the source that the table cannot store, or refused. */
   readonly leftOut: number;
 }
 
 const progressEvery = 1024;
 
 /**
- * Makes a table hold just what a source has: adds what is new, replaces what has
- * another value, and removes what is gone; what is equal is not written. The
- * backup of a memcache table decides, and what changes is written to memcached
- * and to the backup, as `update` and `delete` do. Lookups may go on meanwhile;
- * nothing is removed before everything else is in place.
+ * Makes a table equal to a source: adds new entries, replaces changed values, and
+ * removes entries that the source does not have. Equal entries are not written. For
+ * a memcache table, the source is compared with the backup, and changes are written
+ * to memcached and to the backup, as `update` and `delete` do. Lookups may run
+ * meanwhile. Entries are removed last.
  *
- * The whole source is read before anything is changed. When it throws, when it is
- * empty, or when it has an entry that the table cannot have, nothing is. Whatever
- * ends it later, the same call once more does the rest.
+ * The whole source is read before anything is changed. Nothing is changed if the
+ * source throws, is empty, or has an entry that the table cannot store. After any
+ * later failure, call it again to complete the changes.
  *
- * Memory is bounded: beyond some 8,000 entries both sides are sorted with the
- * help of a temporary file in `$TMPDIR`, or /tmp, which takes about the size of
- * the source. A list of keys' hashes would need less of a disk, and memory that
- * grows with the table.
+ * Memory is bounded: more than about 8,000 entries are sorted with a temporary file
+ * in `$TMPDIR`, or /tmp, which is about as large as the source.
  *
- * Throws {@linkcode ConfigError} for a table that cannot be listed, an entry that
- * it cannot have, and an empty source; {@linkcode ReadOnlyError} for one that
- * cannot be written; {@linkcode TemporaryError} when the table fails.
+ * Throws {@linkcode ConfigError} if the table cannot be listed, or the source is
+ * empty or has an entry that the table cannot store; {@linkcode ReadOnlyError} if
+ * the table cannot be written; {@linkcode TemporaryError} if the table fails.
  *
  * @example
  * ```ts
@@ -104,8 +102,8 @@ const progressEvery = 1024;
  * import { syncTable } from "@postmaps/memcache-table/maintenance";
  *
  * const source = [{ key: "alice", value: "a" }, { key: "bob", value: "b" }];
- * const done = await syncTable("kv::memory:", source);
- * assertEquals(done, {
+ * const synced = await syncTable("kv::memory:", source);
+ * assertEquals(synced, {
  *   added: 2,
  *   changed: 0,
  *   removed: 0,
@@ -131,52 +129,58 @@ export async function syncTable(
   } = options;
   const onWarning = options.onWarning ?? ((line) => console.warn(line));
   const opening = { ...tableOptions, onWarning, fold: false as const };
-  const listed = await listedTable(name, opening);
-  await using table = await openStored(name, {
-    ...opening,
-    write: !dryRun,
-    duplicates: "replace",
-    onRefusal: (key, reason, by) => sync.refuse(key, reason, by),
-  });
-  const heard = { ...options, fold, partial, onWarning };
-  const sync = new Sync(table, listed.inOrder, heard);
+  const listed = await prepareListing(name, opening);
+  let table: DriverTable | undefined;
+  let sync: Sync | undefined;
   try {
+    table = await openStored(name, {
+      ...opening,
+      write: !dryRun,
+      duplicates: "replace",
+      onRefusal: (key, reason, by) => sync?.recordRefusal(key, reason, by),
+    });
+    const resolved = { ...options, fold, partial, onWarning };
+    sync = new Sync(table, listed.inOrder, resolved);
     await sync.readSource(entries);
-    sync.mustHaveSource(allowEmpty);
+    sync.requireSource(allowEmpty);
     await sync.compare();
-    if (dryRun) await sync.tellChanges();
+    if (dryRun) await sync.reportChanges();
     else {
       await sync.apply();
       await removeRefilled(listed.cache, sync.removedKeys(), options);
     }
-    return sync.done();
+    return sync.result();
   } finally {
-    sync.close();
+    sync?.close();
     await listed.cache?.close();
+    await table?.close();
   }
 }
 
 /**
- * What is known of a table that is to be listed: whether that is in byte order, and
- * its memcached alone, if it has one.
+ * Whether a table is listed in the byte order of its keys, and the memcached part of
+ * a memcache table, which the caller closes.
  */
-async function listedTable(
+async function prepareListing(
   name: string,
   options: MaintenanceOptions & { fold: false },
 ): Promise<{ inOrder: boolean; cache?: Table }> {
   if (!name.startsWith("memcache:")) return { inOrder: name.startsWith("kv:") };
-  const { cache, backup } = await openApart(name, { ...options, write: false });
+  const { cache, backup } = await openCacheAndBackup(name, {
+    ...options,
+    write: false,
+  });
   const { name: backupName } = backup ?? {};
   await backup?.close();
   try {
     if (backupName === undefined) {
       throw new ConfigError(
-        `${name} cannot be listed, so that nobody knows what to remove: memcached ` +
+        `${name} cannot be listed, so it is not known what to remove: memcached ` +
           `cannot list its keys; give it a "backup" that can be listed and ` +
           `written, such as backup = kv:/var/lib/memcache-table/aliases.kv`,
       );
     }
-    const behind = await listedTable(backupName, options);
+    const behind = await prepareListing(backupName, options);
     await behind.cache?.close();
     return { inOrder: behind.inOrder, cache };
   } catch (error) {
@@ -185,27 +189,27 @@ async function listedTable(
   }
 }
 
-type HeardOptions =
+type ResolvedOptions =
   & SyncOptions
   & Required<Pick<SyncOptions, "fold" | "partial" | "onWarning">>;
 
-/** One run over one table. */
+/** One run of {@linkcode syncTable}. */
 class Sync {
   #table: DriverTable;
   #inOrder: boolean;
-  #options: HeardOptions;
+  #options: ResolvedOptions;
   #text: Text;
   #source: SortedEntries;
   #read = 0;
   #kept = 0;
   #leftOut = 0;
-  /** Entries that were refused while the table was written. */
+  /** Keys that were refused while the table was written. */
   #refused = new Set<string>();
   #isWriting = false;
-  /** What is to be done, and what was done. */
+  /** The changes, and how many of them were not refused. */
   #changes: Record<Change["kind"], { entries: HeldEntries; count: number }>;
 
-  constructor(table: DriverTable, inOrder: boolean, options: HeardOptions) {
+  constructor(table: DriverTable, inOrder: boolean, options: ResolvedOptions) {
     this.#table = table;
     this.#inOrder = inOrder;
     this.#options = options;
@@ -220,7 +224,7 @@ class Sync {
     for (const { entries } of Object.values(this.#changes)) entries.close();
   }
 
-  done(): Synced {
+  result(): Synced {
     const { added, changed, removed } = this.#changes;
     return {
       added: added.count,
@@ -231,7 +235,7 @@ class Sync {
     };
   }
 
-  /** Takes the whole source, and leaves the table as it is. */
+  /** Reads the whole source. Does not change the table. */
   async readSource(
     entries: Iterable<Entry> | AsyncIterable<Entry>,
   ): Promise<void> {
@@ -239,18 +243,18 @@ class Sync {
     const text = this.#text;
     for await (const { key, value } of entries) {
       signal?.throwIfAborted();
-      this.#tellProgress();
+      this.#reportProgress();
       const entry = { key: fold ? text.fold(key) : key, value };
       const judging = this.#table.whyNotStored(entry.key, value);
       const reason = judging instanceof Promise ? await judging : judging;
-      if (reason !== undefined) this.refuse(key, reason, "rules");
+      if (reason !== undefined) this.recordRefusal(key, reason, "rules");
       else if (this.#source.add(entry)) await this.#source.flush();
       this.#read++;
     }
   }
 
-  /** Throws where the source is not one that the table is to be made equal to. */
-  mustHaveSource(allowEmpty: boolean): void {
+  /** Throws if the source is empty or incomplete, unless the options allow that. */
+  requireSource(allowEmpty: boolean): void {
     const { name } = this.#table;
     if (this.#leftOut > 0 && !this.#options.partial) {
       const entries = this.#leftOut === 1
@@ -270,8 +274,8 @@ class Sync {
     }
   }
 
-  /** Tells of an entry that the table does not take. */
-  refuse(key: string, reason: string, by: "rules" | "server"): void {
+  /** Counts and reports an entry that the table cannot store. */
+  recordRefusal(key: string, reason: string, by: "rules" | "server"): void {
     const { onRefusal, onWarning } = this.#options;
     this.#leftOut++;
     if (this.#isWriting) this.#refused.add(key);
@@ -279,7 +283,7 @@ class Sync {
     onWarning(`${this.#table.name}: not storing key "${key}": ${reason}`);
   }
 
-  /** Finds what is to be done. */
+  /** Compares the source with the table, and collects the changes. */
   async compare(): Promise<void> {
     const text = this.#text;
     const source = this.#uniqueEntries();
@@ -313,7 +317,7 @@ class Sync {
     if (noted.entries.add(entry)) await noted.entries.flush();
   }
 
-  /** The source in the byte order of its keys, each key once. */
+  /** The entries of the source, in byte order of their keys, each key once. */
   *#uniqueEntries(): Generator<Entry> {
     const { duplicates = "warn", onWarning } = this.#options;
     let kept: Entry | undefined;
@@ -334,7 +338,7 @@ class Sync {
     if (kept !== undefined) yield kept;
   }
 
-  /** What the table has, in the byte order of its keys. */
+  /** The entries of the table, in byte order of their keys. */
   async *#listing(): AsyncGenerator<Entry> {
     const { signal } = this.#options;
     const sorted = this.#inOrder ? undefined : new SortedEntries(this.#text);
@@ -342,7 +346,7 @@ class Sync {
       let before = "";
       for await (const entry of this.#sequence()) {
         signal?.throwIfAborted();
-        this.#tellProgress();
+        this.#reportProgress();
         if (sorted !== undefined) {
           if (sorted.add(entry)) await sorted.flush();
           continue;
@@ -377,8 +381,8 @@ class Sync {
     }
   }
 
-  /** Tells of everything that is to be done, in the byte order of the keys. */
-  async tellChanges(): Promise<void> {
+  /** Reports all changes, in byte order of the keys. */
+  async reportChanges(): Promise<void> {
     const { onChange } = this.#options;
     if (onChange === undefined) return;
     const heads = (["added", "changed", "removed"] as const).flatMap((kind) => {
@@ -399,28 +403,28 @@ class Sync {
     }
   }
 
-  /** Does it: what is new or changed, then what goes. */
+  /** Makes the changes. Removes entries last. */
   async apply(): Promise<void> {
     const { signal } = this.#options;
     const table = this.#table;
     this.#isWriting = true;
     for (const kind of ["added", "changed"] as const) {
-      const updates = table.updateMany(this.#told(kind), { signal });
+      const updates = table.updateMany(this.#reported(kind), { signal });
       for await (const { key, stored } of updates) {
-        this.#tellProgress();
+        this.#reportProgress();
         if (stored) continue;
         this.#changes[kind].count--;
-        // One that nobody told of would be counted as nothing at all.
+        // An entry that was not stored and not refused is counted too.
         if (!this.#refused.delete(key)) this.#leftOut++;
       }
     }
-    const deletes = table.deleteMany(this.#keys(this.#told("removed")), {
+    const deletes = table.deleteMany(this.#keys(this.#reported("removed")), {
       signal,
     });
-    for await (const _ of deletes) this.#tellProgress();
+    for await (const _ of deletes) this.#reportProgress();
   }
 
-  /** The keys of what was removed, once more. */
+  /** The keys of the removed entries. */
   removedKeys(): Iterable<string> {
     const { entries } = this.#changes.removed;
     return function* () {
@@ -428,11 +432,11 @@ class Sync {
     }();
   }
 
-  async *#told(kind: Change["kind"]): AsyncGenerator<Entry> {
+  async *#reported(kind: Change["kind"]): AsyncGenerator<Entry> {
     const { onChange } = this.#options;
     for (const entry of this.#changes[kind].entries.entries()) {
-      const told = onChange?.({ kind, ...entry });
-      if (told !== undefined) await told;
+      const reported = onChange?.({ kind, ...entry });
+      if (reported !== undefined) await reported;
       yield entry;
     }
   }
@@ -441,17 +445,17 @@ class Sync {
     for await (const { key } of entries) yield key;
   }
 
-  #looked = 0;
+  #processed = 0;
 
-  #tellProgress(): void {
-    if (++this.#looked % progressEvery !== 0) return;
-    this.#options.onProgress?.({ entries: this.#looked });
+  #reportProgress(): void {
+    if (++this.#processed % progressEvery !== 0) return;
+    this.#options.onProgress?.({ entries: this.#processed });
   }
 }
 
 /**
- * A lookup of another program, between the removal from memcached and that from the
- * backup, brings an entry back into memcached: it is removed there once more.
+ * Removes keys from memcached again: a lookup of another program may have stored them
+ * there after the removal from memcached and before that from the backup.
  */
 async function removeRefilled(
   cache: Table | undefined,
@@ -462,7 +466,7 @@ async function removeRefilled(
   try {
     for await (const _ of cache.deleteMany(keys, { signal }));
   } catch (error) {
-    // The table has warned of a memcached that fails.
+    // The table has already warned that memcached fails.
     if (!(error instanceof TemporaryError)) throw error;
   }
 }

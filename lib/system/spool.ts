@@ -4,20 +4,20 @@ import { nodeModule, runtime } from "./runtime.ts";
 
 type Files = typeof import("node:fs");
 
-/** A file for what does not fit into memory, which nobody else sees. */
+/** A temporary file without a name, for data that does not fit into memory. */
 export interface Spool {
-  /** Adds bytes at its end; returns where they begin. */
+  /** Appends bytes. Returns their offset. */
   append(bytes: Uint8Array): number;
-  /** Reads up to so many bytes; fewer only at its end. */
+  /** Reads `length` bytes, fewer only at the end of the file. */
   readAt(at: number, length: number): Uint8Array<ArrayBuffer>;
-  /** Gives its room on the disk back. */
+  /** Closes the file, which frees its disk space. */
   close(): void;
 }
 
 /**
- * Opens a spool in `$TMPDIR`, or /tmp. The file has no name by the time that
- * this returns: whatever ends the program, nothing of it stays. `undefined`
- * where the runtime has no files; {@linkcode ConfigError} where none can be made.
+ * Opens a temporary file in `$TMPDIR`, or /tmp, and removes its name at once, so that
+ * it does not outlive the program. Returns `undefined` if the runtime has no files.
+ * Throws {@linkcode ConfigError} if the file cannot be created.
  */
 export async function openSpool(): Promise<Spool | undefined> {
   if (runtime === "other") return undefined;
@@ -38,7 +38,7 @@ export async function openSpool(): Promise<Spool | undefined> {
     );
   }
   let size = 0;
-  const orExplained = <T>(work: () => T): T => {
+  const explainErrors = <T>(work: () => T): T => {
     try {
       return work();
     } catch (cause) {
@@ -51,7 +51,7 @@ export async function openSpool(): Promise<Spool | undefined> {
   };
   return {
     append: (bytes) =>
-      orExplained(() => {
+      explainErrors(() => {
         const start = size;
         for (let done = 0; done < bytes.length;) {
           const rest = bytes.length - done;
@@ -62,7 +62,7 @@ export async function openSpool(): Promise<Spool | undefined> {
         return start;
       }),
     readAt: (at, length) =>
-      orExplained(() => {
+      explainErrors(() => {
         const bytes = new Uint8Array(length);
         let done = 0;
         while (done < length) {

@@ -278,9 +278,13 @@ Deno.test("syncTable() that is killed at random moments can be run again", async
       stdout: "null",
       stderr: "piped",
     }).spawn();
-    const killing = most === undefined
-      ? undefined
-      : setTimeout(() => child.kill("SIGKILL"), most);
+    const killing = most === undefined ? undefined : setTimeout(() => {
+      try {
+        child.kill("SIGKILL");
+      } catch {
+        // It has ended, and its output is still being read.
+      }
+    }, most);
     const { code, stderr } = await child.output();
     clearTimeout(killing);
     if (most === undefined) {

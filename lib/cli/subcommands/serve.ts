@@ -1,5 +1,5 @@
 import { systemClock, type Timer } from "../../system/clock.ts";
-import { Complaints } from "../../socketmap/answers.ts";
+import { WarningLimiter } from "../../socketmap/answers.ts";
 import {
   openServedTable,
   type ServedTable,
@@ -11,21 +11,20 @@ import { openTable } from "../../open.ts";
 import type { OpenOptions } from "../../table.ts";
 import { UsageError } from "../command_line.ts";
 import { noFolding } from "../postmap_options.ts";
-import type { Given, Subcommand } from "./subcommand.ts";
+import type { Invocation, Subcommand } from "./subcommand.ts";
 import { terminal } from "../terminal.ts";
 
 /** `serve`: a socketmap_table(5) server. */
 export const serve: Subcommand = {
   page: {
     usage: ["serve [options] --socketmap ENDPOINT NAME=type:name ..."],
-    about:
-      "Answers Postfix: serves tables over a socket (socketmap_table(5)), " +
-      "in main.cf as socketmap:ENDPOINT:NAME. A table whose files change is " +
-      "opened again; SIGHUP opens all. SIGTERM and SIGINT end it, after the " +
-      "answers to what was asked.",
+    about: "Serves tables to Postfix by socketmap_table(5). In " +
+      "main.cf, a table is socketmap:ENDPOINT:NAME. Opens a table again when its " +
+      "files change, all after SIGHUP. Ends after SIGTERM or SIGINT, " +
+      "with all requests answered.",
     notes: [
       "Limits: a request of more than 102,400 bytes is answered as not found; a reply",
-      "has 100,000 bytes at most; what waits at an ENDPOINT takes 64 MB at most.",
+      "has at most 100,000 bytes; an ENDPOINT has at most 64 MB of pending data.",
     ],
     examples: [
       "memcache-table serve --socketmap inet:127.0.0.1:10027 \\",
@@ -45,26 +44,26 @@ export const serve: Subcommand = {
     {
       name: "mode",
       argument: "MODE",
-      help: "of the file of a UNIX-domain socket",
+      help: "file mode of a UNIX-domain socket",
       default: "0660",
     },
     {
       name: "idle",
       argument: "SECONDS",
-      help: "before a silent client is disconnected",
+      help: "how long a client may be silent",
       default: "100",
     },
     {
       name: "timeout",
       argument: "SECONDS",
-      help: "that a lookup may take",
+      help: "time limit of a lookup",
       default: "30",
       words: ["time-out"],
     },
     {
       name: "clients",
       argument: "N",
-      help: "that may be there at once",
+      help: "largest number of clients",
       default: "1000",
       words: ["max-clients", "connections"],
     },
@@ -73,40 +72,43 @@ export const serve: Subcommand = {
   run,
 };
 
-// After a signal it ends within ten seconds: those for the last answers, and in
-// milliseconds, all together, and after a second signal.
+// After a signal the program ends within ten seconds: seconds for the pending
+// requests, milliseconds in all, and milliseconds after a second signal.
 const drain = 9;
-const longestEnd = 9_700;
-const shortestEnd = 500;
+const endLimit = 9_700;
+const forcedEndLimit = 500;
 
-async function run(given: Given): Promise<number> {
-  const options = serverOptions(given);
-  const names = namedTables(given);
+async function run(invocation: Invocation): Promise<number> {
+  const options = serverOptions(invocation);
+  const names = namedTables(invocation);
   const tables = new Map<string, ServedTable>();
   const servers: SocketmapServer[] = [];
   let listens = false;
   let signals = 0;
-  let leave = () => {};
-  const left = new Promise<void>((resolve) => leave = resolve);
+  let quit = () => {};
+  const quitting = new Promise<void>((resolve) => quit = resolve);
   const stop = () => {
     signals++;
-    if (!listens) return leave();
-    // The second signal is of somebody who does not want to wait.
+    if (!listens) return quit();
+    // After a second signal, do not wait for pending requests.
     const isFirst = signals === 1;
     for (const server of servers) {
       void server.close({ drain: isFirst ? drain : 0 });
     }
-    systemClock.setTimer(isFirst ? longestEnd : shortestEnd, leave);
+    systemClock.setTimer(isFirst ? endLimit : forcedEndLimit, quit);
   };
   const serveTables = async () => {
     try {
       for (const [name, table] of names) {
-        tables.set(name, await open(given, name, table, () => isReloading));
+        tables.set(
+          name,
+          await open(invocation, name, table, () => isReloading),
+        );
       }
       if (terminal.mayBeRefused?.()) {
         await Promise.all(
           [...names.values()].map((table) =>
-            requirePermission(table, given.tableOptions)
+            requirePermission(table, invocation.tableOptions)
           ),
         );
       }
@@ -116,7 +118,7 @@ async function run(given: Given): Promise<number> {
       }
       for (const server of servers) {
         if (signals > 0) void server.close({ drain });
-        else given.report.note(`listening on ${server.endpoint}`);
+        else invocation.report.note(`listening on ${server.endpoint}`);
       }
       await Promise.all(servers.map(({ finished }) => finished));
     } finally {
@@ -130,15 +132,15 @@ async function run(given: Given): Promise<number> {
     reloading = reloading.then(async () => {
       if (signals > 0) return;
       isReloading = true;
-      await reloadAll(given, tables);
+      await reloadAll(invocation, tables);
       isReloading = false;
     });
   };
   const stopListening = terminal.onStop(stop);
   const stopReloading = terminal.onReload(reload);
   try {
-    // What a table does not end by itself ends with the program.
-    await Promise.race([serveTables(), left]);
+    // A table that hangs must not keep the program from ending.
+    await Promise.race([serveTables(), quitting]);
   } finally {
     stopListening();
     stopReloading();
@@ -146,9 +148,9 @@ async function run(given: Given): Promise<number> {
   return 0;
 }
 
-/** Opens all tables again, and says which could not be. */
+/** Opens all tables again, and says which could not be opened. */
 async function reloadAll(
-  { report }: Given,
+  { report }: Invocation,
   tables: ReadonlyMap<string, ServedTable>,
 ): Promise<void> {
   const opened: string[] = [];
@@ -162,59 +164,60 @@ async function reloadAll(
   }
 }
 
-// An address that nobody has, and milliseconds that one lookup of it may take.
-const nobody = "nobody@memcache-table.invalid";
-const permissionPatience = 1000;
+// A key that no table has, and how long its lookup may take, in milliseconds.
+const absentKey = "nobody@memcache-table.invalid";
+const permissionCheckTime = 1000;
 
 /**
- * Throws when the runtime lets the table not reach what it needs: no request
- * would be answered. What fails for another reason may be mended meanwhile.
+ * Throws if the runtime denies the table a permission that it needs: then no
+ * request could be answered. Ignores other failures, which may be temporary.
  */
 async function requirePermission(
   name: string,
   tableOptions: OpenOptions,
 ): Promise<void> {
-  // One of its own: what it finds out is no outage of the table that is served.
-  await using table = await openTable(name, {
+  // A separate table, so that a failed lookup is no outage of the served table.
+  const table = await openTable(name, {
     ...tableOptions,
     onWarning: () => {},
   });
   let timer: Timer | undefined;
-  const late = new Promise<void>((resolve) => {
-    timer = systemClock.setTimer(permissionPatience, resolve);
+  const timeout = new Promise<void>((resolve) => {
+    timer = systemClock.setTimer(permissionCheckTime, resolve);
   });
-  const asking = table.lookup(nobody).then(() => {}, (error) => {
+  const lookup = table.lookup(absentKey).then(() => {}, (error) => {
     for (let cause = error; cause instanceof Error; cause = cause.cause) {
       if (cause.name === "NotCapable") throw error;
     }
   });
   try {
-    await Promise.race([asking, late]);
+    await Promise.race([lookup, timeout]);
   } finally {
     timer?.cancel();
+    await table.close();
   }
 }
 
-function serverOptions(given: Given): SocketmapOptions[] {
-  const endpoints = given.values("socketmap");
+function serverOptions(invocation: Invocation): SocketmapOptions[] {
+  const endpoints = invocation.values("socketmap");
   if (endpoints.length === 0) {
     throw new UsageError(
       "say where to listen: --socketmap inet:HOST:PORT or unix:PATH",
     );
   }
-  const mode = fileMode(given, endpoints);
+  const mode = fileMode(invocation, endpoints);
   return endpoints.map((endpoint) => ({
     endpoint,
-    utf8: given.text.utf8,
+    utf8: invocation.text.utf8,
     mode,
-    idle: wholeNumber(given, "idle"),
-    lookupTimeout: wholeNumber(given, "timeout"),
-    clients: wholeNumber(given, "clients"),
-    onWarning: given.report.warning,
+    idle: wholeNumber(invocation, "idle"),
+    lookupTimeout: wholeNumber(invocation, "timeout"),
+    clients: wholeNumber(invocation, "clients"),
+    onWarning: invocation.report.warning,
   }));
 }
 
-function namedTables({ operands }: Given): Map<string, string> {
+function namedTables({ operands }: Invocation): Map<string, string> {
   const names = new Map<string, string>();
   for (const operand of operands) {
     const equals = operand.indexOf("=");
@@ -234,24 +237,27 @@ function namedTables({ operands }: Given): Map<string, string> {
 }
 
 async function open(
-  { flag, report, tableOptions }: Given,
+  { flag, report, tableOptions }: Invocation,
   name: string,
   table: string,
   isReloading: () => boolean,
 ): Promise<ServedTable> {
-  // Clients decide what is looked up, and how often.
-  const complaints = new Complaints(report.warning, systemClock);
+  // Clients can cause a warning with every lookup.
+  const warnings = new WarningLimiter(report.warning, systemClock);
   return await openServedTable(table, {
     ...tableOptions,
     fold: !flag("f"),
-    onWarning: (message) => complaints.warn(name, message),
+    onWarning: (message) => warnings.warn(name, message),
     onReload: (message) => {
       if (!isReloading()) report.note(`${name}: ${message}`);
     },
   });
 }
 
-function wholeNumber({ value }: Given, option: string): number | undefined {
+function wholeNumber(
+  { value }: Invocation,
+  option: string,
+): number | undefined {
   const written = value(option);
   if (written === undefined || /^[1-9]\d{0,8}$/.test(written)) {
     return written === undefined ? undefined : Number(written);
@@ -260,7 +266,7 @@ function wholeNumber({ value }: Given, option: string): number | undefined {
 }
 
 function fileMode(
-  { value }: Given,
+  { value }: Invocation,
   endpoints: readonly string[],
 ): number | undefined {
   const written = value("mode");

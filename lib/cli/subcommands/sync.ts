@@ -2,35 +2,40 @@ import { type Change, type Synced, syncTable } from "../../maintenance/sync.ts";
 import type { Entry } from "../../table.ts";
 import { UsageError } from "../command_line.ts";
 import { noFolding } from "../postmap_options.ts";
-import { grouped, Progress } from "../progress.ts";
+import { formatCount, Progress } from "../progress.ts";
 import { type NumberedEntry, sourceEntries } from "../source_entries.ts";
 import { Output } from "../streams.ts";
 import { terminal } from "../terminal.ts";
-import { type Given, json, oneTable, type Subcommand } from "./subcommand.ts";
+import {
+  type Invocation,
+  json,
+  oneTable,
+  type Subcommand,
+} from "./subcommand.ts";
 
-/** `sync`. */
+/** `sync`: makes a table equal to standard input. */
 export const sync: Subcommand = {
   page: {
     usage: ["sync [options] type:name < SOURCE"],
     about:
-      "Makes a table hold just what standard input has, in the syntax of " +
-      "-i: adds, changes and removes entries, in the backup and in memcached; " +
-      "what is equal is not written. A source with a line that cannot be used, " +
-      "or without entries, changes nothing. After an interruption run it again.",
+      "Makes a table equal to standard input, in the syntax of -i: adds, changes " +
+      "and removes entries, in the backup and in memcached. Equal entries are not " +
+      "written. If a line cannot be used, or there are no entries, nothing is " +
+      "changed. After an interruption, run it again.",
     examples: [
       "memcache-table sync memcache:/etc/postfix/aliases.cf < aliases",
     ],
-    exitStatus: "0 done, 1 failed, or entries were left out.",
+    exitStatus: "0 done; 1 failed, or entries were skipped.",
   },
   options: [
     {
       name: "dry-run",
-      help: 'list what would change: "+ key value", "~" changed, "-" removed',
+      help: 'list the changes: "+ key value", "~" changed, "-" removed',
       words: ["dry", "pretend", "simulate", "n", "diff"],
     },
     {
       name: "partial",
-      help: "leave out lines that cannot be used: as if they were not there",
+      help: "skip lines that cannot be used, as if they were not there",
       words: ["force", "skip"],
     },
     {
@@ -40,47 +45,50 @@ export const sync: Subcommand = {
     },
     {
       letter: "r",
-      help: "of lines with the same key the last one counts, not the first",
+      help: "for lines with the same key, use the last one, not the first",
       words: ["replace"],
     },
     {
       letter: "w",
-      help: "say nothing of lines with the same key",
+      help: "do not warn of lines with the same key",
       words: ["ignore"],
     },
     json,
     noFolding,
   ],
-  async run(given) {
-    const { flag, report, tableOptions } = given;
-    const table = oneTable("sync", given);
+  async run(invocation) {
+    const { flag, report, tableOptions } = invocation;
+    const table = oneTable("sync", invocation);
     const dryRun = flag("dry-run");
-    const progress = Progress.where(!dryRun || !terminal.isTerminal("output"));
-    // Of keys and values it is the bytes that count.
-    const list = new Output(given.text);
-    const source = new Source(given);
-    const done = await syncTable(table, source.entries(), {
+    const progress = Progress.onTerminal(
+      !dryRun || !terminal.isTerminal("output"),
+    );
+    // Keys and values are printed with their own bytes.
+    const list = new Output(invocation.text);
+    const source = new Source(invocation);
+    const synced = await syncTable(table, source.entries(), {
       ...tableOptions,
       dryRun,
       partial: flag("partial"),
       allowEmpty: flag("allow-empty"),
       fold: !flag("f"),
       duplicates: flag("r") ? "replace" : flag("w") ? "ignore" : "warn",
-      onProgress: ({ entries }) => progress?.to(entries),
-      onRefusal: (key, reason) => source.refuse(key, reason),
+      onProgress: ({ entries }) => progress?.update(entries),
+      onRefusal: (key, reason) => source.recordRefusal(key, reason),
       ...(dryRun && {
         onChange: (change) => list.write(formatChange(change, flag("j"))),
       }),
     }).finally(() => progress?.end());
     await list.flush();
-    // Whatever reads the list wants nothing else there.
-    if (dryRun) report.note(`${table}: ${summary(done)}; nothing was changed`);
-    else {
-      const line = flag("j") ? JSON.stringify(done) : summary(done);
-      await given.output.write(`${line}\n`);
-      await given.output.flush();
+    // A program that reads the list expects nothing else there.
+    if (dryRun) {
+      report.note(`${table}: ${summary(synced)}; nothing was changed`);
+    } else {
+      const line = flag("j") ? JSON.stringify(synced) : summary(synced);
+      await invocation.output.write(`${line}\n`);
+      await invocation.output.flush();
     }
-    return source.leftOut > 0 ? 1 : 0;
+    return source.skipped > 0 ? 1 : 0;
   },
 };
 
@@ -98,25 +106,25 @@ function summary({ added, changed, removed, kept, leftOut }: Synced): string {
   return [
     ...Object.entries(counts),
     ...(leftOut > 0 ? [["left out", leftOut] as const] : []),
-  ].map(([word, count]) => `${word} ${grouped(count)}`).join(", ");
+  ].map(([word, count]) => `${word} ${formatCount(count)}`).join(", ");
 }
 
-/** Standard input. */
+/** The entries of standard input. */
 class Source {
-  /** Lines that are not in the table. */
-  leftOut = 0;
-  #given: Given;
-  /** What was asked for last: what is refused while it is read is that. */
+  /** Number of lines that were skipped. */
+  skipped = 0;
+  #invocation: Invocation;
+  /** The last entry that was requested. A refusal meanwhile is about this entry. */
   #entry: NumberedEntry | undefined;
 
-  constructor(given: Given) {
-    this.#given = given;
+  constructor(invocation: Invocation) {
+    this.#invocation = invocation;
   }
 
   async *entries(): AsyncGenerator<Entry> {
-    const { text, report, flag } = this.#given;
+    const { text, report, flag } = this.#invocation;
     const source = sourceEntries(text, {
-      onFlaw: (line, reason) => this.#leaveOut(line, reason),
+      onFlaw: (line, reason) => this.#skip(line, reason),
       onWarning: report.warning,
     });
     let count = 0;
@@ -128,10 +136,10 @@ class Source {
       count += entries.length;
     }
     this.#entry = undefined;
-    if (this.leftOut > 0 && !flag("partial")) {
-      const lines = this.leftOut === 1
+    if (this.skipped > 0 && !flag("partial")) {
+      const lines = this.skipped === 1
         ? "a line of standard input"
-        : `${grouped(this.leftOut)} lines of standard input`;
+        : `${formatCount(this.skipped)} lines of standard input`;
       throw new UsageError(
         `${lines} cannot be used: nothing was changed; correct the source, or ` +
           "go on without them with --partial",
@@ -145,18 +153,18 @@ class Source {
     }
   }
 
-  refuse(key: string, reason: string): void {
+  recordRefusal(key: string, reason: string): void {
     const entry = this.#entry;
     if (entry !== undefined) {
-      return this.#leaveOut(entry.line, `key "${key}": ${reason}`);
+      return this.#skip(entry.line, `key "${key}": ${reason}`);
     }
-    this.leftOut++;
-    this.#given.report.warning(`not storing key "${key}": ${reason}`);
+    this.skipped++;
+    this.#invocation.report.warning(`not storing key "${key}": ${reason}`);
   }
 
-  #leaveOut(line: number, reason: string): void {
-    this.leftOut++;
-    this.#given.report.warning(
+  #skip(line: number, reason: string): void {
+    this.skipped++;
+    this.#invocation.report.warning(
       `standard input, line ${line}: ${reason}: not stored`,
     );
   }

@@ -10,18 +10,18 @@ import { type Opening, orConfigError, readText } from "../opening.ts";
 
 type ParameterName = keyof MemcacheParameters;
 
-/** What of an opening says where the parameters are. */
-export type Sourced = Pick<
+/** The part of an {@linkcode Opening} that is needed to find parameters. */
+export type ParameterContext = Pick<
   Opening,
   "name" | "path" | "options" | "rules" | "mail"
 >;
 
 /**
- * Where a memcache table has its parameters: a file of its own for a name with
- * `/` or `.` first, the braces themselves, or main.cf.
+ * Finds the parameters of a memcache table: in the file of that name if it begins
+ * with `/` or `.`, in the name itself if it begins with `{`, or else in main.cf.
  */
 export async function findParameters(
-  opening: Sourced,
+  opening: ParameterContext,
 ): Promise<ParameterSource> {
   const { path } = opening;
   if (path.startsWith("/") || path.startsWith(".")) {
@@ -31,13 +31,16 @@ export async function findParameters(
   return await inMainCf(opening);
 }
 
-/** Parameters as an object gives them. Throws on a name that is none. */
+/**
+ * Parameters as pairs of name and value. Throws {@linkcode ConfigError} for an
+ * unknown name.
+ */
 export function namedParameters(
   table: string,
-  given: Iterable<readonly [string, string | number]>,
+  parameters: Iterable<readonly [string, string | number]>,
 ): ParameterSource {
   const settings = new Map<string, Setting>();
-  for (const [name, value] of given) {
+  for (const [name, value] of parameters) {
     if (!(parameterNames as string[]).includes(name)) {
       throw new ConfigError(
         `${table}: no parameter "${name}": there are ${
@@ -58,14 +61,14 @@ function source(settings: ReadonlyMap<string, Setting>): ParameterSource {
   };
 }
 
-async function ownFile(opening: Sourced): Promise<ParameterSource> {
+async function ownFile(opening: ParameterContext): Promise<ParameterSource> {
   const { path, options, rules } = opening;
   const text = await readText(options, path);
   const settings = parseMainCf(text, path, rules.onWarning);
   return source(settings);
 }
 
-function inBraces({ name, path }: Sourced): ParameterSource {
+function inBraces({ name, path }: ParameterContext): ParameterSource {
   const pairs = orConfigError("memcache:{…}", {}, () => {
     try {
       return bracedPairs(path, splitNameValue);
@@ -80,7 +83,7 @@ function inBraces({ name, path }: Sourced): ParameterSource {
   return namedParameters(name, pairs);
 }
 
-async function inMainCf(opening: Sourced): Promise<ParameterSource> {
+async function inMainCf(opening: ParameterContext): Promise<ParameterSource> {
   const { path, mail, rules } = opening;
   const settings = new Map<ParameterName, Setting>();
   for (const name of parameterNames) {

@@ -3,33 +3,84 @@ import type { Setting } from "../../config/main_cf.ts";
 
 /** The parameters of a memcache table, as memcache_table(5) names them. */
 export interface MemcacheParameters {
-  /** The server: `inet:HOST:PORT`, `inet:[IPV6]:PORT` or `unix:PATH`. */
+  /**
+   * The server: `inet:HOST:PORT`, `inet:[IPV6]:PORT` or `unix:PATH`.
+   *
+   * @default {"inet:localhost:11211"}
+   */
   memcache: string;
-  /** The `type:name` of the persistent backup; empty for none. */
+  /**
+   * The `type:name` of the persistent backup; empty for none.
+   *
+   * @default {""}
+   */
   backup: string;
-  /** Stored with an update, ignored in a lookup. */
+  /**
+   * Stored with each value, and ignored in a lookup.
+   *
+   * @default {0}
+   */
   flags: number;
-  /** Seconds that an update is kept; above 2592000 an absolute Unix time. */
+  /**
+   * How long memcached keeps a value, in seconds; 0 for no limit. Above 2592000
+   * (30 days) memcached takes it for an absolute Unix time.
+   *
+   * @default {3600}
+   */
   ttl: number;
-  /** From lookup key to memcache key. */
+  /**
+   * How a memcache key is made of a lookup key: `%s` is the key, `%u` its local
+   * part, `%d` its domain, `%1` to `%9` the labels of the domain from the right.
+   *
+   * @default {"%s"}
+   */
   key_format: string;
-  /** The digest of the expanded key; empty for none. */
+  /**
+   * The digest that replaces the expanded key; empty for none.
+   *
+   * @default {""}
+   */
   key_digest: string;
-  /** The domains whose keys are looked up; empty for all. */
+  /**
+   * The domains whose keys are looked up: names, `/path/file` and `type:table`;
+   * empty for all keys.
+   *
+   * @default {""}
+   */
   domain: string;
-  /** Longest value, in bytes, both ways. */
+  /**
+   * The longest value, in bytes, in updates and in lookups.
+   *
+   * @default {10240}
+   */
   data_size_limit: number;
-  /** Longest reply line, in bytes. */
+  /**
+   * The longest line of a reply, in bytes.
+   *
+   * @default {1024}
+   */
   line_size_limit: number;
-  /** Tries of one command. */
+  /**
+   * How many times a command is tried.
+   *
+   * @default {2}
+   */
   max_try: number;
-  /** Seconds between tries. */
+  /**
+   * Seconds between two tries.
+   *
+   * @default {1}
+   */
   retry_pause: number;
-  /** Seconds for connecting, for sending and for receiving; 0 or less: no limit. */
+  /**
+   * Seconds for connecting, for sending and for receiving; 0 or less: no limit.
+   *
+   * @default {2}
+   */
   timeout: number;
 }
 
-/** The parameters that nobody set. */
+/** The default values. */
 export const defaultParameters: Readonly<MemcacheParameters> = {
   memcache: "inet:localhost:11211",
   backup: "",
@@ -45,7 +96,7 @@ export const defaultParameters: Readonly<MemcacheParameters> = {
   timeout: 2,
 };
 
-const least: Partial<Record<keyof MemcacheParameters, number>> = {
+const minimums: Partial<Record<keyof MemcacheParameters, number>> = {
   data_size_limit: 1,
   line_size_limit: 1,
   max_try: 1,
@@ -57,20 +108,20 @@ export const parameterNames = Object.keys(
   defaultParameters,
 ) as (keyof MemcacheParameters)[];
 
-/** Finds the setting of a parameter, `undefined` for its default. */
+/** Finds the setting of a parameter; `undefined` where it has its default. */
 export type SettingLookup = (
   name: keyof MemcacheParameters,
 ) => Setting | undefined;
 
-/** Where the parameters of a table come from, and how messages name them. */
+/** The source of a table's parameters. */
 export interface ParameterSource {
   /** Finds a setting. */
   readonly setting: SettingLookup;
-  /** The name that a person gave it: `ttl`, or `aliases_ttl` in main.cf. */
+  /** The full name of a parameter: `ttl`, or in main.cf `aliases_ttl`. */
   readonly written: (name: keyof MemcacheParameters) => string;
   /**
-   * All that was set there, what is no parameter too, by the names without that
-   * of the table.
+   * All settings of the table, even of unknown parameters, by the names without the
+   * prefix that is the table's name.
    */
   readonly all: () => Promise<ReadonlyMap<string, Setting>>;
 }
@@ -90,10 +141,10 @@ function wholeNumber(
       setting,
     );
   }
-  const bound = least[name];
-  if (bound !== undefined && number < bound) {
+  const minimum = minimums[name];
+  if (minimum !== undefined && number < minimum) {
     throw new ConfigError(
-      `${written} = ${setting.value}: must be at least ${bound}`,
+      `${written} = ${setting.value}: must be at least ${minimum}`,
       setting,
     );
   }
@@ -101,8 +152,8 @@ function wholeNumber(
 }
 
 /**
- * Reads all parameters. Throws {@linkcode ConfigError}, with file and line,
- * on a number that is none or too small.
+ * Reads all parameters. Throws {@linkcode ConfigError}, with file and line, where
+ * a value is not a whole number, or is too small.
  */
 export function readParameters(
   source: Pick<ParameterSource, "setting" | "written">,
