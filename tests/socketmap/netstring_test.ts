@@ -86,8 +86,8 @@ Deno.test("NetstringParser takes linear time, however small the pieces are", () 
     const found = parser.next();
     assertEquals(found === undefined, at < long.length - 1);
   }
-  // With a copy for each piece it is a minute.
-  assert(performance.now() - start < 5_000);
+  // With a copy for each piece it is a minute, on a machine that does nothing else.
+  assert(performance.now() - start < 30_000);
   assertEquals(parser.next(), undefined);
   assertEquals(parser.held, 0);
 });
