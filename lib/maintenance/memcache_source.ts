@@ -3,12 +3,14 @@ import type { ParameterSource } from "../tables/memcache/parameters.ts";
 import { ConfigError } from "../errors.ts";
 import { mayRead } from "../system/files.ts";
 import { formatEndpoint } from "../socket/endpoint.ts";
-import type { Endpoint } from "../socket/socket.ts";
+import { connectLazily } from "../socket/connect.ts";
+import type { Connect, Endpoint } from "../socket/socket.ts";
 import { openTable } from "../open.ts";
 import type { OpenOptions, Table } from "../table.ts";
 import {
   findEndpoint,
   openMemcacheTable,
+  withAccess,
 } from "../tables/memcache/open_memcache.ts";
 import {
   findParameters,
@@ -23,6 +25,8 @@ export interface MemcacheSource {
   readonly source: ParameterSource;
   /** Finds its server. */
   readonly endpoint: () => Promise<Endpoint>;
+  /** What connects to its server as the table does, and logs in. */
+  readonly connect: () => Promise<Connect>;
   /** Opens the table without its backup: what is looked up there stores nothing. */
   readonly openAlone: () => Promise<Table>;
 }
@@ -60,6 +64,8 @@ export async function readMemcacheSource(
       if (found.unknownService !== undefined) throw found.unknownService;
       return found.endpoint;
     },
+    connect: () =>
+      withAccess(options.connect ?? connectLazily, sourced, source, false),
     openAlone: () =>
       openMemcacheTable({
         ...sourced,

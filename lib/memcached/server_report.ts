@@ -3,7 +3,7 @@ import { NoAnswerError, reasonOf, TemporaryError } from "../errors.ts";
 import { formatEndpoint } from "../socket/endpoint.ts";
 import type { Connect, Endpoint, Socket } from "../socket/socket.ts";
 import { cannotConnect } from "./cannot_connect.ts";
-import { LF, quoted } from "./protocol.ts";
+import { LF, logInCure, quoted } from "./protocol.ts";
 
 /** A memcached that is asked about itself. */
 export interface ReportingServer {
@@ -188,14 +188,8 @@ function isLast(question: Question, line: string): boolean {
 
 /** Throws for a line that is no part of the answer. */
 function mustBelong(question: Question, line: string): void {
-  if (/unauthenticated/i.test(line)) {
-    throw new Error(
-      `it wants to be logged in to (${quoted(line)}), ` +
-        "which memcache tables cannot do: start it without -Y and -S",
-    );
-  }
   if (/^(?:ERROR|CLIENT_ERROR|SERVER_ERROR|BUSY)(?: |$)/.test(line)) {
-    throw new Error(`it answers ${quoted(line)}`);
+    throw new Error(`it answers ${quoted(line)}${logInCure(line)}`);
   }
   const belongs = question.startsWith("stats")
     ? line.startsWith("STAT ")

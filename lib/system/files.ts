@@ -122,6 +122,22 @@ export async function pathExists(path: string): Promise<boolean> {
   }
 }
 
+/**
+ * Whether every user of the machine may read a file, by its mode; `false` where
+ * that cannot be known.
+ */
+export async function everybodyMayRead(path: string): Promise<boolean> {
+  if (!mayRead(path)) return false;
+  try {
+    const mode = hasDeno
+      ? Deno.statSync(path).mode
+      : (await nodeFiles())?.statSync(nodePath(path)).mode;
+    return ((mode ?? 0) & 0o004) !== 0;
+  } catch {
+    return false;
+  }
+}
+
 /** A file as it is at a moment. */
 export interface FileState {
   /** Is another one when the file was written, replaced or removed since. */

@@ -80,7 +80,7 @@ export interface LookupOptions {
 }
 
 const name = "memcache:{…}";
-const unusable = ["backup", "domain", "flags", "ttl"];
+const unusable = ["backup", "domain", "flags", "ttl", "user", "password"];
 
 /**
  * A memcache table that can be looked up. What is wrong with its parameters is

@@ -9,7 +9,16 @@ import { type Opening, openOptionNames, rulesOf } from "../opening.ts";
 import { requireOptionNames } from "../option_names.ts";
 import { openMemcacheDriver } from "./open_memcache.ts";
 import { namedParameters } from "./parameter_source.ts";
-import type { MemcacheParameters } from "./parameters.ts";
+import {
+  type AccessParameters,
+  allParameterNames,
+  type MemcacheParameters,
+} from "./parameters.ts";
+
+/** Parameters of a {@linkcode MemcacheTable}. */
+export type MemcacheTableParameters = Partial<
+  MemcacheParameters & AccessParameters
+>;
 
 /** Options of {@linkcode MemcacheTable}. */
 export interface MemcacheTableOptions extends OpenOptions {
@@ -39,7 +48,7 @@ export interface MemcacheTableConstructor {
    * Opens nothing yet. Throws a `TypeError` for an option that does not exist.
    */
   new (
-    parameters: Partial<MemcacheParameters>,
+    parameters: MemcacheTableParameters,
     options?: MemcacheTableOptions,
   ): MemcacheTable;
 }
@@ -70,7 +79,7 @@ export const MemcacheTable: MemcacheTableConstructor = class
   extends DriverTable {
   /** As in {@linkcode MemcacheTableConstructor}. */
   constructor(
-    parameters: Partial<MemcacheParameters>,
+    parameters: MemcacheTableParameters,
     options: MemcacheTableOptions = {},
   ) {
     requireOptionNames(options, optionNames);
@@ -89,7 +98,7 @@ export const MemcacheTable: MemcacheTableConstructor = class
 
 // Async, so that what is wrong is a rejection of the first request.
 async function openDriver(
-  parameters: Partial<MemcacheParameters>,
+  parameters: MemcacheTableParameters,
   { openTable, ...options }: MemcacheTableOptions,
 ): Promise<FullDriver> {
   requireRuntime();
@@ -118,6 +127,7 @@ async function openDriver(
   const source = namedParameters(
     name,
     Object.entries(parameters).filter(([, value]) => value !== undefined),
+    allParameterNames(),
   );
   return await openMemcacheDriver(opening, source);
 }

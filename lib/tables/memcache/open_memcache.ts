@@ -1,7 +1,10 @@
 import {
+  accessNames,
   type MemcacheParameters,
   type ParameterSource,
+  readAccess,
   readParameters,
+  shownValue,
 } from "./parameters.ts";
 import { systemClock } from "../../system/clock.ts";
 import { ConfigError, reasonOf, shownText } from "../../errors.ts";
@@ -169,11 +172,21 @@ async function openParts(
   for (const [parameter, value] of Object.entries(parameters)) {
     options.onDetail?.(`${name}: ${parameter} = ${value}`);
   }
+  const access = readAccess(source);
+  for (const parameter of accessNames) {
+    const shown = shownValue(parameter, access[parameter]);
+    if (shown !== "") options.onDetail?.(`${name}: ${parameter} = ${shown}`);
+  }
   const found = await findEndpoint(opening, source, parameters);
   const server: ReportingServer = {
     table: name,
     endpoint: found.endpoint,
-    connect: connectTo(opening, found, parameters.backup !== ""),
+    connect: await withAccess(
+      connectTo(opening, found, parameters.backup !== ""),
+      opening,
+      source,
+      parameters.backup !== "",
+    ),
     timeout: parameters.timeout * 1000,
     clock: options.clock,
     signal: options.signal,
@@ -315,6 +328,20 @@ function connectTo(
   if (unknownService === undefined) return options.connect ?? connectLazily;
   if (!hasBackup) throw unknownService;
   return () => Promise.reject(unknownService.cause);
+}
+
+/** The same to a server that wants to know who comes, where the table says who. */
+export async function withAccess(
+  connect: Connect,
+  opening: Pick<Opening, "name" | "options">,
+  source: ParameterSource,
+  hasBackup: boolean,
+): Promise<Connect> {
+  const access = readAccess(source);
+  const { user, password, password_file } = access;
+  if (user === "" && password === "" && password_file === "") return connect;
+  const { loggingIn } = await import("./log_in.ts");
+  return await loggingIn(connect, opening, source, access, hasBackup);
 }
 
 async function findDigest(

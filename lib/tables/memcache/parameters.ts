@@ -57,17 +57,67 @@ export const parameterNames = Object.keys(
   defaultParameters,
 ) as (keyof MemcacheParameters)[];
 
+/**
+ * Parameters of this package, which Postfix does not have: how to get to a server
+ * that does not let everybody in.
+ */
+export interface AccessParameters {
+  /** Who logs in to the server; empty for no log-in. */
+  user: string;
+  /** The password of that user. */
+  password: string;
+  /** A file whose first line is the password; `credential:NAME` is one of systemd. */
+  password_file: string;
+}
+
+/** The access parameters that nobody set. */
+export const defaultAccess: Readonly<AccessParameters> = {
+  user: "",
+  password: "",
+  password_file: "",
+};
+
+/** The name of a parameter, of Postfix's or of this package. */
+export type ParameterName = keyof MemcacheParameters | keyof AccessParameters;
+
+/** The names of the access parameters. */
+export const accessNames = /* @__PURE__ */ Object.keys(
+  defaultAccess,
+) as (keyof AccessParameters)[];
+
+/** The names of all parameters. */
+export function allParameterNames(): ParameterName[] {
+  return [...parameterNames, ...accessNames];
+}
+
+/** Reads the access parameters; what they mean is for who uses them. */
+export function readAccess(
+  source: Pick<ParameterSource, "setting">,
+): AccessParameters {
+  const read = { ...defaultAccess };
+  for (const name of accessNames) {
+    read[name] = source.setting(name)?.value ?? defaultAccess[name];
+  }
+  return read;
+}
+
+/** What may be shown of the value of a parameter: nothing of a password. */
+export function shownValue(
+  name: ParameterName,
+  value: string | number,
+): string | number {
+  return name === "password" && value !== "" ? "(not shown)" : value;
+}
+
 /** Finds the setting of a parameter, `undefined` for its default. */
-export type SettingLookup = (
-  name: keyof MemcacheParameters,
-) => Setting | undefined;
+export type SettingLookup = (name: ParameterName) => Setting | undefined;
 
 /** Where the parameters of a table come from, and how messages name them. */
 export interface ParameterSource {
   /** Finds a setting. */
   readonly setting: SettingLookup;
   /** The name that a person gave it: `ttl`, or `aliases_ttl` in main.cf. */
-  readonly written: (name: keyof MemcacheParameters) => string;
+  readonly written: (name: ParameterName) => string;
   /**
    * All that was set there, what is no parameter too, by the names without that
    * of the table.
