@@ -71,6 +71,7 @@ export type {
   Endpoint,
   Socket,
   TcpEndpoint,
+  TlsOptions,
   UnixEndpoint,
 } from "./lib/socket/socket.ts";
 export type {

@@ -3,13 +3,14 @@ import type { Endpoint } from "../socket/socket.ts";
 import { everybodyMayRead } from "../system/files.ts";
 import { passwordFile } from "../tables/memcache/log_in.ts";
 import {
+  accessNames,
   type ParameterSource,
   readAccess,
 } from "../tables/memcache/parameters.ts";
 import { type Problem, problem } from "./parameter_checks.ts";
 
 /**
- * What others could learn of the log-in of a table. `mayLook` says whether the
+ * What Postfix cannot do of a table, and what others could learn of its log-in. `mayLook` says whether the
  * files are those of this machine.
  */
 export async function accessProblems(
@@ -18,11 +19,33 @@ export async function accessProblems(
   mayLook: boolean,
 ): Promise<Problem[]> {
   const { password, password_file } = readAccess(source);
-  if (password === "" && password_file === "") return [];
+  const problems: Problem[] = [];
+  const isEncrypted = endpoint.transport === "tcp" &&
+    endpoint.tls !== undefined;
+  if (isEncrypted) {
+    problems.push(problem(
+      "warning",
+      `${
+        source.written("memcache")
+      }: Postfix itself has no TLS for memcached: ` +
+        'for Postfix, offer the table with "memcache-table serve"',
+      source.setting("memcache"),
+    ));
+  }
+  for (const name of accessNames) {
+    const setting = source.setting(name);
+    if (isEncrypted || !name.startsWith("tls_") || !setting?.value) continue;
+    problems.push(problem(
+      "error",
+      `${source.written(name)}: it has no effect, for nothing is encrypted: ` +
+        `set ${source.written("memcache")} = tls:HOST:PORT`,
+      setting,
+    ));
+  }
+  if (password === "" && password_file === "") return problems;
   const name = password === "" ? "password_file" : "password";
   const setting = source.setting(name);
   const written = source.written(name);
-  const problems: Problem[] = [];
   const file = password === "" ? fileOf(written, password_file) : setting?.file;
   if (mayLook && file !== undefined && await everybodyMayRead(file)) {
     problems.push(problem(
@@ -68,6 +91,6 @@ function fileOf(written: string, password_file: string): string | undefined {
 }
 
 function isOtherHost(endpoint: Endpoint): boolean {
-  return endpoint.transport === "tcp" &&
+  return endpoint.transport === "tcp" && endpoint.tls === undefined &&
     !/^(?:localhost|127\.[\d.]+|::1)$/i.test(endpoint.hostname);
 }

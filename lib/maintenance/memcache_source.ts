@@ -56,16 +56,25 @@ export async function readMemcacheSource(
     mail,
   };
   const source = await findParameters(sourced);
+  const endpoint = async () => {
+    const { usable } = readEach(source);
+    const found = await findEndpoint(sourced, source, usable);
+    if (found.unknownService !== undefined) throw found.unknownService;
+    return found.endpoint;
+  };
   return {
     source,
-    endpoint: async () => {
-      const { usable } = readEach(source);
-      const found = await findEndpoint(sourced, source, usable);
-      if (found.unknownService !== undefined) throw found.unknownService;
-      return found.endpoint;
+    endpoint,
+    connect: async () => {
+      const connect = options.connect ?? connectLazily;
+      return await withAccess(
+        connect,
+        sourced,
+        source,
+        await endpoint(),
+        false,
+      );
     },
-    connect: () =>
-      withAccess(options.connect ?? connectLazily, sourced, source, false),
     openAlone: () =>
       openMemcacheTable({
         ...sourced,

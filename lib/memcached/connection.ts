@@ -253,6 +253,10 @@ export class Connection implements ReplyReader {
       }
     } catch (error) {
       ended = `receiving failed: ${reasonOf(error)}`;
+      // A server that expects TLS goes away at the first command.
+      if (!this.replies && !this.#hasBegun && isPlain(this.#options.endpoint)) {
+        ended += ": does it expect TLS?";
+      }
     }
     if (!this.#hasEnded()) this.#noMoreReplies(ended);
   }
@@ -348,6 +352,10 @@ export class Connection implements ReplyReader {
     else if (now >= this.#deadline) this.#noMoreReplies(late, true);
     else this.end(this.#hasBegun ? noCompleteAnswer : late, "all", true);
   }
+}
+
+function isPlain(endpoint: Endpoint): boolean {
+  return endpoint.transport === "tcp" && !endpoint.tls;
 }
 
 /** Why an attempt to connect was given up. */

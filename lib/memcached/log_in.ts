@@ -32,11 +32,19 @@ import type {
   Endpoint,
   Socket,
   TcpEndpoint,
+  TlsOptions,
   UnixEndpoint,
 } from "../socket/socket.ts";
 import { asciiBytes, LF, quoted } from "./protocol.ts";
 
-export type { Connect, Endpoint, Socket, TcpEndpoint, UnixEndpoint };
+export type {
+  Connect,
+  Endpoint,
+  Socket,
+  TcpEndpoint,
+  TlsOptions,
+  UnixEndpoint,
+};
 
 /** Who logs in. */
 export interface Credentials {

@@ -97,7 +97,7 @@ async function askOver(
     const [command] = question.split(" ");
     throw new Kind(
       `${server.table}: memcached at ${formatEndpoint(server.endpoint)} ` +
-        `does not answer "${command}": ${reasonOf(cause)}`,
+        `does not answer "${command}": ${reasonOf(cause)}${cure(cause)}`,
       { cause },
     );
   }
@@ -106,6 +106,13 @@ async function askOver(
     // Who gives up closes the socket; how the reading ends then is of no interest.
     return inTime(server, work, () => work.catch(() => {}));
   }
+}
+
+/** What helps where a server goes away when it is asked. */
+function cure(cause: unknown): string {
+  return /reset by peer|ECONNRESET/i.test(reasonOf(cause))
+    ? ": does it expect TLS (memcache = tls:HOST:PORT)?"
+    : "";
 }
 
 /** Time is up. */
@@ -155,7 +162,8 @@ async function exchange(
     if (chunk === null) {
       throw new Error(
         unfinished === "" && answer.length === 0
-          ? "it closed the connection; a proxy before it may not know the command"
+          ? "it closed the connection; a proxy before it may not know the " +
+            "command, or it expects TLS (memcache = tls:HOST:PORT)"
           : `it closed the connection after ${
             quoted(unfinished || answer.at(-1)!)
           }`,

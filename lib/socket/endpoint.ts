@@ -1,5 +1,5 @@
 import { isUtf8 } from "../bytes/text.ts";
-import type { Endpoint, TcpEndpoint } from "./socket.ts";
+import type { Endpoint, TcpEndpoint, TlsOptions } from "./socket.ts";
 
 /** An endpoint whose port is still the name of a service. */
 export interface NamedServiceEndpoint {
@@ -9,6 +9,8 @@ export interface NamedServiceEndpoint {
   readonly hostname: string;
   /** A name of /etc/services. */
   readonly service: string;
+  /** As in {@linkcode TcpEndpoint}. */
+  readonly tls?: TlsOptions;
 }
 
 /** Of the path of a socket, in bytes: sockaddr_un holds 108, the terminator included. */
@@ -18,13 +20,15 @@ export const longestPath = 107;
 export interface EndpointRules {
   /** The least port: 0, any that is free, is for those who listen. */
   readonly leastPort?: 0 | 1;
+  /** Whether `tls:HOST:PORT` is one too. */
+  readonly allowTls?: boolean;
   /** Whether a text can be a host. */
   readonly isHost?: (host: string) => boolean;
 }
 
 /**
  * Takes a server specification apart: `inet:HOST:PORT`, `inet:[IPV6]:PORT`,
- * `unix:PATH`. As with Postfix an empty host, or none, is localhost, and a port
+ * `unix:PATH`, and where that is allowed `tls:HOST:PORT`. As with Postfix an empty host, or none, is localhost, and a port
  * may follow white space, which continuation lines make. Throws a `RangeError`
  * that says what is missing.
  *
@@ -53,6 +57,9 @@ export function parseEndpoint(
   if (address === "") {
     throw new RangeError(`nothing after "${transport}:"`);
   }
+  if (transport === "tls" && rules.allowTls) {
+    return { ...parseInet(address, rules), tls: {} };
+  }
   switch (transport) {
     case "inet":
       return parseInet(address, rules);
@@ -78,7 +85,7 @@ function parseUnix(path: string): Endpoint {
 function parseInet(
   address: string,
   { leastPort = 1, isHost = isPlainHost }: EndpointRules,
-): Endpoint | NamedServiceEndpoint {
+): TcpEndpoint | NamedServiceEndpoint {
   let hostname: string;
   let port: string;
   if (address.startsWith("[")) {
@@ -128,8 +135,10 @@ export function parseServer(
         "that knows them, such as twemproxy or mcrouter",
     );
   }
-  const isHost = /^inet:\[IPv6:/i.test(specification) ? isIpv6 : isPostfixHost;
-  const endpoint = parseEndpoint(specification, { isHost });
+  const isHost = /^(?:inet|tls):\[IPv6:/i.test(specification)
+    ? isIpv6
+    : isPostfixHost;
+  const endpoint = parseEndpoint(specification, { isHost, allowTls: true });
   if ("service" in endpoint && /^\d/.test(endpoint.service)) {
     throw new RangeError(`"${endpoint.service}" is no port`);
   }
@@ -165,8 +174,10 @@ const hostName =
 /** The specification of an endpoint, for messages. */
 export function formatEndpoint(endpoint: Endpoint): string {
   if (endpoint.transport === "unix") return `unix:${endpoint.path}`;
-  const { hostname, port } = endpoint;
-  return `inet:${hostname.includes(":") ? `[${hostname}]` : hostname}:${port}`;
+  const { hostname, port, tls } = endpoint;
+  return `${tls ? "tls" : "inet"}:${
+    hostname.includes(":") ? `[${hostname}]` : hostname
+  }:${port}`;
 }
 
 /**
@@ -185,8 +196,8 @@ export function resolveService(
     if (name !== endpoint.service && !aliases.includes(endpoint.service)) {
       continue;
     }
-    const { hostname } = endpoint;
-    return { transport: "tcp", hostname, port: parseInt(port) };
+    const { service: _, ...place } = endpoint;
+    return { ...place, port: parseInt(port) };
   }
   throw new RangeError(
     `"${endpoint.service}" is no port number, and no TCP service of /etc/services`,

@@ -40,6 +40,7 @@ import type {
   Endpoint,
   Socket,
   TcpEndpoint,
+  TlsOptions,
   UnixEndpoint,
 } from "../../socket/socket.ts";
 
@@ -51,6 +52,7 @@ export type {
   Socket,
   TcpEndpoint,
   Timer,
+  TlsOptions,
   UnixEndpoint,
 };
 export { ConfigError, TemporaryError } from "../../errors.ts";
@@ -134,7 +136,7 @@ export class MemcacheLookup implements AsyncDisposable {
         }),
     );
     const endpoint = configured(`memcache = ${read.memcache}`, () => {
-      const found = parseEndpoint(read.memcache);
+      const found = parseEndpoint(read.memcache, { allowTls: true });
       if (!("service" in found)) return found;
       throw new RangeError(`"${found.service}" is no port number`);
     });

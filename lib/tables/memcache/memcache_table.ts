@@ -1,6 +1,9 @@
 import { MailSystem } from "../../system/mail_system.ts";
 import { ConfigError } from "../../errors.ts";
 import { requireRuntime } from "../../system/runtime.ts";
+import { connectLazily } from "../../socket/connect.ts";
+import { formatEndpoint } from "../../socket/endpoint.ts";
+import type { Connect, TlsOptions } from "../../socket/socket.ts";
 import type { OpenOptions, Table } from "../../table.ts";
 import { DriverTable } from "../driver_table.ts";
 import { FileValuesTable } from "../file_values_table.ts";
@@ -16,9 +19,12 @@ import {
 } from "./parameters.ts";
 
 /** Parameters of a {@linkcode MemcacheTable}. */
-export type MemcacheTableParameters = Partial<
-  MemcacheParameters & AccessParameters
->;
+export type MemcacheTableParameters =
+  & Partial<MemcacheParameters & AccessParameters>
+  & {
+    /** How the connection to a server `tls:HOST:PORT` is encrypted. */
+    tls?: TlsOptions;
+  };
 
 /** Options of {@linkcode MemcacheTable}. */
 export interface MemcacheTableOptions extends OpenOptions {
@@ -96,12 +102,29 @@ export const MemcacheTable: MemcacheTableConstructor = class
   }
 };
 
+/** A `connect` that encrypts so; never one that does not encrypt. */
+function withTls(tls: TlsOptions, connect: Connect): Connect {
+  return async (endpoint, options) => {
+    if (!("port" in endpoint) || endpoint.tls === undefined) {
+      throw new ConfigError(
+        `${name}: there are tls options, and memcache = ` +
+          `${formatEndpoint(endpoint)} is not encrypted: use tls:HOST:PORT`,
+      );
+    }
+    const encrypted = { ...endpoint, tls: { ...endpoint.tls, ...tls } };
+    return await connect(encrypted, options);
+  };
+}
+
 // Async, so that what is wrong is a rejection of the first request.
 async function openDriver(
-  parameters: MemcacheTableParameters,
-  { openTable, ...options }: MemcacheTableOptions,
+  { tls, ...parameters }: MemcacheTableParameters,
+  { openTable, ...given }: MemcacheTableOptions,
 ): Promise<FullDriver> {
   requireRuntime();
+  const options = tls === undefined
+    ? given
+    : { ...given, connect: withTls(tls, given.connect ?? connectLazily) };
   options.signal?.throwIfAborted();
   const opening: Opening = {
     name,

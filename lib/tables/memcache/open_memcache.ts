@@ -175,7 +175,9 @@ async function openParts(
   const access = readAccess(source);
   for (const parameter of accessNames) {
     const shown = shownValue(parameter, access[parameter]);
-    if (shown !== "") options.onDetail?.(`${name}: ${parameter} = ${shown}`);
+    if (source.setting(parameter) !== undefined) {
+      options.onDetail?.(`${name}: ${parameter} = ${shown}`);
+    }
   }
   const found = await findEndpoint(opening, source, parameters);
   const server: ReportingServer = {
@@ -185,6 +187,7 @@ async function openParts(
       connectTo(opening, found, parameters.backup !== ""),
       opening,
       source,
+      found.endpoint,
       parameters.backup !== "",
     ),
     timeout: parameters.timeout * 1000,
@@ -310,8 +313,8 @@ export async function findEndpoint(
     const unknownService = new ConfigError(message, { ...where, cause });
     // inet:HOST, without a port.
     if (!/:.*:/.test(parameters.memcache)) throw unknownService;
-    const { transport, hostname } = endpoint;
-    return { endpoint: { transport, hostname, port: 0 }, unknownService };
+    const { service: _, ...place } = endpoint;
+    return { endpoint: { ...place, port: 0 }, unknownService };
   }
 }
 
@@ -330,14 +333,19 @@ function connectTo(
   return () => Promise.reject(unknownService.cause);
 }
 
-/** The same to a server that wants to know who comes, where the table says who. */
+/** The same as the table says that it shall be: encrypted, logged in. */
 export async function withAccess(
   connect: Connect,
   opening: Pick<Opening, "name" | "options">,
   source: ParameterSource,
+  endpoint: Endpoint,
   hasBackup: boolean,
 ): Promise<Connect> {
   const access = readAccess(source);
+  if (endpoint.transport === "tcp" && endpoint.tls !== undefined) {
+    const { encrypting } = await import("./tls.ts");
+    connect = await encrypting(connect, opening, source, access, hasBackup);
+  }
   const { user, password, password_file } = access;
   if (user === "" && password === "" && password_file === "") return connect;
   const { loggingIn } = await import("./log_in.ts");

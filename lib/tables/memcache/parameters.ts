@@ -3,7 +3,7 @@ import type { Setting } from "../../config/main_cf.ts";
 
 /** The parameters of a memcache table, as memcache_table(5) names them. */
 export interface MemcacheParameters {
-  /** The server: `inet:HOST:PORT`, `inet:[IPV6]:PORT` or `unix:PATH`. */
+  /** The server: `inet:HOST:PORT`, `inet:[IPV6]:PORT`, `unix:PATH`, `tls:HOST:PORT`. */
   memcache: string;
   /** The `type:name` of the persistent backup; empty for none. */
   backup: string;
@@ -68,6 +68,16 @@ export interface AccessParameters {
   password: string;
   /** A file whose first line is the password; `credential:NAME` is one of systemd. */
   password_file: string;
+  /** A file with the authorities that are trusted, PEM; empty for the runtime's. */
+  tls_CAfile: string;
+  /** A file with the certificate that the table shows, PEM; empty for none. */
+  tls_cert_file: string;
+  /** A file with the private key of that certificate, PEM. */
+  tls_key_file: string;
+  /** Whether the server must prove its name: `yes` or `no`. */
+  tls_verify_cert: string;
+  /** The name that the server must have; empty for the host of `memcache`. */
+  tls_server_name: string;
 }
 
 /** The access parameters that nobody set. */
@@ -75,6 +85,11 @@ export const defaultAccess: Readonly<AccessParameters> = {
   user: "",
   password: "",
   password_file: "",
+  tls_CAfile: "",
+  tls_cert_file: "",
+  tls_key_file: "",
+  tls_verify_cert: "yes",
+  tls_server_name: "",
 };
 
 /** The name of a parameter, of Postfix's or of this package. */
