@@ -1,6 +1,6 @@
 /**
- * The command line: takes postmap's options with postmap's meaning, and writes
- * to memcache tables as well.
+ * The command line: works like postmap, with the same options, and writes to
+ * memcache tables as well.
  *
  * ```sh
  * deno run -A jsr:@postmaps/memcache-table/cli -q alice@example.com memcache:/etc/postfix/aliases.cf

@@ -1,9 +1,9 @@
 const codesKey = Symbol.for("@postmaps/memcache-table/codes");
 
 /**
- * What all errors of this package have in common: a `code` that stays the same
- * from release to release, and an `instanceof` that goes by the code. Two copies
- * of the package in one program recognise each other's errors.
+ * The base class of all errors of this package. Their `code` does not change between
+ * releases. `instanceof` compares codes, so it also works for the errors of another
+ * copy of this package in the same program.
  *
  * @example Tell errors by their code
  * ```ts
@@ -23,10 +23,10 @@ export abstract class TableError extends Error {
   static readonly code: string = "TABLE";
   /** The name of the class, for logs. */
   override name = "TableError";
-  /** Says which kind of error it is. */
+  /** The kind of error, such as `CONFIG`. */
   readonly code: string;
 
-  /** Makes an error; `cause` is the error behind it, where there is one. */
+  /** Makes an error; `cause` is the error that led to it, if any. */
   constructor(message: string, options: { cause?: unknown } = {}) {
     super(message, options.cause === undefined ? undefined : options);
     this.code = new.target.code;
@@ -39,9 +39,9 @@ export abstract class TableError extends Error {
     Object.defineProperty(this, codesKey, { value: codes });
   }
 
-  /** Whether a value is an error of this class, of whatever copy of the package. */
+  /** Whether a value is an error of this class, from any copy of this package. */
   static override [Symbol.hasInstance](value: unknown): boolean {
-    // A class that a program derives from one of these has no code of its own.
+    // A subclass that a program defines has no code of its own.
     if (!Object.hasOwn(this, "code")) return super[Symbol.hasInstance](value);
     const codes = (value as { [codesKey]?: string[] } | null)?.[codesKey];
     return codes?.includes(this.code) ?? false;
@@ -49,10 +49,10 @@ export abstract class TableError extends Error {
 }
 
 /**
- * A configuration that a person must change: a parameter, a table name, a
- * list, a file that is missing or cannot be read.
+ * A mistake in the configuration, which somebody must correct: in a parameter, a
+ * table name or a list, or a file that is missing or unreadable.
  *
- * The message names the table, and the file and line where there is one.
+ * The message names the table, and the file and line if there is one.
  *
  * @example Tell a configuration error from a failure that passes
  * ```ts
@@ -71,9 +71,9 @@ export class ConfigError extends TableError {
   static override readonly code: string = "CONFIG";
   /** The name of the class, for logs. */
   override name = "ConfigError";
-  /** The file to change, where there is one. */
+  /** The file to change, if any. */
   readonly file?: string;
-  /** The line in that file, counted from 1, where there is one. */
+  /** The line in that file, counted from 1, if known. */
   readonly line?: number;
 
   /** Makes an error whose message starts with the file and line, if any. */
@@ -93,18 +93,18 @@ export class ConfigError extends TableError {
   }
 }
 
-/** A stored value that is not UTF-8 while UTF-8 support is on. */
+/** A stored value is not UTF-8, although UTF-8 support is on. */
 export class NotUtf8Error extends ConfigError {
   /** The code of the errors of this class. */
   static override readonly code: string = "NOT_UTF8";
   /** The name of the class, for logs. */
   override name = "NotUtf8Error";
-  /** The table that has it. */
+  /** The name of the table. */
   readonly table: string;
-  /** What is stored. */
+  /** The stored bytes. */
   readonly value: Uint8Array;
 
-  /** Makes an error that says how to get at the value all the same. */
+  /** Makes an error that names the table, the key and the cure. */
   constructor(table: string, key: string, value: Uint8Array) {
     super(
       `${table}: the value of key "${key}" is not UTF-8: ` +
@@ -116,8 +116,8 @@ export class NotUtf8Error extends ConfigError {
 }
 
 /**
- * A failure that may pass: the server is down, slow or speaks nonsense. The
- * same call can be made again later. Never used for "not found".
+ * A failure that may pass: the server is down or slow, or gives an invalid reply. The
+ * same call may succeed later. "Not found" is not an error.
  */
 export class TemporaryError extends TableError {
   /** The code of the errors of this class. */
@@ -126,7 +126,7 @@ export class TemporaryError extends TableError {
   override name = "TemporaryError";
 }
 
-/** A server that cannot be reached, or is silent: whatever is asked now will fail. */
+/** The server is unreachable or silent, so other requests will fail now, too. */
 export class NoAnswerError extends TemporaryError {
   /** The code of the errors of this class. */
   static override readonly code: string = "NO_ANSWER";
@@ -134,7 +134,7 @@ export class NoAnswerError extends TemporaryError {
   override name = "NoAnswerError";
 }
 
-/** An update or delete of a table that cannot be written, or not so opened. */
+/** An update or delete of a table that is read-only, or was opened without `write`. */
 export class ReadOnlyError extends TableError {
   /** The code of the errors of this class. */
   static override readonly code: string = "READ_ONLY";
@@ -142,7 +142,7 @@ export class ReadOnlyError extends TableError {
   override name = "ReadOnlyError";
 }
 
-/** A request of a table that was closed: the program has a mistake. */
+/** A request to a closed table, which is a mistake in the program. */
 export class ClosedError extends TableError {
   /** The code of the errors of this class. */
   static override readonly code: string = "CLOSED";
@@ -156,8 +156,8 @@ export class ClosedError extends TableError {
 }
 
 /**
- * What a runtime's error says, in one line: without what tells a person nothing,
- * a number at its end, and the stack that a native library adds.
+ * The first line of a runtime's error message, without the stack that native
+ * libraries add, and without the error number.
  */
 export function reasonOf(cause: unknown): string {
   return (cause instanceof Error ? cause.message : String(cause))
@@ -166,7 +166,7 @@ export function reasonOf(cause: unknown): string {
 
 const longestShown = 100;
 
-/** What a message shows of a text of any length. */
+/** A text for a message: its first 100 characters. */
 export function shownText(text: string): string {
   const shown = text.length > longestShown
     ? `${text.slice(0, longestShown)}…`

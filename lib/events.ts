@@ -1,74 +1,74 @@
-/** A lookup ended, or a batch of those of `lookupMany`. */
+/** A lookup, or a batch of `lookupMany`, has ended. */
 export interface LookupEvent {
-  /** Tells it from others. */
+  /** The kind of event. */
   readonly kind: "lookup";
   /** The name of the table. */
   readonly table: string;
   /** How long it took, with all tries and pauses. */
   readonly milliseconds: number;
-  /** Keys that memcached had. */
+  /** How many keys were found in memcached. */
   readonly hits: number;
-  /** Keys that only the backup had. */
+  /** How many keys were found in the backup only. */
   readonly backup: number;
-  /** Keys that neither had, or that no memcached can have. */
+  /** How many keys were not found, including keys that memcached does not allow. */
   readonly misses: number;
-  /** Keys whose lookup ended with an exception. */
+  /** How many keys have a lookup that threw an exception. */
   readonly failed: number;
 }
 
-/** An update ended, or a batch of those of `updateMany`. */
+/** An update, or a batch of `updateMany`, has ended. */
 export interface UpdateEvent {
-  /** Tells it from others. */
+  /** The kind of event. */
   readonly kind: "update";
   /** The name of the table. */
   readonly table: string;
   /** How long it took, with all tries and pauses. */
   readonly milliseconds: number;
-  /** Entries that were stored. */
+  /** How many entries were stored. */
   readonly stored: number;
-  /** Entries that were refused. */
+  /** How many entries were refused. */
   readonly refused: number;
-  /** Entries of an update that ended with an exception; some may be stored. */
+  /** How many entries have an update that threw an exception; some may be stored. */
   readonly failed: number;
 }
 
-/** A delete ended, or a batch of those of `deleteMany`. */
+/** A delete, or a batch of `deleteMany`, has ended. */
 export interface DeleteEvent {
-  /** Tells it from others. */
+  /** The kind of event. */
   readonly kind: "delete";
   /** The name of the table. */
   readonly table: string;
   /** How long it took, with all tries and pauses. */
   readonly milliseconds: number;
-  /** Keys that were there. */
+  /** How many keys were deleted. */
   readonly deleted: number;
-  /** Keys that were not. */
+  /** How many keys did not exist. */
   readonly missing: number;
-  /** Keys of a delete that ended with an exception; some may be deleted. */
+  /** How many keys have a delete that threw an exception; some may be deleted. */
   readonly failed: number;
 }
 
-/** Memcached was connected to. */
+/** A connection to memcached was opened. */
 export interface ConnectEvent {
-  /** Tells it from others. */
+  /** The kind of event. */
   readonly kind: "connect";
   /** The name of the table. */
   readonly table: string;
-  /** How long it took, with all tries and pauses. */
+  /** How long the attempt to connect took. */
   readonly milliseconds: number;
   /** The server, `inet:HOST:PORT` or `unix:PATH`. */
   readonly endpoint: string;
-  /** Whether the table was connected before. */
+  /** Whether the table had a connection before. */
   readonly again: boolean;
 }
 
-/** Memcached could not be connected to. */
+/** An attempt to connect to memcached failed. */
 export interface UnreachableEvent {
-  /** Tells it from others. */
+  /** The kind of event. */
   readonly kind: "unreachable";
   /** The name of the table. */
   readonly table: string;
-  /** How long it took, with all tries and pauses. */
+  /** How long the attempt to connect took. */
   readonly milliseconds: number;
   /** The server. */
   readonly endpoint: string;
@@ -76,9 +76,9 @@ export interface UnreachableEvent {
   readonly reason: string;
 }
 
-/** A connection ended. */
+/** A connection to memcached has ended. */
 export interface DisconnectEvent {
-  /** Tells it from others. */
+  /** The kind of event. */
   readonly kind: "disconnect";
   /** The name of the table. */
   readonly table: string;
@@ -88,23 +88,23 @@ export interface DisconnectEvent {
   readonly reason: string;
 }
 
-/** Commands failed that are tried again. */
+/** Commands failed, and will be tried again. */
 export interface RetryEvent {
-  /** Tells it from others. */
+  /** The kind of event. */
   readonly kind: "retry";
   /** The name of the table. */
   readonly table: string;
   /** The server. */
   readonly endpoint: string;
-  /** How many: of a batch that broke off it is one. */
+  /** How many commands; a batch that failed halfway counts as one. */
   readonly commands: number;
-  /** What was wrong with the try. */
+  /** Why they failed. */
   readonly reason: string;
 }
 
-/** Memcached did not answer, or accept a connection, within `timeout`. */
+/** Memcached did not accept a connection, or did not answer, within `timeout`. */
 export interface TimeoutEvent {
-  /** Tells it from others. */
+  /** The kind of event. */
   readonly kind: "timeout";
   /** The name of the table. */
   readonly table: string;
@@ -115,8 +115,8 @@ export interface TimeoutEvent {
 }
 
 /**
- * What goes on in a memcache table. Add the numbers up for figures: hits over
- * hits, backup and misses together is how well the cache does.
+ * An event of a memcache table. Sums of the numbers are statistics: the hit rate is
+ * hits / (hits + backup + misses).
  *
  * @example
  * ```ts
@@ -148,8 +148,8 @@ export type TableEvent =
   | RetryEvent
   | TimeoutEvent;
 
-/** What happens to the connection, without what all such events have in common. */
-export type ConnectionEvent = WithoutPlace<
+/** An event of a connection, without its table and endpoint. */
+export type ConnectionEvent = WithoutOrigin<
   | ConnectEvent
   | UnreachableEvent
   | DisconnectEvent
@@ -157,8 +157,9 @@ export type ConnectionEvent = WithoutPlace<
   | TimeoutEvent
 >;
 
-type WithoutPlace<One> = One extends unknown ? Omit<One, "table" | "endpoint">
+type WithoutOrigin<Event> = Event extends unknown
+  ? Omit<Event, "table" | "endpoint">
   : never;
 
-/** Told of events. */
+/** Called with each event. */
 export type EventListener = (event: TableEvent) => void;

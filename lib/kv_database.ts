@@ -1,39 +1,38 @@
 /** A key of a KV database. */
 export type KvKey = (string | Uint8Array)[];
 
-/** An entry of a KV database; `versionstamp` is `null` when there is none. */
+/** The result of reading a key of a KV database. */
 export interface KvEntry {
   /** The key. */
   readonly key: readonly unknown[];
-  /** The value, `null` when there is none. */
+  /** The value; `null` if the key does not exist. */
   readonly value: unknown;
-  /** Changes with each write. */
+  /** Changes with each write; `null` if the key does not exist. */
   readonly versionstamp: string | null;
 }
 
-/** Several writes that are done together or not at all. */
+/** A transaction: either all of its writes are done, or none. */
 export interface KvAtomic {
-  /** Demands that an entry is as it was. */
+  /** Requires that entries still have these versionstamps. */
   check(...checks: { key: KvKey; versionstamp: string | null }[]): KvAtomic;
-  /** Writes an entry. */
+  /** Adds a write. */
   set(key: KvKey, value: unknown): KvAtomic;
-  /** Removes an entry; missing where entries are removed one by one. */
+  /** Adds the removal of an entry. Without this method, each is removed by itself. */
   delete?(key: KvKey): KvAtomic;
-  /** Does it; `ok` is false when a check failed. */
+  /** Executes the transaction; `ok` is `false` if a check failed. */
   commit(): Promise<{ ok: boolean }>;
 }
 
 /**
- * The part of a KV database that the table needs: Deno KV, `@deno/kv`, the
- * `workersKv` of `@postmaps/memcache-table/workers-kv`, or anything with the
- * same methods.
+ * The part of a KV database that a table uses. Implemented by Deno KV, `@deno/kv`,
+ * and the `workersKv` of `@postmaps/memcache-table/workers-kv`.
  */
 export interface KvDatabase {
   /** Reads an entry. */
   get(key: KvKey): Promise<KvEntry>;
   /**
-   * Reads at most ten entries, in the order of the keys; missing where entries
-   * are read one by one.
+   * Reads at most ten entries, in the order of the keys. Without this method, each
+   * entry is read by itself.
    */
   getMany?(keys: KvKey[]): Promise<KvEntry[]>;
   /** Writes an entry. */
@@ -45,19 +44,19 @@ export interface KvDatabase {
     selector: { prefix: KvKey } | { prefix: KvKey; start: KvKey },
     options?: { limit?: number; batchSize?: number },
   ): AsyncIterable<KvEntry>;
-  /** Starts writes that are done together. */
+  /** Starts a transaction. */
   atomic(): KvAtomic;
   /**
-   * How many bytes of the longest possible key a key takes, and how many there
-   * are; missing where the limits are those of Deno KV.
+   * The length of a key in bytes, and the longest allowed one. Without this method,
+   * the limits of Deno KV apply.
    */
   measureKey?(key: KvKey): { bytes: number; longest: number };
-  /** Frees it. */
+  /** Closes it. */
   close(): void;
 }
 
-/** Opens KV databases by their path. */
+/** A library that opens KV databases. */
 export interface KvLibrary {
-  /** Opens one, `undefined` for the default one; makes it where there is none. */
+  /** Opens the database at a path, or the default one; makes it if it is missing. */
   openKv(path: string | undefined): Promise<KvDatabase>;
 }

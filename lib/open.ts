@@ -7,7 +7,7 @@ import type { DriverTable } from "./tables/driver_table.ts";
 import {
   backupName,
   openMemcache,
-  openMemcacheApart,
+  openMemcacheAndBackup,
 } from "./tables/memcache/open_memcache.ts";
 import {
   deepestNest,
@@ -17,8 +17,8 @@ import {
   rulesOf,
 } from "./tables/opening.ts";
 
-// The other types are loaded when one of their tables is opened: a command that
-// asks a memcache table waits for nothing else.
+// Other types than memcache are loaded on demand: a command that looks up a key
+// in a memcache table must start fast.
 const openers: Record<string, () => Opener | Promise<Opener>> = {
   memcache: () => openMemcache,
   kv: async () => (await import("./tables/kv/open_kv.ts")).openKvTable,
@@ -42,11 +42,12 @@ export const tableTypes: readonly string[] = /* @__PURE__ */ Object.keys(
  * `memcache:{ name=value, … }`), `kv:` (Deno KV: `kv:PATH`,
  * `kv:PATH#NAMESPACE`, `kv:`), `proxy:` (proxymap(8)), `inline:`, `static:`,
  * `texthash:` and `fail:` (DATABASE_README of Postfix). Any other type is
- * opened by the `postmap` of the installed Postfix. Connects to nothing yet.
+ * opened by the `postmap` of the installed Postfix. The first request connects
+ * to the server, not `openTable`.
  *
- * Throws {@linkcode ConfigError} when a person must change something,
- * {@linkcode ReadOnlyError} when `write` is asked of a table that cannot be
- * written, and a `TypeError` for an option that does not exist.
+ * Throws {@linkcode ConfigError} when the name or the configuration is wrong,
+ * {@linkcode ReadOnlyError} when `write` is set and the table cannot be written,
+ * and a `TypeError` for an option that does not exist.
  *
  * @example
  * ```ts
@@ -70,8 +71,8 @@ export async function openTable(
 }
 
 /**
- * Opens a table as {@linkcode openTable} does, and leaves the base64 of
- * `fileValues` as it is stored.
+ * Opens a table as {@linkcode openTable} does, but with `fileValues` its values
+ * are the stored base64, not decoded.
  */
 export async function openStored(
   name: string,
@@ -86,65 +87,67 @@ export async function openStored(
     requireOptionNames(options, openOptionNames);
   }
   requireRuntime();
-  const { mail, given } = await prepare(options);
-  return await openNamed(name, given, mail, {
+  const { mail, resolved } = await prepare(options);
+  return await openNamed(name, resolved, mail, {
     outer: [],
     count: { tables: 0 },
   });
 }
 
-/** A table whose cache, if it has one, is opened by itself. */
-export interface Apart {
-  /** What is in memcached alone; missing where the table is no memcache table. */
+/** A table as two tables, each of which is closed by itself. */
+export interface CacheAndBackup {
+  /** The memcached part; absent unless it is a memcache table. */
   readonly cache?: Table;
-  /** What is behind it, or the table itself; missing where nothing is behind. */
+  /** The backup of a memcache table, if any; of another type, the table itself. */
   readonly backup?: Table;
-  /** Lists what memcached has of a memcache table, where that can be known. */
+  /** Lists the table's keys in memcached; absent where it cannot recognize them. */
   readonly listOwnKeys?: (
     onKeys: (keys: readonly string[]) => Promise<void>,
   ) => Promise<void>;
 }
 
 /**
- * Opens a memcache table as two, and any other as it is. Of the two the cache may
- * be written, the backup where `write` says so. Each is closed by itself.
+ * Opens the cache and the backup of a memcache table, or a table of another type
+ * as the backup. The cache is writable, the backup only with `write`.
  */
-export async function openApart(
+export async function openCacheAndBackup(
   name: string,
   options: OpenOptions,
-): Promise<Apart> {
-  const { mail, given } = await prepare(options);
-  const nest: Nest = { outer: [], count: { tables: 0 } };
+): Promise<CacheAndBackup> {
+  const { mail, resolved } = await prepare(options);
+  const nesting: Nesting = { outer: [], count: { tables: 0 } };
   if (name.startsWith("memcache:")) {
-    return await openMemcacheApart(openingOf(name, given, mail, nest));
+    return await openMemcacheAndBackup(
+      openingOf(name, resolved, mail, nesting),
+    );
   }
-  return { backup: await openNamed(name, given, mail, nest) };
+  return { backup: await openNamed(name, resolved, mail, nesting) };
 }
 
 async function prepare(
   options: OpenOptions,
-): Promise<{ mail: MailSystem; given: OpenOptions }> {
+): Promise<{ mail: MailSystem; resolved: OpenOptions }> {
   options.signal?.throwIfAborted();
   const onWarning = options.onWarning ?? ((line) => console.warn(line));
   const mail = new MailSystem({ ...options, onWarning });
   const utf8 = options.utf8 ?? await mail.smtputf8();
-  return { mail, given: { ...options, utf8, onWarning } };
+  return { mail, resolved: { ...options, utf8, onWarning } };
 }
 
-/** Where a table stands among those that are opened with it. */
-interface Nest {
-  /** The tables that name it, the outermost first. */
+/** The place of a table among those that are opened together. */
+interface Nesting {
+  /** The tables that contain it, the outermost first. */
   readonly outer: readonly string[];
-  /** How many there are by now, in all. */
+  /** How many tables were opened together so far. */
   readonly count: { tables: number };
 }
 
-// If each of twenty nested tables named two, there would be a million.
-const mostTables = 1000;
+// With 20 levels and two tables in each, there would be a million tables.
+const maxTables = 1000;
 
-// The types whose names may have any bytes. Those of the others go through
-// interfaces that take UTF-8 alone.
-const ofAnyBytes = [
+// Types whose table names may have any bytes. The others pass the name to an
+// interface that takes only UTF-8.
+const typesWithByteNames = [
   "memcache",
   "texthash",
   "inline",
@@ -157,11 +160,11 @@ async function openNamed(
   name: string,
   options: OpenOptions,
   mail: MailSystem,
-  nest: Nest,
+  nesting: Nesting,
 ): Promise<DriverTable> {
-  const opening = openingOf(name, options, mail, nest);
+  const opening = openingOf(name, options, mail, nesting);
   const type = name.slice(0, name.indexOf(":"));
-  if (!isUtf8(name) && !ofAnyBytes.includes(type)) {
+  if (!isUtf8(name) && !typesWithByteNames.includes(type)) {
     throw new ConfigError(
       `${shownText(name)}: a table of this type must have a name in UTF-8`,
     );
@@ -178,13 +181,13 @@ function openingOf(
   name: string,
   options: OpenOptions,
   mail: MailSystem,
-  nest: Nest,
+  nesting: Nesting,
 ): Opening {
-  const { outer, count } = nest;
+  const { outer, count } = nesting;
   const colon = name.indexOf(":");
   const type = name.slice(0, Math.max(colon, 0));
   const path = name.slice(colon + 1);
-  // kv: alone is the default database of the platform.
+  // "kv:" without a path is the platform's default database.
   if (type === "" || (path === "" && type !== "kv")) {
     throw new ConfigError(
       `need type:name to open a table instead of "${shownText(name)}"`,
@@ -202,9 +205,9 @@ function openingOf(
         "each of which names the next: that is too deep",
     );
   }
-  if (++count.tables > mostTables) {
+  if (++count.tables > maxTables) {
     throw new ConfigError(
-      `${shownText(outer[0])} names more than ${mostTables} tables`,
+      `${shownText(outer[0])} names more than ${maxTables} tables`,
     );
   }
   return {

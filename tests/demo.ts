@@ -1,5 +1,5 @@
 // `deno task demo`: lookup, update and delete on a real table, by the command
-// line itself. Works without memcached too, as far as a backup answers.
+// line itself. Where no memcached is installed, it shows the backup at work.
 
 const cli = new URL("../cli.ts", import.meta.url).pathname;
 
@@ -57,23 +57,11 @@ function freePort(): number {
 
 const folder = await Deno.makeTempDir({ prefix: "memcache-table-demo-" });
 const port = freePort();
-const table = `memcache:${folder}/aliases.cf`;
-await Deno.writeTextFile(
-  `${folder}/aliases.cf`,
-  `memcache   = inet:127.0.0.1:${port}
-key_format = aliases:%s
-max_try    = 1
-backup     = kv:${folder}/aliases.kv
-`,
-);
+const cached = `memcache:${folder}/aliases.cf`;
+const backup = `kv:${folder}/aliases.kv`;
 
-const memcached = await startMemcached(port);
-try {
-  console.log(`A table, ${table}:\n`);
-  console.log(await Deno.readTextFile(`${folder}/aliases.cf`));
-  if (memcached === undefined) {
-    console.log("No memcached is installed here: the backup does it all.\n");
-  }
+/** Stores, finds and lists. */
+async function useTable(table: string): Promise<void> {
   await show(
     ["-i", table],
     "Alice@example.com alice@mx.example.net\nbob bob@mx.example.net\n",
@@ -81,19 +69,50 @@ try {
   await show(["-q", "ALICE@example.com", table]);
   await show(["-q", "-", table], "bob\nnobody\n");
   await show(["-s", table]);
-  if (memcached !== undefined) {
+}
+
+const memcached = await startMemcached(port);
+try {
+  if (memcached === undefined) {
+    console.log(
+      `A table, ${backup}, which could be the backup of a memcache table: ` +
+        "memcached is not installed here.\n",
+    );
+    await useTable(backup);
+    await show(["-d", "bob", backup]);
+    await show(["-js", backup]);
+    console.log(
+      "\nNext: install memcached (on Debian: apt-get install memcached), " +
+        "and run this again.",
+    );
+  } else {
+    const configuration = `memcache   = inet:127.0.0.1:${port}
+key_format = aliases:%s
+max_try    = 1
+backup     = ${backup}
+`;
+    await Deno.writeTextFile(`${folder}/aliases.cf`, configuration);
+    console.log(`A table, ${cached}:\n\n${configuration}`);
+    await useTable(cached);
     console.log("\nWhat memcached has of it:\n");
     await show([
       "-q",
       "aliases:bob",
       `memcache:{memcache=inet:127.0.0.1:${port}}`,
     ]);
+    await show(["-d", "bob", cached]);
     memcached.kill("SIGKILL");
     await memcached.status;
-    console.log("\nmemcached is gone; the backup goes on, with a warning:\n");
+    console.log(
+      "\nNow memcached is gone. The backup answers, with one warning:\n",
+    );
+    await show(["-q", "alice@example.com", cached]);
+    await show(["-js", cached]);
+    console.log(
+      "\nNext: write such a file for your own memcached, then try\n" +
+        "  deno run -A cli.ts check memcache:/path/to/aliases.cf",
+    );
   }
-  await show(["-d", "bob", table]);
-  await show(["-js", table]);
 } finally {
   try {
     memcached?.kill("SIGKILL");

@@ -225,3 +225,31 @@ Deno.test("workflows and guides name tasks that deno.json has", async () => {
     }
   }
 });
+
+Deno.test("no modules import each other in a circle", async () => {
+  const imports = new Map<string, string[]>();
+  for await (const [path, text] of sources("lib")) {
+    const targets = [...code(text).matchAll(/\bfrom "(\.[^"]+)"/g)];
+    imports.set(
+      path,
+      targets.map(([, specifier]) =>
+        new URL(specifier, `file:///${path}`).pathname.slice(1)
+      ),
+    );
+  }
+  const done = new Set<string>();
+  const visit = (path: string, way: readonly string[]) => {
+    if (done.has(path)) return;
+    const at = way.indexOf(path);
+    assert(at < 0, `a circle: ${[...way.slice(at), path].join(" → ")}`);
+    for (const target of imports.get(path) ?? []) visit(target, [...way, path]);
+    done.add(path);
+  };
+  for (const path of imports.keys()) visit(path, []);
+});
+
+Deno.test("the library has no syntax that Node 20 does not know", async () => {
+  for await (const [path, text] of sources("lib")) {
+    assert(!/^\s*(await )?using /m.test(code(text)), path);
+  }
+});

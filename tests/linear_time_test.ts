@@ -15,8 +15,8 @@ import {
 import { parseTime } from "../lib/config/time.ts";
 import { checkTable } from "../lib/maintenance/mod.ts";
 import {
-  judgePostscreen,
-  judgeVerify,
+  postscreenExpiryCheck,
+  verifyExpiryCheck,
 } from "../lib/maintenance/postfix_caches.ts";
 import { parseEndpoint, resolveService } from "../lib/socket/endpoint.ts";
 import { DomainList } from "../lib/tables/memcache/domain_list.ts";
@@ -77,9 +77,13 @@ const parsers: Record<string, (text: string) => unknown> = {
     for (const line of text.split("\n")) message.push(line);
     message.end();
   },
-  judgePostscreen: (text) =>
-    judgePostscreen({ retention: 1, enabled: Array(5).fill(true) })(text, 1),
-  judgeVerify: (text) => judgeVerify({ positive: 1, negative: 1 })(text, 1),
+  postscreenExpiryCheck: (text) =>
+    postscreenExpiryCheck({ retention: 1, enabled: Array(5).fill(true) })(
+      text,
+      1,
+    ),
+  verifyExpiryCheck: (text) =>
+    verifyExpiryCheck({ positive: 1, negative: 1 })(text, 1),
   configText: (text) => configText(configBytes(text)),
   fold: utf8Text.fold,
   decodeBase64: (text) => decodeBase64(configBytes(text)),

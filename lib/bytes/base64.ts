@@ -1,6 +1,5 @@
 import { byteText } from "./text.ts";
 
-/** Bytes as base64. */
 export function encodeBase64(bytes: Uint8Array): string {
   return btoa(byteText.decode(bytes)!);
 }
@@ -8,9 +7,8 @@ export function encodeBase64(bytes: Uint8Array): string {
 const digits = /[A-Za-z0-9+/]*/y;
 
 /**
- * The bytes of base64, itself as bytes; `undefined` when it is none. As in
- * Postfix the length is a multiple of four, and what follows the first `=` does
- * not matter.
+ * Decodes base64; `undefined` if it is invalid. As in Postfix, the length must be a
+ * multiple of four, and anything after the first `=` is ignored.
  */
 export function decodeBase64(encoded: Uint8Array): Uint8Array | undefined {
   if (encoded.length % 4 !== 0) return undefined;

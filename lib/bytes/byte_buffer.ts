@@ -2,23 +2,23 @@ import type { Text } from "./text.ts";
 
 const shortCopy = 64;
 
-/** Numbers for `count` things, in the memory of `old` where that is enough. */
+/** An array of `count` numbers. Reuses the memory of `old` if it is large enough. */
 export function int32Array(count: number, old?: Int32Array): Int32Array {
   return old !== undefined && old.buffer.byteLength >= count * 4
     ? new Int32Array(old.buffer, 0, count)
     : new Int32Array(count);
 }
 
-/** Bytes that grow at their end. */
+/** A growing array of bytes. */
 export class ByteBuffer {
-  /** The bytes, and room behind them. */
+  /** The content, followed by free space. */
   bytes: Uint8Array<ArrayBuffer>;
-  /** How many bytes there are. */
+  /** The length of the content. */
   length = 0;
 
   /**
-   * Has room for `size` bytes before it grows, in the memory of `old` where that
-   * is enough.
+   * Has room for `size` bytes before it grows. Reuses the memory of `old` if it is
+   * large enough.
    */
   constructor(size: number, old?: ByteBuffer) {
     this.bytes = old !== undefined && old.bytes.length >= size
@@ -26,7 +26,7 @@ export class ByteBuffer {
       : new Uint8Array(size);
   }
 
-  /** Makes room for so many bytes more. */
+  /** Makes room for `more` bytes. */
   reserve(more: number): void {
     const needed = this.length + more;
     if (needed <= this.bytes.length) return;
@@ -35,24 +35,22 @@ export class ByteBuffer {
     this.bytes = larger;
   }
 
-  /** Adds bytes. */
   append(source: Uint8Array, start: number, end: number): void {
     this.reserve(end - start);
     const { bytes } = this;
     let to = this.length;
     this.length += end - start;
-    // For the few bytes that most strings have, faster than a call of `set`.
+    // For a few bytes, which most strings have, a loop is faster than `set`.
     if (end - start > shortCopy) bytes.set(source.subarray(start, end), to);
     else while (start < end) bytes[to++] = source[start++];
   }
 
-  /** Adds a byte. */
   appendByte(byte: number): void {
     this.reserve(1);
     this.bytes[this.length++] = byte;
   }
 
-  /** Adds text if it is ASCII; else adds nothing, and says `false`. */
+  /** Adds ASCII text. For other text it adds nothing and returns `false`. */
   appendAscii(text: string): boolean {
     this.reserve(text.length);
     const { bytes } = this;
@@ -66,14 +64,14 @@ export class ByteBuffer {
     return true;
   }
 
-  /** Adds text, as `text` encodes it. */
+  /** Adds a string, encoded by `text`. */
   appendText(string: string, text: Text): void {
     if (this.appendAscii(string)) return;
     const bytes = text.encode(string);
     this.append(bytes, 0, bytes.length);
   }
 
-  /** All bytes; they change with the buffer. */
+  /** The content. Valid until the buffer changes. */
   view(): Uint8Array<ArrayBuffer> {
     return this.bytes.subarray(0, this.length);
   }

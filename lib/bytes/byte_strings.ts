@@ -2,25 +2,25 @@ import { ByteBuffer, int32Array } from "./byte_buffer.ts";
 import type { Text } from "./text.ts";
 
 /**
- * Many byte strings in one array: the keys or the values of a batch. One object
- * for thousands of them, where a string for each would cost more than the
- * request that it is for.
+ * Many byte strings in one array: the keys or the values of a batch. A JavaScript
+ * string for each of them would cost more time than the request itself. Single
+ * strings may be missing.
  */
 export interface ByteStrings {
-  /** What they are cut from. */
+  /** The bytes of all strings. */
   readonly bytes: Uint8Array;
-  /** Where each starts; negative where there is none. */
+  /** The start of each string; negative if it is missing. */
   readonly starts: Int32Array;
-  /** Where each ends. */
+  /** The end of each string. */
   readonly ends: Int32Array;
 }
 
-/** How many there are, those that are missing included. */
+/** The number of strings, with the missing ones. */
 export function countOf(strings: ByteStrings): number {
   return strings.starts.length;
 }
 
-/** One of them; `undefined` where there is none. */
+/** The string at an index; `undefined` if it is missing. */
 export function stringAt(
   strings: ByteStrings,
   at: number,
@@ -31,17 +31,15 @@ export function stringAt(
     : strings.bytes.subarray(start, strings.ends[at]);
 }
 
-/** Byte strings that are put in one after the other, by any number. */
+/** Builds byte strings: each is put at its index, in any order. */
 export class ByteStringsBuilder implements ByteStrings {
-  /** As in {@linkcode ByteStrings}. */
   readonly starts: Int32Array;
-  /** As in {@linkcode ByteStrings}. */
   readonly ends: Int32Array;
   #buffer: ByteBuffer;
 
   /**
-   * Room for `count` strings; `size` is a guess at their bytes. Takes over the
-   * memory of `old`.
+   * Makes room for `count` strings, of about `size` bytes in total. Reuses the memory
+   * of `old`, which must no longer be used.
    */
   constructor(count: number, size: number, old?: ByteStringsBuilder) {
     this.starts = int32Array(count, old?.starts).fill(-1);
@@ -49,38 +47,37 @@ export class ByteStringsBuilder implements ByteStrings {
     this.#buffer = new ByteBuffer(size, old && old.#buffer);
   }
 
-  /** As in {@linkcode ByteStrings}. */
   get bytes(): Uint8Array {
     return this.#buffer.view();
   }
 
-  /** Puts a string in. */
+  /** Puts the bytes of `source` from `start` to `end` at index `at`. */
   put(at: number, source: Uint8Array, start: number, end: number): void {
     this.starts[at] = this.#buffer.length;
     this.append(at, source, start, end);
   }
 
-  /** Puts text in. */
+  /** Puts a string, encoded by `text`, at index `at`. */
   putText(at: number, string: string, text: Text): void {
     this.starts[at] = this.#buffer.length;
     this.#buffer.appendText(string, text);
     this.ends[at] = this.#buffer.length;
   }
 
-  /** Adds to the string that was put in last. */
+  /** Adds bytes to the string that was put last. */
   append(at: number, source: Uint8Array, start: number, end: number): void {
     this.#buffer.append(source, start, end);
     this.ends[at] = this.#buffer.length;
   }
 
-  /** Takes the string that was put in last out again. */
+  /** Removes the string that was put last. */
   drop(at: number): void {
     this.#buffer.length = this.starts[at];
     this.starts[at] = -1;
   }
 }
 
-/** Strings as byte strings; missing where there is none. */
+/** Encodes strings; `undefined` becomes a missing string. */
 export function encodeStrings(
   strings: readonly (string | undefined)[],
   text: Text,
@@ -96,7 +93,7 @@ export function encodeStrings(
 
 const encoder = new TextEncoder();
 
-/** Strings that are all ASCII as byte strings; `undefined` when one is not. */
+/** Encodes ASCII strings; `undefined` if one of them is not ASCII. */
 export function encodeAsciiStrings(
   strings: readonly string[],
 ): ByteStrings | undefined {
@@ -111,7 +108,7 @@ export function encodeAsciiStrings(
     length += string.length;
     ends[at] = length++;
   }
-  // One call for all: a call for each takes ten times as long.
+  // One call for all strings: a call for each would take ten times as long.
   const bytes = new Uint8Array(length);
   const all = strings.join("\n") + "\n";
   const { read, written } = encoder.encodeInto(all, bytes);
@@ -141,8 +138,8 @@ export function lineStrings(bytes: Uint8Array): ByteStrings {
   return { bytes, starts, ends: ends.subarray(0, count) };
 }
 
-/** What there is in some bytes: by four of them at a time where that can be done. */
-function look(bytes: Uint8Array): { isAscii: boolean; hasUpper: boolean } {
+/** Whether bytes are ASCII, and have upper-case letters. Reads four bytes at a time. */
+function scan(bytes: Uint8Array): { isAscii: boolean; hasUpper: boolean } {
   let seen = 0;
   let upper = 0;
   let at = 0;
@@ -152,7 +149,8 @@ function look(bytes: Uint8Array): { isAscii: boolean; hasUpper: boolean } {
     for (let word = 0; word < count; word++) {
       const four = words[word];
       seen |= four;
-      // In each byte the upper bit tells, of one: from "A" on, of two: after "Z".
+      // In each byte, the top bit of the first sum is set from "A" on, that of the
+      // second after "Z".
       upper |= (four + 0x3f3f3f3f) & ~(four + 0x25252525);
     }
     at = count * 4;
@@ -176,9 +174,9 @@ function lowerAscii(bytes: Uint8Array): Uint8Array {
 }
 
 /**
- * Keys as a table sees them: folded, if they shall be. Those that are no text
- * are missing then, and `onInvalid` is told. The same object where nothing
- * changes.
+ * Prepares keys for a table: checks that they are text, and folds them if `fold` is
+ * set. Calls `onInvalid` with each key that is not text, and leaves it out. Returns
+ * the same object if nothing changes.
  */
 export function admitStrings(
   keys: ByteStrings,
@@ -187,7 +185,7 @@ export function admitStrings(
   onInvalid: (key: Uint8Array) => void,
 ): ByteStrings {
   const { bytes, starts, ends } = keys;
-  const { isAscii, hasUpper } = look(bytes);
+  const { isAscii, hasUpper } = scan(bytes);
   if (isAscii) {
     return fold && hasUpper ? { bytes: lowerAscii(bytes), starts, ends } : keys;
   }
@@ -204,9 +202,9 @@ export function admitStrings(
   return admitted;
 }
 
-/** The first that is no text; -1 when all are. */
+/** The index of the first string that is not text; -1 if there is none. */
 export function firstNotText(strings: ByteStrings, text: Text): number {
-  if (!text.utf8 || look(strings.bytes).isAscii) return -1;
+  if (!text.utf8 || scan(strings.bytes).isAscii) return -1;
   const count = countOf(strings);
   for (let at = 0; at < count; at++) {
     const bytes = stringAt(strings, at);
@@ -215,13 +213,13 @@ export function firstNotText(strings: ByteStrings, text: Text): number {
   return -1;
 }
 
-// Values that are decoded together: a call for each takes ten times as long. Few
-// enough, for whoever keeps one of them keeps the memory of all.
+// Bytes that are decoded together: a call for each string takes ten times as long.
+// The limit is low because one string that is kept keeps the memory of all of them.
 const decodedTogether = 1024;
 
 /**
- * Byte strings as strings; `undefined` where there is none. `notText` is the
- * first that is no text, which ends the list.
+ * Decodes byte strings; a missing one becomes `undefined`. Stops at the first that
+ * is not text: `notText` is its index.
  */
 export function decodeStrings(
   strings: ByteStrings,
@@ -255,7 +253,7 @@ export function decodeStrings(
   return { decoded };
 }
 
-/** Where the byte strings end that lie one behind the other from `first` on. */
+/** The end (an index) of the strings from `first` that can be decoded together. */
 function endOfRun({ starts, ends }: ByteStrings, first: number): number {
   let at = first + 1;
   while (

@@ -1,7 +1,7 @@
 /**
- * The name that somebody may have meant, `undefined` when none is near: a third
- * of the letters may be wrong, missing, too many or in the wrong order. Upper
- * and lower case, `-` and `_` are the same.
+ * The known name that is most similar to `written`; `undefined` if none is. A third
+ * of the letters may be wrong, missing, extra or swapped. Ignores case, and the
+ * difference between `-` and `_`.
  */
 export function nearestName<Name extends string>(
   written: string,
@@ -11,7 +11,7 @@ export function nearestName<Name extends string>(
   let nearest: Name | undefined;
   let least = Math.max(1, Math.floor(plain.length / 3)) + 1;
   for (const name of known) {
-    // The distance is no less; a stranger may have written a very long name.
+    // The distance is at least this; a very long name would take too much time.
     if (Math.abs(name.length - plain.length) >= least) continue;
     const distance = editDistance(plain, plainName(name));
     if (distance >= least) continue;
@@ -26,7 +26,7 @@ function plainName(name: string): string {
   return name.toLowerCase().replaceAll("-", "_");
 }
 
-/** How many letters differ; two that changed places count once. */
+/** The number of different letters; two swapped ones count once. */
 function editDistance(left: string, right: string): number {
   let before: number[] = [];
   let above = Array.from({ length: right.length + 1 }, (_, at) => at);

@@ -1,15 +1,14 @@
 /**
- * How strings stand for bytes: as UTF-8, or one character for each byte when
- * UTF-8 support is off.
+ * Converts between strings and bytes: as UTF-8, or, when UTF-8 support is off, with
+ * one character for each byte.
  */
 export interface Text {
   /** Whether strings are UTF-8 text. */
   readonly utf8: boolean;
-  /** The bytes of a string. */
   encode(text: string): Uint8Array;
-  /** The string of some bytes; `undefined` when they are not UTF-8. */
+  /** The string of some bytes; `undefined` if they are not UTF-8. */
   decode(bytes: Uint8Array): string | undefined;
-  /** Whether a string has bytes at all: no lone surrogate, no character above a byte. */
+  /** Whether a string can be encoded: no lone surrogate, or no character above U+00FF. */
   valid(text: string): boolean;
   /** Folds a key to lower case. */
   fold(text: string): string;
@@ -23,8 +22,8 @@ const strictDecoder = new TextDecoder("utf-8", {
 const notAscii = /[\u0080-\uffff]/;
 const aboveByte = /[\u0100-\uffff]/;
 
-// Most keys and values are short and ASCII: then going through each character
-// here takes a fraction of what the runtime's coders take to be called.
+// Most keys and values are short and ASCII. For them, a loop over the characters is
+// much faster than a call of TextEncoder or TextDecoder.
 const shortLength = 256;
 
 function encodeAscii(text: string): Uint8Array | undefined {
@@ -81,7 +80,7 @@ export const byteText: Text = {
   },
   decode(bytes) {
     let text = "";
-    // fromCharCode takes its bytes as arguments, of which there is a limit.
+    // The number of arguments of fromCharCode is limited.
     for (let at = 0; at < bytes.length; at += 4096) {
       text += characters(bytes.subarray(at, at + 4096));
     }
@@ -91,17 +90,17 @@ export const byteText: Text = {
   fold: foldAscii,
 };
 
-/** How many bytes a string has. */
+/** The length of a string in bytes. */
 export function byteLength(text: Text, string: string): number {
   return text.utf8 && notAscii.test(string)
     ? encoder.encode(string).length
     : string.length;
 }
 
-/** A line: text, or the bytes of a line that is no text. */
+/** A line: a string, or its bytes if they are not text. */
 export type Line = string | Uint8Array;
 
-/** The lines of some bytes, without their ends. */
+/** The lines of some bytes, without their line feeds. */
 export function splitLines(text: Text, bytes: Uint8Array): Line[] {
   const whole = text.decode(bytes);
   if (whole !== undefined) return whole.split("\n");
@@ -118,9 +117,9 @@ export function splitLines(text: Text, bytes: Uint8Array): Line[] {
 const upperOrNotAscii = /[A-Z\u0080-\uffff]/;
 const upperAscii = /[A-Z]+/g;
 
-// Where folding is not what lower(upper(lower(text))) gives: dotless i stays,
-// and Cherokee folds to its older, upper-case letters. The final sigma is the
-// one letter whose lower case depends on its neighbours.
+// Characters for which folding differs from lower(upper(lower(text))): dotless i
+// does not change, and Cherokee folds to upper-case letters. The final sigma is the
+// only letter whose lower case depends on its neighbours.
 const exceptions = /[\u0131\u03c2\u13a0-\u13fd\uab70-\uabbf]/;
 const keptOrMapped = /[\u0131\u13a0-\u13fd\uab70-\uabbf]/;
 
@@ -136,8 +135,8 @@ function foldPlain(text: string): string {
 }
 
 /**
- * Full Unicode case folding (CaseFolding.txt, C and F), without regard to any
- * language: `STRAßE` becomes `strasse`.
+ * Full Unicode case folding (CaseFolding.txt, C and F), the same for all languages:
+ * `STRAßE` becomes `strasse`.
  *
  * @example
  * ```ts
@@ -163,22 +162,21 @@ export function foldCase(text: string): string {
   return folded + foldPlain(text.slice(plain));
 }
 
-/** Folds `A` to `Z` and nothing else. */
+/** Folds only the letters `A` to `Z`. */
 export function foldAscii(text: string): string {
   return text.replace(upperAscii, (letters) => letters.toLowerCase());
 }
 
-// A configuration file is bytes, for Postfix and for us, and nearly always UTF-8.
-// Its string is ordinary Unicode text. Each byte that is not UTF-8 becomes a lone
-// low surrogate, U+DC00 plus the byte; valid UTF-8 never decodes to one. So code
-// that splits, compares or shows names needs no special case, and code that needs
-// the bytes gets all of them back.
+// A configuration file is bytes, which are nearly always UTF-8. `configText` decodes
+// them to a string. Each byte that is not UTF-8 becomes a lone low surrogate, U+DC00
+// plus the byte; valid UTF-8 never decodes to one. So code that splits, compares or
+// shows names needs no special case, and `configBytes` gives all bytes back.
 
 const escapeStart = 0xdc00;
 
 /**
- * The text of some bytes of a configuration. `configBytes` gives the same bytes
- * back. A byte order mark is kept.
+ * Decodes the bytes of a configuration; `configBytes` is the inverse. Keeps a byte
+ * order mark.
  *
  * @example
  * ```ts
@@ -209,11 +207,11 @@ function mixedText(bytes: Uint8Array): string {
   return parts.join("");
 }
 
-/** How many bytes the UTF-8 character has that begins there; 0 where none does. */
+/** The length of the UTF-8 character at `at`; 0 if the bytes there are not UTF-8. */
 function characterLength(bytes: Uint8Array, at: number): number {
   const first = bytes[at];
   if (first < 0x80) return 1;
-  // Overlong forms, surrogates and what is above U+10FFFF are not UTF-8.
+  // UTF-8 has no overlong forms, no surrogates and no characters above U+10FFFF.
   const least = first === 0xe0 ? 0xa0 : first === 0xf0 ? 0x90 : 0x80;
   const most = first === 0xed ? 0x9f : first === 0xf4 ? 0x8f : 0xbf;
   const length = first < 0xc2
@@ -233,7 +231,7 @@ function characterLength(bytes: Uint8Array, at: number): number {
   return length;
 }
 
-/** The bytes of the text of a configuration. */
+/** The bytes of a `configText`. */
 export function configBytes(text: string): Uint8Array {
   if (text.isWellFormed()) return utf8Text.encode(text);
   // No character of UTF-16 takes more than three bytes.
@@ -251,7 +249,7 @@ export function configBytes(text: string): Uint8Array {
   return bytes.subarray(0, length);
 }
 
-/** The byte that a lone low surrogate stands for. */
+/** The byte that a lone low surrogate at `at` stands for, if there is one. */
 function escapedByte(text: string, at: number): number | undefined {
   const code = text.charCodeAt(at);
   if (!(code >= 0xdc80 && code <= 0xdcff)) return undefined;
@@ -259,19 +257,20 @@ function escapedByte(text: string, at: number): number | undefined {
   return isHalf ? undefined : code - escapeStart;
 }
 
-/** The same bytes as a byte string: one character for each. */
+/** A `configText` as a byte string, with one character for each byte. */
 export function configByteString(text: string): string {
   return byteText.decode(configBytes(text))!;
 }
 
-/** Whether all bytes of a text of a configuration are UTF-8. */
+/** Whether all bytes of a `configText` are UTF-8. */
 export function isUtf8(text: string): boolean {
   return text.isWellFormed();
 }
 
 /**
- * Corrects text that was put together, such as `$a$b`: where the end of one part
- * and the start of the next are bytes of one character, they become it.
+ * Corrects a `configText` that was joined from parts, such as `$a$b`: if bytes at
+ * the end of one part and at the start of the next form a UTF-8 character, they
+ * become this character.
  */
 export function joinedText(text: string): string {
   return text.isWellFormed() ? text : configText(configBytes(text));

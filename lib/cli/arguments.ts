@@ -1,12 +1,17 @@
 import { type CommandLine, UsageError } from "./command_line.ts";
-import { noTable, optionsFirst, whatToDo } from "./mistakes.ts";
-import { isOption, type Parsed, parseOptions } from "./options.ts";
+import {
+  explainMisplacedOptions,
+  explainMissingAction,
+  explainMissingTable,
+} from "./mistakes.ts";
+import { isOption, type ParsedArguments, parseOptions } from "./options.ts";
 import { postmapOptions } from "./postmap_options.ts";
 
 /**
- * Takes the arguments apart as getopt(3) does for postmap: options may be
- * clustered, a value may follow at once or as the next argument, and the first
- * argument that is no option ends them. Throws {@linkcode UsageError}.
+ * Parses the arguments as getopt(3) does for postmap: options may be clustered,
+ * a value may be attached to its option or be the next argument, and the first
+ * argument that is not an option ends the options. Throws
+ * {@linkcode UsageError}.
  */
 export function parseCommandLine(args: readonly string[]): CommandLine {
   const parsed = parseOptions(args, {
@@ -37,7 +42,7 @@ export function parseCommandLine(args: readonly string[]): CommandLine {
     fold: !parsed.has("f"),
     utf8: parsed.has("u") ? false : parsed.has("U")
       ? true
-      // Messages are what they are: any bytes.
+      // A message may have any bytes.
       : message?.headers || message?.body
       ? false
       : undefined,
@@ -55,7 +60,7 @@ export function parseCommandLine(args: readonly string[]): CommandLine {
 
 function chooseAction(
   args: readonly string[],
-  parsed: Parsed,
+  parsed: ParsedArguments,
 ): CommandLine["action"] {
   const actions: CommandLine["action"][] = [
     ...parsed.values("q").map(() => "lookup" as const),
@@ -64,7 +69,7 @@ function chooseAction(
     ...(parsed.has("s") ? ["list" as const] : []),
   ];
   if (actions.length === 0) {
-    throw new UsageError(whatToDo(args, parsed.operands));
+    throw new UsageError(explainMissingAction(args, parsed.operands));
   }
   if (actions.length > 1) {
     throw new UsageError("give only one of -q, -d, -i and -s, and only once");
@@ -72,7 +77,7 @@ function chooseAction(
   return actions[0];
 }
 
-function chooseMessage(parsed: Parsed): CommandLine["message"] {
+function chooseMessage(parsed: ParsedArguments): CommandLine["message"] {
   const message = {
     headers: parsed.has("h"),
     body: parsed.has("b"),
@@ -87,8 +92,12 @@ function checkTables(
   args: readonly string[],
   tables: readonly string[],
 ): void {
-  if (tables.some(isOption)) throw new UsageError(optionsFirst(args));
-  if (tables.length === 0) throw new UsageError(noTable(action, key));
+  if (tables.some(isOption)) {
+    throw new UsageError(explainMisplacedOptions(args));
+  }
+  if (tables.length === 0) {
+    throw new UsageError(explainMissingTable(action, key));
+  }
   if (tables.length > 1 && (action === "load" || action === "list")) {
     const option = action === "load" ? "-i" : "-s";
     throw new UsageError(`${option} takes one table, not ${tables.length}`);

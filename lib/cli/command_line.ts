@@ -1,32 +1,31 @@
 import type { MessageQuery } from "./message/message_keys.ts";
 
-/** A command line that makes no sense; the message says why, and the cure. */
+/** An invalid command line. The message says what is wrong and how to fix it. */
 export class UsageError extends Error {
   override name = "UsageError";
 }
 
-/** What the command line asks for. */
+/** A parsed command line. */
 export interface CommandLine {
-  /** The one thing to do. */
+  /** What to do. */
   readonly action: "lookup" | "delete" | "load" | "list" | "help" | "version";
   /** The key of a lookup or delete; `-` for standard input. */
   readonly key: string;
-  /** The tables, `type:name`. */
+  /** The names of the tables, `type:name`. */
   readonly tables: readonly string[];
   /** `-f`: keys are not folded. */
   readonly fold: boolean;
   /** `-b`, `-h`, `-m`: which lines of the message on standard input are keys. */
   readonly message: MessageQuery | undefined;
   /**
-   * `-u` is false, and so are `-b` and `-h`; `-U` is true; else the mail system
-   * decides.
+   * `-U`: true. `-u`, `-b` or `-h`: false. Otherwise `undefined`: main.cf decides.
    */
   readonly utf8: boolean | undefined;
-  /** `-j`: output is JSON. */
+  /** `-j`: the output is JSON. */
   readonly json: boolean;
-  /** `-F`: values are base64 of the content of files. */
+  /** `-F`: the table stores the content of files as base64. */
   readonly fileValues: boolean;
-  /** `-r` and `-w`: what happens to entries that exist. */
+  /** `-r` and `-w`: what to do with a key that exists already. */
   readonly duplicates: "warn" | "replace" | "ignore";
   /** `-c`: the directory of main.cf. */
   readonly configDirectory: string | undefined;
@@ -35,9 +34,9 @@ export interface CommandLine {
 }
 
 /**
- * The command line `-q KEY TABLE…`, the most common of all; `undefined` for any
- * other. It needs no parser, and a parser takes a tenth of the time that such a
- * command has.
+ * Parses the most common command line, `-q KEY TABLE…`. Returns `undefined` for
+ * any other one. Loading the full parser would take a tenth of the time of such
+ * a command.
  */
 export function plainLookup(args: readonly string[]): CommandLine | undefined {
   const [option, key, ...tables] = args;

@@ -2,27 +2,27 @@ import { utf8Text } from "../bytes/text.ts";
 import { nearestName } from "../bytes/nearest_name.ts";
 import { UsageError } from "./command_line.ts";
 import { formatOption, formatPage, inColumns } from "./help_page.ts";
-import { optionMeant, spelling } from "./options.ts";
+import { spelling, suggestOption } from "./options.ts";
 import { postmapOptions } from "./postmap_options.ts";
 import { Output } from "./streams.ts";
-import { pageOf } from "./subcommands/subcommand.ts";
+import { helpPageOf } from "./subcommands/subcommand.ts";
 import { subcommands } from "./subcommands/subcommands.ts";
 
-/** The version of the module, as deno.json has it; a test compares them. */
+/** The version of the module. A test checks that deno.json has the same. */
 export const version = "0.1.0";
 
 /** What `--version` prints. */
 export const versionLine = `memcache-table ${version}\n`;
 
-/** The help page of the whole. */
+/** The help page without a subject. */
 function mainPage(): string {
   const rows = Object.entries(subcommands).map(
     ([name, { summary }]) => [name, summary] as const,
   );
   return formatPage({
     usage: ["[options] type:name ... | SUBCOMMAND ... | help [SUBJECT]"],
-    about: "Works on Postfix tables like postmap. " +
-      "SUBJECT: a SUBCOMMAND, OPTION or tables.",
+    about: "Reads and writes Postfix tables. " +
+      'SUBJECT: a subcommand, an option, or "tables".',
     options: postmapOptions,
     notes: inColumns(rows),
     examples: [
@@ -32,19 +32,22 @@ function mainPage(): string {
   });
 }
 
-/** The types of tables, and what stands behind their colon. */
+/** The table types, and what follows the colon. */
 const tableTypes = [
   ["memcache:/path/file", "a file with the parameters of memcache_table(5)"],
   ["memcache:name", "parameters name_memcache, name_ttl, ... of main.cf"],
   ["memcache:{ ttl=60 }", "the parameters themselves"],
-  ["kv:/path/file", "a table in a Deno KV database, made when first written"],
-  ["kv:/path#NAME", "one of several tables in it"],
+  [
+    "kv:/path/file",
+    "a table in a Deno KV database, created when needed",
+  ],
+  ["kv:/path#NAME", "one of several tables in the same database"],
   ["kv:", "the default database of the platform"],
   ["inline:{k=v, ...}", "the entries themselves; read-only"],
   ["static:value", "one value for every key; read-only"],
   ["texthash:/path/file", "a source file of postmap; read-only"],
   ["proxy:type:name", "a table behind Postfix's proxymap(8)"],
-  ["fail:reason", "fails, for tests"],
+  ["fail:reason", "always fails; for tests"],
   ["hash:/path ...", "any type of the installed Postfix (postconf -m)"],
 ] as const;
 
@@ -56,8 +59,8 @@ function tablesPage(): string {
     "",
     "A memcache table has these parameters, in the syntax of main.cf: memcache,",
     "backup, flags, ttl, key_format, key_digest, domain, data_size_limit,",
-    "line_size_limit, max_try, retry_pause, timeout. Its backup, and its domain",
-    "list, may be tables of any type.",
+    "line_size_limit, max_try, retry_pause, timeout. The backup and the domain list",
+    "may be tables of any type.",
     "",
     '  memcache-table -q alice "memcache:{ key_format = a:%s, backup = kv:/tmp/a }"',
     "",
@@ -65,11 +68,11 @@ function tablesPage(): string {
 }
 
 /**
- * What there is to say of a subject: of the whole where none is given. Throws
- * {@linkcode UsageError} for one that does not exist.
+ * The help text on a subject, or the main page if none is given. Throws
+ * {@linkcode UsageError} for a subject that does not exist.
  */
 export async function helpOn(subjects: readonly string[]): Promise<string> {
-  // Who names a table wants to know what can be done with it.
+  // "--help TABLE": the main page says what can be done with a table.
   const [subject, ...more] = subjects.filter((name) => !name.includes(":"));
   if (more.length > 0) {
     throw new UsageError(`help takes one subject, not ${more.length + 1}`);
@@ -77,25 +80,25 @@ export async function helpOn(subjects: readonly string[]): Promise<string> {
   if (subject === undefined || subject === "help") return mainPage();
   if (subject === "tables") return tablesPage();
   if (Object.hasOwn(subcommands, subject)) {
-    return formatPage(pageOf(await subcommands[subject].load()));
+    return formatPage(helpPageOf(await subcommands[subject].load()));
   }
   const option = postmapOptions.find(({ letter, name }) =>
     subject === `-${letter}` || subject === `--${name}` || subject === name
   );
   if (option !== undefined) return formatOption(option);
   const known = ["tables", ...Object.keys(subcommands)];
-  const near = optionMeant(subject, postmapOptions);
-  const meant = nearestName(subject, known) ?? (near && spelling(near));
+  const near = suggestOption(subject, postmapOptions);
+  const suggestion = nearestName(subject, known) ?? (near && spelling(near));
   throw new UsageError(
     `there is no help on "${subject}": ` +
-      (meant === undefined
+      (suggestion === undefined
         ? `there is some on ${known.join(", ")}, and on each option`
-        : `did you mean ${meant}?`),
+        : `did you mean ${suggestion}?`),
   );
 }
 
 /** Prints a text of `--help` or `--version`. Returns the exit status. */
-export async function describe(text: string): Promise<number> {
+export async function printText(text: string): Promise<number> {
   const output = new Output(utf8Text);
   await output.write(text);
   await output.flush();

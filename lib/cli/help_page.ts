@@ -1,27 +1,27 @@
 import { type Option, usageOf } from "./options.ts";
 
-/** What `--help` says of a command, as data. */
+/** The content of a help page. */
 export interface HelpPage {
-  /** What follows the name of the program, one for each way to call it. */
+  /** The ways to call the command, without the name of the program. */
   readonly usage: readonly string[];
   /** What the command does. */
   readonly about: string;
-  /** Its options, in the order in which they are shown. */
+  /** The options, in the order in which they are shown. */
   readonly options: readonly Option[];
-  /** More to know, line by line. */
+  /** More information, line by line. */
   readonly notes?: readonly string[];
-  /** Commands to try, line by line. */
+  /** Example commands, line by line. */
   readonly examples: readonly string[];
-  /** The exit status: what it is when. */
+  /** The possible exit statuses and their meaning. */
   readonly exitStatus: string;
 }
 
 const program = "memcache-table";
-// A terminal that has 80 columns.
+// For a terminal of 80 columns.
 const width = 79;
-const half = 40;
+const secondColumn = 40;
 
-/** The page, as it is printed on a terminal. */
+/** Formats a help page for a terminal. */
 export function formatPage(page: HelpPage): string {
   const { usage, about, options, notes, examples, exitStatus } = page;
   const blocks = [
@@ -38,7 +38,7 @@ export function formatPage(page: HelpPage): string {
     .map((block) => block.join("\n") + "\n").join("\n");
 }
 
-/** What there is to say of one option. */
+/** Formats the help on one option. */
 export function formatOption(option: Option): string {
   const { letter, name, argument, help, detail } = option;
   const names = [
@@ -53,53 +53,56 @@ export function formatOption(option: Option): string {
   return lines.join("\n") + "\n";
 }
 
-/** Options, those whose texts are short in two columns behind the others. */
+/** Formats a list of options. Short ones come last, in two columns. */
 function formatOptions(options: readonly Option[]): string[] {
   const rows: [string, string][] = [];
   for (const option of options) {
     const { name, help } = option;
-    // Who reads this knows.
+    // The reader has just used it.
     if (name === "help") continue;
     const text = option.default === undefined
       ? help
-      : `${help}; ${option.default}`;
+      : `${help} (default ${option.default})`;
     const last = rows.at(-1);
-    // What is said of several in a row is said once.
+    // Options with the same text share a row.
     if (last?.[1] === text) last[0] += ` ${usageOf(option)}`;
     else rows.push([usageOf(option), text]);
   }
   const isShort = ([term, text]: [string, string]) =>
-    term.length + text.length + 6 <= half;
+    term.length + text.length + 6 <= secondColumn;
   return [
     ...inColumns(rows.filter((row) => !isShort(row))),
     ...inColumns(rows.filter(isShort)),
   ];
 }
 
-/** Rows of a term and a text; two that are short stand side by side. */
+/** Formats rows of a term and its text. Two short rows are put on one line. */
 export function inColumns(
   rows: readonly (readonly [string, string])[],
 ): string[] {
   const widest = Math.max(...rows.map(([term]) => term.length));
   const lines: string[] = [];
-  let isFree = false;
+  let hasFreeColumn = false;
   for (const [term, text] of rows) {
     const cell = `${term.padEnd(widest)}  ${text}`;
     const last = lines.at(-1) ?? "";
-    if (isFree && last.length <= half - 2 && half + cell.length <= width) {
-      lines[lines.length - 1] = last.padEnd(half) + cell;
-      isFree = false;
+    if (
+      hasFreeColumn && last.length <= secondColumn - 2 &&
+      secondColumn + cell.length <= width
+    ) {
+      lines[lines.length - 1] = last.padEnd(secondColumn) + cell;
+      hasFreeColumn = false;
       continue;
     }
     const [first, ...more] = wrap(text, width - widest - 4);
     lines.push(`  ${term.padEnd(widest)}  ${first}`);
     for (const line of more) lines.push(" ".repeat(widest + 4) + line);
-    isFree = more.length === 0;
+    hasFreeColumn = more.length === 0;
   }
   return lines;
 }
 
-/** A text in lines of so many characters. */
+/** Breaks a text into lines of at most `columns` characters. */
 function wrap(text: string, columns = width): string[] {
   const lines = [""];
   for (const word of text.split(" ")) {

@@ -6,49 +6,50 @@ import { StreamError } from "./streams.ts";
 import { terminal } from "./terminal.ts";
 
 const chunkSize = 131072;
-// The table should not have to wait for its first keys.
+// Small, so that the first lookups start early.
 const firstChunkSize = 16384;
 const restSize = 1024;
 const longestLine = 1048576;
 const soonMilliseconds = 10;
 const LF = 10;
 
-/** How standard input is read. */
-export interface Reading {
-  /** Called when the next input lets itself be waited for; never for a file. */
+/** Options of {@linkcode readChunks}. */
+export interface ReadOptions {
+  /** Called when no input has come for 10 ms; never if standard input is a file. */
   readonly onWait?: () => Promise<void>;
-  /** Called before the last line, when that has no end and comes by itself. */
-  readonly onUnended?: () => Promise<unknown>;
-  /** Told the first line when it begins with a byte order mark. */
-  readonly onMark?: (line: string) => void;
-  /** Told how many bytes have come. */
+  /** Called before a chunk that is only a last line without a line end. */
+  readonly onUnfinishedLine?: () => Promise<unknown>;
+  /** Called with the first line if it begins with a byte order mark. */
+  readonly onByteOrderMark?: (line: string) => void;
+  /** Called with the number of bytes of each read. */
   readonly onRead?: (bytes: number) => void;
-  /** Chunks that are done with: their memory is used again. */
-  readonly spare?: Uint8Array[];
+  /** Chunks that are no longer needed; their memory is used again. */
+  readonly reusable?: Uint8Array[];
 }
 
 /**
- * The lines of standard input, as many at a time as have come; the last line
- * end of each chunk is left out. Memory is bounded: a line of more than 1 MiB
- * throws a {@linkcode UsageError}.
+ * Reads standard input in chunks of whole lines, without the last line end of
+ * each chunk. Memory is bounded. Throws a {@linkcode UsageError} for a line of
+ * more than 1 MiB, and a {@linkcode StreamError} if standard input cannot be read.
  */
 export async function* readChunks(
-  { onWait, onUnended, onMark, onRead, spare = [] }: Reading = {},
+  { onWait, onUnfinishedLine, onByteOrderMark, onRead, reusable = [] }:
+    ReadOptions = {},
 ): AsyncGenerator<Uint8Array> {
-  // Nobody types a file: it may be slow, but it is not waited for.
+  // A slow file is no reason to call onWait: nobody waits for an answer.
   const isTyped = onWait !== undefined && terminal.inputSize() === undefined;
-  let buffer = roomFor(firstChunkSize, spare);
-  // How many bytes of an unfinished line the buffer begins with.
+  let buffer = allocate(firstChunkSize, reusable);
+  // The length of the unfinished line at the start of the buffer.
   let held = 0;
   let isFirstLine = true;
   for (let isFirst = true;; isFirst = false) {
     const size = isFirst ? firstChunkSize : chunkSize;
     if (buffer.length - held < size) {
-      // Twice the size: a line that arrives in small pieces is copied seldom.
-      buffer = copyOf(buffer.subarray(0, held), 2 * held + size, spare);
+      // Twice the size, so that a line in many small pieces is not copied often.
+      buffer = copyOf(buffer.subarray(0, held), 2 * held + size, reusable);
     }
     const reading = terminal.read(buffer.subarray(held, held + size));
-    if (!isFirst && isTyped && !await isSoon(reading)) {
+    if (!isFirst && isTyped && !await settlesSoon(reading)) {
       await onWait();
     }
     const length = await reading.catch((error) => {
@@ -58,48 +59,54 @@ export async function* readChunks(
     onRead?.(length);
     const read = held + length;
     const end = held + buffer.subarray(held, read).lastIndexOf(LF);
-    const isUnended = end < held;
-    const rest = isUnended ? 0 : end + 1;
+    const hasNoLineEnd = end < held;
+    const rest = hasNoLineEnd ? 0 : end + 1;
     if (read - rest > longestLine) {
       throw new UsageError(
         `standard input: a line is longer than ${longestLine} bytes`,
       );
     }
     held = read - rest;
-    if (isUnended) continue;
+    if (hasNoLineEnd) continue;
     const lines = buffer.subarray(0, end);
-    if (isFirstLine) tellMark(lines, onMark);
+    if (isFirstLine) reportByteOrderMark(lines, onByteOrderMark);
     isFirstLine = false;
-    // Each chunk has memory of its own: it may be in use for long.
-    buffer = copyOf(buffer.subarray(rest, read), held + chunkSize, spare);
+    // The caller may use a chunk for long, so each has its own memory.
+    buffer = copyOf(buffer.subarray(rest, read), held + chunkSize, reusable);
     yield lines;
   }
   if (held === 0) return;
-  await onUnended?.();
+  await onUnfinishedLine?.();
   const line = buffer.subarray(0, held);
-  if (isFirstLine) tellMark(line, onMark);
+  if (isFirstLine) reportByteOrderMark(line, onByteOrderMark);
   yield line;
 }
 
-/** A copy in memory that has room for so many bytes. */
+/** Copies bytes into a buffer of at least `size` bytes. */
 function copyOf(
   bytes: Uint8Array,
   size: number,
-  spare: Uint8Array[],
+  reusable: Uint8Array[],
 ): Uint8Array<ArrayBuffer> {
-  const copy = roomFor(size, spare);
+  const copy = allocate(size, reusable);
   copy.set(bytes);
   return copy;
 }
 
-function tellMark(lines: Uint8Array, onMark: Reading["onMark"]): void {
+function reportByteOrderMark(
+  lines: Uint8Array,
+  onByteOrderMark: ReadOptions["onByteOrderMark"],
+): void {
   if (lines[0] !== 0xef || lines[1] !== 0xbb || lines[2] !== 0xbf) return;
   const end = lines.indexOf(LF);
-  onMark?.(configText(end < 0 ? lines : lines.subarray(0, end)));
+  onByteOrderMark?.(configText(end < 0 ? lines : lines.subarray(0, end)));
 }
 
-function roomFor(size: number, spare: Uint8Array[]): Uint8Array<ArrayBuffer> {
-  const buffer = spare.pop()?.buffer as ArrayBuffer | undefined;
+function allocate(
+  size: number,
+  reusable: Uint8Array[],
+): Uint8Array<ArrayBuffer> {
+  const buffer = reusable.pop()?.buffer as ArrayBuffer | undefined;
   return new Uint8Array(
     buffer !== undefined && buffer.byteLength >= size
       ? buffer
@@ -107,17 +114,17 @@ function roomFor(size: number, spare: Uint8Array[]): Uint8Array<ArrayBuffer> {
   );
 }
 
-/** As `readChunks`, cut into lines. */
+/** Reads standard input as `readChunks` does, and splits it into lines. */
 export async function* readLines(
   text: Text,
-  reading: Reading = {},
+  reading: ReadOptions = {},
 ): AsyncGenerator<Line[]> {
   for await (const chunk of readChunks(reading)) {
     yield splitLines(text, chunk);
   }
 }
 
-async function isSoon(reading: Promise<unknown>): Promise<boolean> {
+async function settlesSoon(reading: Promise<unknown>): Promise<boolean> {
   let timer: Timer | undefined;
   const late = new Promise<boolean>((resolve) => {
     timer = systemClock.setTimer(soonMilliseconds, () => resolve(false));
@@ -130,17 +137,18 @@ async function isSoon(reading: Promise<unknown>): Promise<boolean> {
   }
 }
 
-/** A line up to its first null byte, which is all that postmap sees of it. */
+/** A line up to its first null byte: postmap ignores the rest. */
 export function beforeNull(line: string): string {
   const end = line.indexOf("\0");
   return end < 0 ? line : line.slice(0, end);
 }
 
 /**
- * The arguments of the program, those with U+FFFD as a `configText`. Runtimes
- * put that where an argument is not UTF-8; the kernel knows what was typed.
+ * Replaces arguments that contain U+FFFD by the bytes that were typed, as a
+ * `configText`. Runtimes put U+FFFD in place of bytes that are not UTF-8; the
+ * kernel still has the original ones.
  */
-export async function typedArguments(
+export async function readRawArguments(
   args: readonly string[],
 ): Promise<string[]> {
   let commandLine: Uint8Array;
@@ -153,7 +161,7 @@ export async function typedArguments(
         `one: give keys on standard input, with "-" as the key`,
     );
   }
-  // They are its last ones; each ends at a null byte.
+  // Our arguments are the last ones there. Each ends with a null byte.
   const typed: Uint8Array[] = [];
   for (let end = commandLine.length - 1; typed.length < args.length;) {
     const start = end < 1 ? 0 : commandLine.lastIndexOf(0, end - 1) + 1;

@@ -11,15 +11,15 @@ import { BrokenPipe, Output, Report, StreamError } from "./streams.ts";
 import { Session } from "./session.ts";
 import { terminal } from "./terminal.ts";
 
-// What a shell reports of a program that SIGPIPE ended, as it ends postmap.
+// The status that a shell reports when SIGPIPE ends a program, such as postmap.
 const brokenPipeStatus = 141;
 
-/** Runs the command line; returns the exit status. Never throws. */
+/** Runs the command line. Returns the exit status. Never throws. */
 export async function main(args: readonly string[]): Promise<number> {
   let report = new Report(false);
-  terminal.outliveFileLimit?.();
+  terminal.ignoreFileSizeSignal?.();
   try {
-    args = await asTyped(args);
+    args = await withRawArguments(args);
     if (isWord(args[0])) {
       const { runWord } = await import("./words.ts");
       return await runWord(args);
@@ -34,14 +34,16 @@ export async function main(args: readonly string[]): Promise<number> {
   }
 }
 
-/** The arguments as they were typed: some may not be UTF-8. */
-async function asTyped(args: readonly string[]): Promise<readonly string[]> {
+/** Restores arguments that are not UTF-8. */
+async function withRawArguments(
+  args: readonly string[],
+): Promise<readonly string[]> {
   if (!args.some((argument) => argument.includes("\ufffd"))) return args;
-  const { typedArguments } = await import("./input.ts");
-  return await typedArguments(args);
+  const { readRawArguments } = await import("./input.ts");
+  return await readRawArguments(args);
 }
 
-/** Whether an argument is no option and no table: a subcommand, or a mistake. */
+/** Whether an argument is neither an option nor a table. */
 function isWord(argument: string | undefined): boolean {
   return argument !== undefined && !argument.startsWith("-") &&
     !argument.includes(":");
@@ -57,12 +59,12 @@ async function runCommand(
   report: Report,
 ): Promise<number> {
   if (command.action === "help" || command.action === "version") {
-    const { describe, helpOn, versionLine } = await import("./help.ts");
-    return await describe(
+    const { printText, helpOn, versionLine } = await import("./help.ts");
+    return await printText(
       command.action === "help" ? await helpOn(command.tables) : versionLine,
     );
   }
-  if (command.utf8 === undefined && isSameEitherWay(command)) {
+  if (command.utf8 === undefined && needsNoUtf8Setting(command)) {
     try {
       return await runSession(command, utf8Text, report);
     } catch (error) {
@@ -73,9 +75,9 @@ async function runCommand(
   return await runSession(command, await chooseText(command, report), report);
 }
 
-// The keys, and the question, are the same with and without UTF-8 support:
-// only a value that is not UTF-8 tells. So the common command reads no main.cf.
-function isSameEitherWay({ action, key, tables }: CommandLine): boolean {
+// With an ASCII key, UTF-8 support matters only if the value is not UTF-8. So
+// main.cf need not be read for most commands.
+function needsNoUtf8Setting({ action, key, tables }: CommandLine): boolean {
   return action === "lookup" && key !== "-" &&
     isAscii.test(key) && tables.every((table) => isAscii.test(table));
 }
@@ -87,7 +89,8 @@ async function runWithoutUtf8(
 ): Promise<number> {
   const text = await chooseText(command, report);
   if (text.utf8) throw error;
-  // A backup has more to do than to answer, and so has who decodes.
+  // The value is complete only if it comes from the table itself, not from its
+  // backup, and need not be decoded.
   if (command.fileValues || !command.tables.includes(error.table)) {
     return await runSession(command, text, report);
   }
@@ -118,14 +121,14 @@ async function runSession(
 ): Promise<number> {
   const session = new Session(command, text, report);
   try {
-    return await act(session);
+    return await runAction(session);
   } finally {
-    // After a failure, what was not written yet stays so, as with postmap.
+    // The output is not flushed after a failure, as in postmap.
     await session.close();
   }
 }
 
-async function act(session: Session): Promise<number> {
+async function runAction(session: Session): Promise<number> {
   const { action, key, message } = session.command;
   const standardInput = key === "-";
   switch (action) {
@@ -156,7 +159,7 @@ async function act(session: Session): Promise<number> {
   }
 }
 
-/** Acts on the key of the command line, when it is text. */
+/** Runs an action for the key of the command line, if that is valid text. */
 async function withKey(
   session: Session,
   action: (session: Session, key: string) => Promise<number>,

@@ -1,28 +1,31 @@
 import { nearestName } from "../bytes/nearest_name.ts";
 import { tableTypes } from "../open.ts";
 import type { CommandLine } from "./command_line.ts";
-import { isOption, optionMeant, usageOf } from "./options.ts";
+import { isOption, suggestOption, usageOf } from "./options.ts";
 import { postmapOptions } from "./postmap_options.ts";
 import { subcommands } from "./subcommands/subcommands.ts";
 
-// Command lines that make no sense as they stand, and what was surely meant.
+// Error messages for invalid command lines, with the command that was probably
+// meant.
 
 const actions = "-q KEY, -d KEY, -i, -s";
 const exampleTable = "memcache:/etc/postfix/aliases.cf";
 
-/** What is wrong with a command line that begins with a word that is no subcommand. */
-export function whatWord(args: readonly string[]): string {
+/** For a command line that begins with an unknown word. */
+export function explainUnknownWord(args: readonly string[]): string {
   const [word, ...rest] = args;
-  if (rest.some(isOption) && word.includes("/")) return optionsFirst(args);
+  if (rest.some(isOption) && word.includes("/")) {
+    return explainMisplacedOptions(args);
+  }
   const unknown = `there is no subcommand "${word}": `;
   const known = [...Object.keys(subcommands), "help", "version"];
-  const meant = nearestName(word, known);
-  if (meant !== undefined) return `${unknown}did you mean ${meant}?`;
+  const suggestion = nearestName(word, known);
+  if (suggestion !== undefined) return `${unknown}did you mean ${suggestion}?`;
   if (word.includes("/")) {
     return `a table is type:name, such as ${exampleTable}, not ${word}: ` +
       `give one of ${actions} before it; try --help`;
   }
-  const option = optionMeant(word, postmapOptions);
+  const option = suggestOption(word, postmapOptions);
   if (option !== undefined) {
     return `${unknown}did you mean ${usageOf(option)} (${option.help})?`;
   }
@@ -33,10 +36,10 @@ export function whatWord(args: readonly string[]): string {
 }
 
 /**
- * What is wrong with a command line of postmap's kind that says nothing of what to
- * do: its arguments, and those of them that are no options.
+ * For a command line without -q, -d, -i and -s. `operands` are the arguments
+ * after the options.
  */
-export function whatToDo(
+export function explainMissingAction(
   args: readonly string[],
   operands: readonly string[],
 ): string {
@@ -47,9 +50,9 @@ export function whatToDo(
     const others = args.filter((argument) => argument !== word);
     return `a subcommand comes first: ${command([word, ...others])}`;
   }
-  if (rest.some(isOption)) return optionsFirst(args);
+  if (rest.some(isOption)) return explainMisplacedOptions(args);
   if (table !== undefined && isTable(table)) {
-    return whatWithTable(table, options);
+    return explainTableWithoutAction(table, options);
   }
   if (options.length > 0 && options.every((option) => /^-h+$/.test(option))) {
     return 'nothing to do: -h is for the headers of a mail, with "-q -", as ' +
@@ -58,19 +61,22 @@ export function whatToDo(
   return `nothing to do: give one of ${actions}; try --help`;
 }
 
-// The types of which postmap makes a table from the source file of its name.
-const madeFromSource = ["btree", "cdb", "dbm", "hash", "lmdb", "sdbm"];
+// The types for which postmap makes a table from the source file of that name.
+const typesMadeFromSource = ["btree", "cdb", "dbm", "hash", "lmdb", "sdbm"];
 
-function whatWithTable(table: string, options: readonly string[]): string {
+function explainTableWithoutAction(
+  table: string,
+  options: readonly string[],
+): string {
   const colon = table.indexOf(":");
   const type = table.slice(0, colon);
   const path = table.slice(colon + 1);
-  const meant = nearestName(type, tableTypes);
-  if (meant !== undefined && meant !== type) {
-    return `there is no table type "${type}": did you mean ${meant}:${path}?`;
+  const suggestion = nearestName(type, tableTypes);
+  if (suggestion !== undefined && suggestion !== type) {
+    return `there is no table type "${type}": did you mean ${suggestion}:${path}?`;
   }
   const start = `nothing to do with ${table}: -q KEY looks a key up`;
-  const fromSource = madeFromSource.includes(type);
+  const fromSource = typesMadeFromSource.includes(type);
   if (!fromSource && !["kv", "memcache", "proxy"].includes(type)) {
     return `${start}, -s lists the table`;
   }
@@ -78,17 +84,20 @@ function whatWithTable(table: string, options: readonly string[]): string {
     `${command(["-i", ...options, table])} < ${fromSource ? path : "FILE"}`;
 }
 
-/** What is wrong with a command line that names no table. */
-export function noTable(action: CommandLine["action"], key: string): string {
+/** For a command line without a table. */
+export function explainMissingTable(
+  action: CommandLine["action"],
+  key: string,
+): string {
   const option = action === "lookup" ? "-q" : "-d";
   return isTable(key)
     ? `no table: ${option} takes a key first: ${command([option, "KEY", key])}`
     : `no table: name at least one, such as ${exampleTable}`;
 }
 
-/** What is wrong with options that stand behind the tables. */
-export function optionsFirst(args: readonly string[]): string {
-  const { options, others } = sorted(args);
+/** For options that come after the tables. */
+export function explainMisplacedOptions(args: readonly string[]): string {
+  const { options, others } = separateOptions(args);
   return "options come before the tables: " +
     command([...options, ...others]);
 }
@@ -96,13 +105,13 @@ export function optionsFirst(args: readonly string[]): string {
 const lettersWithArgument = postmapOptions
   .map(({ letter, argument }) => argument && letter).join("");
 
-// The first letter that takes an argument is the last of its cluster.
-const takesNext = new RegExp(
+// A cluster of letters whose last one takes the next argument as its own.
+const takesNextArgument = new RegExp(
   `^-[^-${lettersWithArgument}]*[${lettersWithArgument}]$`,
 );
 
-/** Options with their arguments, and all others, each in their order. */
-function sorted(
+/** Separates options and their arguments from all other arguments. */
+function separateOptions(
   args: readonly string[],
 ): { options: string[]; others: string[] } {
   const options: string[] = [];
@@ -113,7 +122,9 @@ function sorted(
     if (!isOption(argument)) others.push(argument);
     else {
       options.push(argument);
-      if (takesNext.test(argument)) options.push(...args.slice(++at, at + 1));
+      if (takesNextArgument.test(argument)) {
+        options.push(...args.slice(++at, at + 1));
+      }
     }
   }
   return { options, others };
@@ -123,7 +134,7 @@ function isTable(argument: string): boolean {
   return /^[\w-]+:/.test(argument);
 }
 
-/** A command to type, in words of a shell. */
+/** Formats a command for a shell. */
 function command(args: readonly string[]): string {
   const words = args.map((argument) =>
     /^[\w@%+=:,./-]+$/.test(argument)

@@ -9,14 +9,14 @@ const files = nodeModule("node:fs") as Files | undefined ??
   await import("node:fs");
 
 /**
- * Reads from standard input on Node and Bun; the number of bytes, `null` at the
- * end.
+ * Reads from standard input on Node and Bun. Returns the number of bytes, `null`
+ * at the end.
  *
- * The stream that Node has for it ends at once, and says nothing, where standard
- * input is a directory, a device or a socket without a connection; that of Bun
- * reads a file from its start, even if the shell has read from it before. So the
- * descriptor is read itself where that is possible. On Node it is not where a
- * read may have to wait: Node does not end before the last read has ended.
+ * `process.stdin` has faults: on Node it ends at once, without an error, if
+ * standard input is a directory, a device or a socket without a connection; on
+ * Bun it reads a file from its start, even if the shell has already read a part.
+ * So the file descriptor is read directly if possible. It is not possible on Node
+ * if a read may have to wait, because Node cannot exit during a read.
  */
 export async function readInput(buffer: Uint8Array): Promise<number | null> {
   hasEvents ??= !("bun" in process.versions) && mayWait();
@@ -24,7 +24,7 @@ export async function readInput(buffer: Uint8Array): Promise<number | null> {
     try {
       return await readDescriptor(buffer);
     } catch (error) {
-      // Whoever has the other end made it one that does not wait.
+      // Another program made the descriptor non-blocking.
       if ((error as { code?: string }).code !== "EAGAIN") throw error;
       hasEvents = true;
     }
@@ -32,10 +32,10 @@ export async function readInput(buffer: Uint8Array): Promise<number | null> {
   return await readStream(buffer);
 }
 
-/** Whether the stream is used, which tells by events when there is something. */
+/** Whether `process.stdin` is used instead of the descriptor. */
 let hasEvents: boolean | undefined;
 
-/** Whether standard input is a pipe, a connection, or a terminal. */
+/** Whether a read may have to wait: on a pipe, a connection or a terminal. */
 function mayWait(): boolean {
   let stat: ReturnType<Files["fstatSync"]>;
   try {
@@ -47,8 +47,8 @@ function mayWait(): boolean {
   if (stat.isCharacterDevice()) return process.stdin.isTTY === true;
   if (!stat.isSocket()) return false;
   const stream = process.stdin as { localPort?: number; remotePort?: number };
-  // Node has no stream for datagrams; and a socket of TCP that listens, or was
-  // reset, has no other end.
+  // Node has no stream for datagram sockets. A TCP socket that listens or was
+  // reset has no remote port.
   return "localPort" in stream &&
     (stream.localPort === undefined || stream.remotePort !== undefined);
 }
@@ -64,13 +64,13 @@ function readDescriptor(buffer: Uint8Array): Promise<number | null> {
 
 let chunks: AsyncIterator<Uint8Array> | undefined;
 let rest: Uint8Array = new Uint8Array(0);
-let brokenOff: unknown;
+let resetError: unknown;
 
 async function readStream(buffer: Uint8Array): Promise<number | null> {
   chunks ??= openStream();
   while (rest.length === 0) {
     const { value, done } = await chunks.next();
-    if (done && brokenOff !== undefined) throw brokenOff;
+    if (done && resetError !== undefined) throw resetError;
     if (done) return null;
     rest = value;
   }
@@ -82,13 +82,13 @@ async function readStream(buffer: Uint8Array): Promise<number | null> {
 
 function openStream(): AsyncIterator<Uint8Array> {
   const { stdin } = process;
-  // A connection that was reset looks like one that came to its end.
+  // The stream reports a connection that was reset as the end of input.
   if (files.fstatSync(0).isSocket()) {
     stdin.once("end", () => {
       try {
         files.readSync(0, new Uint8Array(1));
       } catch (error) {
-        if ((error as { code?: string }).code !== "EAGAIN") brokenOff = error;
+        if ((error as { code?: string }).code !== "EAGAIN") resetError = error;
       }
     });
   }

@@ -16,18 +16,18 @@ const { existsSync, fstatSync, write, writeSync } =
   nodeModule("node:fs") as Files | undefined ??
     await import("node:fs");
 
-/** What is used of `@deno/kv`. */
+/** The part of `@deno/kv` that is used. */
 interface DenoKv {
   openKv(path: string, serializer: object): Promise<KvDatabase>;
   makeLimitedV8Serializer(): object;
 }
 
 /**
- * Opens the same files as Deno, with `@deno/kv` where it is installed beside
- * this package.
+ * Opens the same database files as Deno, with `@deno/kv` if it is installed
+ * beside this package.
  */
 async function kvLibrary(path: string | undefined): Promise<KvLibrary> {
-  // What it would open without a path lives in memory, and ends with the program.
+  // Without a path @deno/kv would open a database in memory.
   if (path === undefined) {
     throw new ConfigError(
       "kv: this runtime has no default database: name a file, kv:PATH",
@@ -37,7 +37,7 @@ async function kvLibrary(path: string | undefined): Promise<KvLibrary> {
   return {
     async openKv(path) {
       try {
-        // Values are bytes, which need no more; Bun has no serializer that would do.
+        // Values are only bytes, and Bun lacks what the default serializer needs.
         return await openKv(path!, makeLimitedV8Serializer());
       } catch (cause) {
         if (!reasonOf(cause).includes("napi interface")) throw cause;
@@ -55,11 +55,11 @@ async function loadDenoKv(path: string): Promise<DenoKv> {
   const library = "@deno/kv";
   const notInstalled = `kv:${path}: on Node and Bun this needs ${library}, ` +
     `beside this package: npm install ${library}`;
-  // Bun would fetch what it does not find.
+  // Bun would download a package that is not installed.
   if ("bun" in process.versions && !isInstalled(library)) {
     throw new ConfigError(notInstalled);
   }
-  // An import Deno would follow, and whoever publishes.
+  // Deno, and tools that publish, would try to resolve an import.
   const { createRequire } = nodeModule("node:module") as Modules | undefined ??
     await import("node:module");
   try {
@@ -88,18 +88,17 @@ function isInstalled(name: string): boolean {
   }
 }
 
-/** Not synchronously: while one waits for the reader, replies must be taken. */
+/** Asynchronous, so that replies can be read while a write waits. */
 function writeOut(bytes: Uint8Array): Promise<number> {
   return new Promise((resolve, reject) => {
     write(1, bytes, (error: Failure | null, written) => {
       if (error === null) resolve(written);
       else if (error.code !== "EAGAIN") reject(error);
       else {
-        // Whoever has the other end made it one that does not wait: its stream
-        // knows how to.
+        // Another program made the descriptor non-blocking. The stream can wait.
         process.stdout.once("error", reject);
         process.stdout.write(bytes, (failure) => {
-          // An event tells of it too, after this, and must find a listener.
+          // The "error" event comes after this, and needs a listener.
           if (failure) return reject(failure);
           process.stdout.off("error", reject);
           resolve(bytes.length);
@@ -111,7 +110,7 @@ function writeOut(bytes: Uint8Array): Promise<number> {
 
 const stopSignals = ["SIGTERM", "SIGINT"] as const;
 
-/** The outside on Node and Bun. */
+/** The terminal on Node and Bun. */
 export const nodeTerminal: Terminal = {
   args: process.argv.slice(2),
   connect: connectNode,
@@ -119,7 +118,7 @@ export const nodeTerminal: Terminal = {
   read: readInput,
   write: writeOut,
   isBrokenPipe: (error) => (error as Failure).code === "EPIPE",
-  complain: (bytes) => {
+  writeError: (bytes) => {
     try {
       return writeSync(2, bytes);
     } catch (error) {

@@ -2,42 +2,42 @@ import { nearestName } from "../bytes/nearest_name.ts";
 import { UsageError } from "./command_line.ts";
 
 /**
- * An option, declared once: arguments are taken apart by it, help pages list it,
- * and a misspelt one is compared with it.
+ * The declaration of an option. The parser, the help pages and the suggestions
+ * for misspelt options all use it.
  */
 export interface Option {
   /** Its letter: `v` is given as `-v`. */
   readonly letter?: string;
   /** Its long name: `watch` is given as `--watch`. */
   readonly name?: string;
-  /** What stands for its argument in texts; missing where it takes none. */
+  /** The placeholder for its argument in texts; missing if it takes none. */
   readonly argument?: string;
   /** What it does, in a few words, for a line of a help page. */
   readonly help: string;
-  /** What holds where it is not given. */
+  /** The default value, for texts only. */
   readonly default?: string;
   /** What it does, in full. */
   readonly detail?: string;
-  /** Other words that people use for it. */
+  /** Other names that users may try. */
   readonly words?: readonly string[];
 }
 
-/** What the arguments of a command may be. */
+/** How the arguments of a command are parsed. */
 export interface Grammar {
   readonly options: readonly Option[];
   /**
-   * Options may stand anywhere. An argument that is empty or looks like an option
-   * is a mistake, and so is a second one. Otherwise the rules are those of
-   * getopt(3), as for postmap: the first argument that is no option ends the
-   * options, and what follows an option that takes an argument is its argument,
-   * whatever it looks like.
+   * If true, options may come anywhere, and an option's argument must not be
+   * empty, look like an option, or be given twice. If false, the rules are those
+   * of getopt(3), as in postmap: the first argument that is not an option ends
+   * the options, and an option that takes an argument takes the next one,
+   * whatever it is.
    */
   readonly anywhere: boolean;
 }
 
-/** Arguments, taken apart. Options are named by their long name, or their letter. */
-export class Parsed {
-  /** What is no option. */
+/** Parsed arguments. The name of an option is its long name or else its letter. */
+export class ParsedArguments {
+  /** The arguments that are not options. */
   readonly operands: string[] = [];
   #values = new Map<string, string[]>();
 
@@ -51,17 +51,17 @@ export class Parsed {
     return this.#values.has(name);
   }
 
-  /** The arguments of all times that an option was given. */
+  /** All arguments of an option, if it was given more than once. */
   values(name: string): readonly string[] {
     return this.#values.get(name) ?? [];
   }
 
-  /** The argument of an option, the last time that it was given. */
+  /** The last argument of an option. */
   value(name: string): string | undefined {
     return this.values(name).at(-1);
   }
 
-  /** Takes one more; for the parser. */
+  /** Adds an option. Only for the parser. */
   add(option: Option, value = ""): void {
     const name = nameOf(option);
     const values = this.#values.get(name);
@@ -71,15 +71,15 @@ export class Parsed {
 }
 
 /**
- * Takes arguments apart. Letters may be clustered, a letter's argument may follow
- * at once or as the next argument, a long option's after `=` or as the next one;
- * `--` ends the options. Throws {@linkcode UsageError}.
+ * Parses arguments. Letters may be clustered. The argument of a letter may be
+ * attached to it, that of a long option may follow `=`; otherwise it is the next
+ * argument. `--` ends the options. Throws {@linkcode UsageError}.
  */
 export function parseOptions(
   args: readonly string[],
   { options, anywhere }: Grammar,
-): Parsed {
-  const parsed = new Parsed();
+): ParsedArguments {
+  const parsed = new ParsedArguments();
   let at = 0;
   const addWithArgument = (option: Option, attached: string | undefined) => {
     if (anywhere && parsed.has(nameOf(option))) {
@@ -137,7 +137,7 @@ export function parseOptions(
   return parsed;
 }
 
-/** Whether an argument looks like an option; `-` alone is standard input. */
+/** Whether an argument looks like an option. `-` alone means standard input. */
 export function isOption(argument: string): boolean {
   return argument.startsWith("-") && argument !== "-";
 }
@@ -146,12 +146,12 @@ function nameOf({ name, letter }: Option): string {
   return name ?? letter!;
 }
 
-/** An option as it is shortest to type: `-v`, `--watch`. */
+/** The shortest form of an option: `-v`, `--watch`. */
 export function spelling({ letter, name }: Option): string {
   return letter === undefined ? `--${name}` : `-${letter}`;
 }
 
-/** The same with what stands for its argument: `-c DIR`. */
+/** The same with the placeholder for its argument: `-c DIR`. */
 export function usageOf(option: Option): string {
   const { argument } = option;
   return spelling(option) + (argument === undefined ? "" : ` ${argument}`);
@@ -162,23 +162,23 @@ function unknownOption(
   options: readonly Option[],
   whole = written,
 ): UsageError {
-  // A long name behind one "-" was taken for letters.
-  const tries = whole.length > 3 ? [written, whole] : [written];
-  for (const given of tries) {
-    const meant = optionMeant(given, options);
-    if (meant === undefined) continue;
-    // A word is answered with a word, where the option has one.
-    const { name } = meant;
-    const usage = given.length > 2 && name !== undefined
-      ? usageOf({ ...meant, letter: undefined })
-      : usageOf(meant);
-    return new UsageError(`unknown option ${given}: did you mean ${usage}?`);
+  // The user may have typed a long name after a single "-".
+  const attempts = whole.length > 3 ? [written, whole] : [written];
+  for (const attempt of attempts) {
+    const suggestion = suggestOption(attempt, options);
+    if (suggestion === undefined) continue;
+    // For a long name, suggest a long name if the option has one.
+    const { name } = suggestion;
+    const usage = attempt.length > 2 && name !== undefined
+      ? usageOf({ ...suggestion, letter: undefined })
+      : usageOf(suggestion);
+    return new UsageError(`unknown option ${attempt}: did you mean ${usage}?`);
   }
   return new UsageError(`unknown option ${written}; try --help`);
 }
 
-/** The option that a misspelt one, or a word, may have been meant to be. */
-export function optionMeant(
+/** The option that the user probably meant by a misspelt one or by a word. */
+export function suggestOption(
   written: string,
   options: readonly Option[],
 ): Option | undefined {
@@ -192,13 +192,13 @@ export function optionMeant(
       : word.toLowerCase();
     return options.find(({ letter }) => letter === other && letter !== word);
   }
-  const owners = new Map<string, Option>();
+  const optionsByWord = new Map<string, Option>();
   for (const option of options) {
-    for (const word of option.words ?? []) owners.set(word, option);
+    for (const word of option.words ?? []) optionsByWord.set(word, option);
   }
   for (const option of options) {
-    if (option.name !== undefined) owners.set(option.name, option);
+    if (option.name !== undefined) optionsByWord.set(option.name, option);
   }
-  const nearest = nearestName(word, [...owners.keys()]);
-  return nearest === undefined ? undefined : owners.get(nearest);
+  const nearest = nearestName(word, [...optionsByWord.keys()]);
+  return nearest === undefined ? undefined : optionsByWord.get(nearest);
 }

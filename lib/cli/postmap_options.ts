@@ -1,22 +1,22 @@
 import type { Option } from "./options.ts";
 
-/** The directory of main.cf, an option of everything. */
+/** `-c`, for all commands. */
 export const configDirectory: Option = {
   letter: "c",
   argument: "DIR",
   help: "the directory of main.cf",
-  detail: "Without it the environment's MAIL_CONFIG, else /etc/postfix.",
+  detail: "By default the environment variable MAIL_CONFIG, or /etc/postfix.",
   words: ["config", "config-directory", "config-dir"],
 };
 
-/** UTF-8 support, options of everything. */
+/** `-u` and `-U`, for all commands. */
 export const utf8Options: readonly Option[] = [
   {
     letter: "u",
     help: "UTF-8 support off",
     detail:
-      "Keys and values are any bytes. Without -u and -U, smtputf8_enable " +
-      "of main.cf decides; with -b and -h UTF-8 support is off.",
+      "Keys and values may be any bytes. By default smtputf8_enable of main.cf " +
+      "decides, but with -b and -h UTF-8 support is off.",
     words: ["no-utf8"],
   },
   {
@@ -27,74 +27,74 @@ export const utf8Options: readonly Option[] = [
   },
 ];
 
-/** Details on standard error, an option of everything. */
+/** `-v`, for all commands. */
 export const verbose: Option = {
   letter: "v",
-  help: "say what is done",
+  help: "print details",
   detail:
-    "Details go to standard error. May be given more than once, as with " +
-    "postmap; once is enough.",
+    "Details go to standard error. Giving it more than once is allowed, as in " +
+    "postmap, but changes nothing.",
   words: ["verbose", "debug"],
 };
 
-/** `--help`, an option of everything. */
+/** `--help`, for all commands. */
 export const helpOption: Option = {
   name: "help",
-  help: "say how it is used",
+  help: "print help",
   words: ["?", "h", "usage"],
 };
 
-/** Keys as they are written, an option of what looks up. */
+/** `-f`, for commands that look keys up. */
 export const noFolding: Option = {
   letter: "f",
   help: "do not fold keys",
-  detail: "Keys are taken as they are written, not in lower case.",
+  detail: "Keys are used as they are, not converted to lower case.",
   words: ["no-fold", "fold", "case"],
 };
 
 const ofMails =
   "with -q -: keys are lines of a mail: body, headers, MIME headers";
-const noEffect = "postmap has them; here they have no effect";
+const noEffect = "options of postmap that have no effect here";
 
-/** postmap's options, and how to get help. */
+/** The options of postmap, `--help` and `--version`. */
 export const postmapOptions: readonly Option[] = [
   {
     letter: "q",
     argument: "KEY",
-    help: 'look KEY up; with "-" the keys of standard input, one a line',
+    help: 'look up KEY; with "-", keys from standard input, one per line',
     detail:
-      "Prints the value in the first table that has the key. For the keys " +
-      "of standard input it prints KEY<TAB>VALUE, in their order, for those that " +
-      "are found. The exit status is 0 when a key was found, else 1.",
+      "Prints the value of KEY in the first table that has it. With -q -, prints " +
+      "KEY<TAB>VALUE for each key that is found, in the order of the keys. The " +
+      "exit status is 0 if a key was found, otherwise 1.",
     words: ["query", "lookup", "look-up", "get", "find", "search"],
   },
   {
     letter: "d",
     argument: "KEY",
-    help: 'delete KEY from every table; with "-" the keys of standard input',
-    detail: "The exit status is 0 when a table had a key, else 1.",
+    help: 'delete KEY from all tables; with "-", keys from standard input',
+    detail: "The exit status is 0 if a table had a key, otherwise 1.",
     words: ["delete", "remove", "unset", "rm", "del"],
   },
   {
     letter: "i",
-    help: 'store the lines of standard input, "key value", in the table',
+    help: 'store entries from standard input: lines of the form "key value"',
     detail:
-      "A line that begins with white space continues the one before, and " +
-      "one that begins with # is a comment. A key in double quotes may hold " +
-      "white space. A line that cannot be stored is left out with a warning; " +
-      "then the exit status is 1.",
+      "A line that begins with white space continues the previous line. A line " +
+      "that begins with # is a comment. A key in double quotes may contain white " +
+      "space. A line that cannot be stored is skipped with a warning; then the " +
+      "exit status is 1.",
     words: ["insert", "import", "load", "store", "add", "set", "put", "update"],
   },
   {
     letter: "s",
-    help: "list the table: KEY<TAB>VALUE, a line for each entry",
-    detail: "A memcache table lists its backup.",
+    help: "list the table: one line KEY<TAB>VALUE for each entry",
+    detail: "For a memcache table, this lists its backup.",
     words: ["list", "sequence", "dump", "show", "print", "export"],
   },
   {
     letter: "j",
     help: "print JSON",
-    detail: 'With -q and -s each entry is a line {"key": "value"}.',
+    detail: 'With -q and -s, each entry is one line {"key": "value"}.',
     words: ["json"],
   },
   noFolding,
@@ -102,17 +102,17 @@ export const postmapOptions: readonly Option[] = [
   verbose,
   {
     letter: "r",
-    help: "replace what exists",
+    help: "replace existing entries",
     detail:
-      "With -i into a table that keeps what it has, such as kv: or hash:, " +
-      "a new value replaces the old one. Without -r and -w the old one is kept, " +
-      "with a warning.",
+      "With -i, for tables that do not replace entries by default, such as kv: " +
+      "and hash:. Without -r and -w such a table keeps the old value, with a " +
+      "warning.",
     words: ["replace", "overwrite"],
   },
   {
     letter: "w",
-    help: "keep what exists",
-    detail: "As without -r, but no warning says what was kept.",
+    help: "keep existing entries",
+    detail: "As without -r, but without a warning.",
     words: ["keep", "ignore-duplicates"],
   },
   ...utf8Options,
@@ -120,34 +120,35 @@ export const postmapOptions: readonly Option[] = [
     letter: "F",
     help: "values are files",
     detail:
-      "The table keeps the content of files as base64. Lookups print the " +
-      "content. What is stored with -i, and the values of inline:, static:, " +
-      "texthash:, regexp:, pcre: and cidr:, are names of files.",
+      "The table stores the content of files as base64. Lookups print the " +
+      "content. With -i, and in inline:, static:, texthash:, regexp:, pcre: and " +
+      "cidr: tables, a value is a list of file names.",
     words: ["files", "file-values"],
   },
   {
     letter: "b",
     help: ofMails,
-    detail: "Standard input is a mail. Each line of its body is a key, up to " +
-      "the end of the mail. With -m the headers of attachments are not body. " +
-      "UTF-8 support is off, unless with -U.",
+    detail:
+      "Standard input is a mail. Each line of its body is a key. With -m, " +
+      "headers of attachments do not belong to the body. UTF-8 support is off, " +
+      "unless -U is given.",
     words: ["body"],
   },
   {
     letter: "h",
     help: ofMails,
     detail:
-      "With -q -: standard input is a mail. Each of its headers is a key, " +
-      "together with the lines that continue it. With -m the headers of " +
-      "attachments are keys too. UTF-8 support is off, unless with -U.",
+      "Standard input is a mail. Each header is a key, including the lines that " +
+      "continue it. With -m, headers of attachments are keys too. UTF-8 support " +
+      "is off, unless -U is given.",
     words: ["header", "headers"],
   },
   {
     letter: "m",
     help: ofMails,
     detail:
-      "With -q - and -b or -h: attachments and attached mails are looked " +
-      "into.",
+      "With -b or -h: headers of attachments and of attached mails are treated " +
+      "as headers, not as lines of the body.",
     words: ["mime"],
   },
   { letter: "N", help: noEffect },

@@ -2,52 +2,51 @@ import { systemClock } from "../system/clock.ts";
 import { drawProgress } from "./streams.ts";
 import { terminal } from "./terminal.ts";
 
-// Milliseconds: what takes no longer than the first shows nothing.
-const shownAfter = 1000;
-const drawnEvery = 200;
-// Where a terminal does not tell its size.
-const usualColumns = 80;
+// Milliseconds. A short action shows no progress at all.
+const firstDrawAfter = 1000;
+const drawInterval = 200;
+// For a terminal that does not report its size.
+const defaultColumns = 80;
 
 /**
- * How far something is, in a line of the terminal that is drawn again and again.
- * Looks at the time when it is told of entries, and at no other: tell it of many
- * at once.
+ * A progress line on the terminal. Each call of `add` and `update` reads the
+ * clock, so report many entries at once.
  */
 export class Progress {
   #start = systemClock.now();
-  #next = this.#start + shownAfter;
+  #next = this.#start + firstDrawAfter;
   #entries = 0;
 
   private constructor() {}
 
-  /** One on standard error, if that is a terminal, and `wanted`. */
-  static where(wanted = true): Progress | undefined {
+  /** A progress line on standard error, if that is a terminal and `wanted`. */
+  static onTerminal(wanted = true): Progress | undefined {
     return wanted && terminal.isTerminal("error") ? new Progress() : undefined;
   }
 
-  /** So many entries more; `part` is how much of the whole is done, if known. */
+  /** Adds to the number of entries. `part` is how much is done, 0 to 1, if known. */
   add(entries: number, part?: number): void {
-    this.to(this.#entries + entries, part);
+    this.update(this.#entries + entries, part);
   }
 
-  /** So many entries in all. */
-  to(entries: number, part?: number): void {
+  /** Sets the number of entries. */
+  update(entries: number, part?: number): void {
     this.#entries = entries;
     const now = systemClock.now();
     if (now < this.#next) return;
-    this.#next = now + drawnEvery;
-    const columns = terminal.columns() || usualColumns;
+    this.#next = now + drawInterval;
+    const columns = terminal.columns() || defaultColumns;
     const seconds = (now - this.#start) / 1000;
     drawProgress(progressLine(entries, seconds, columns, part));
   }
 
-  /** Leaves nothing on the terminal. */
+  /** Removes the line. */
   end(): void {
     drawProgress("");
   }
 }
 
-/** The line, cut so that a terminal of so many columns does not wrap it. */
+/** Formats the line, cut so that a terminal of `columns` does not wrap it. */
 export function progressLine(
   entries: number,
   seconds: number,
@@ -58,13 +57,13 @@ export function progressLine(
   const left = part !== undefined && part > 0
     ? `, ${Math.max(0, Math.ceil(seconds / part - seconds))} s left`
     : "";
-  const line = `${grouped(entries)} entries, ${grouped(rate)} a second, ${
-    Math.floor(seconds)
-  } s${left}`;
+  const line = `${formatCount(entries)} entries, ${
+    formatCount(rate)
+  } a second, ${Math.floor(seconds)} s${left}`;
   return line.slice(0, Math.max(columns - 1, 0));
 }
 
-/** A number with commas between its thousands. */
-export function grouped(number: number): string {
+/** Formats a number with commas between the thousands. */
+export function formatCount(number: number): string {
   return String(number).replace(/\B(?=(\d{3})+$)/g, ",");
 }

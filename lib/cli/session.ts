@@ -7,32 +7,32 @@ import type { CommandLine } from "./command_line.ts";
 import { Output, type Report } from "./streams.ts";
 import { terminal } from "./terminal.ts";
 
-/** Why an update was refused. */
+/** An update that was refused. */
 export interface Refusal {
-  /** The reason, in words. */
+  /** The reason, for a message. */
   readonly reason: string;
-  /** A rule of the table refused it, or the server. */
+  /** What refused it: a rule of the table, or the server. */
   readonly by: "rules" | "server";
 }
 
-/** What all actions share while the program runs. */
+/** What the actions share: the open tables, input, output and messages. */
 export class Session {
-  /** What was asked for. */
+  /** The command line. */
   readonly command: CommandLine;
-  /** How strings stand for bytes in the tables. */
+  /** The encoding of the tables. */
   readonly tableText: Text;
-  /** How they do here: with `-F` they are byte strings, for files hold any. */
+  /** The encoding of input and output: byte strings with `-F`, for any file. */
   readonly text: Text;
   /** Standard error. */
   readonly report: Report;
   /** Standard output. */
   readonly output: Output;
-  /** Updates that were refused and not looked at, by their keys. */
+  /** Refused updates that were not taken yet, by their keys. */
   #refusals = new Map<string, Refusal[]>();
-  #decodes: boolean;
+  #decodesFiles: boolean;
   #tables = new Map<string, Promise<LineTable>>();
 
-  /** Opens nothing yet. */
+  /** Opens no table yet. */
   constructor(
     command: CommandLine,
     tableText: Text,
@@ -40,15 +40,15 @@ export class Session {
   ) {
     this.command = command;
     this.tableText = tableText;
-    // As with postmap, what the lines of messages find is not decoded.
+    // As in postmap, values that are found for lines of a message are not decoded.
     const { message, fileValues } = command;
-    this.#decodes = fileValues && !message?.headers && !message?.body;
-    this.text = this.#decodes ? byteText : tableText;
+    this.#decodesFiles = fileValues && !message?.headers && !message?.body;
+    this.text = this.#decodesFiles ? byteText : tableText;
     this.report = report;
     this.output = new Output(this.text);
   }
 
-  /** Opens a table, or returns it where it is open. */
+  /** Opens a table, or returns the one that is open. */
   open(name: string, write: boolean): Promise<LineTable> {
     let table = this.#tables.get(name);
     if (table === undefined) {
@@ -69,7 +69,7 @@ export class Session {
       kvLibrary: terminal.kvLibrary,
       duplicates: command.duplicates,
       fileValues: command.fileValues,
-      onDuplicate: (key) => this.#keepDuplicate(name, key),
+      onDuplicate: (key) => this.#warnDuplicate(name, key),
       onRefusal: (key, reason, by) => {
         const others = this.#refusals.get(key);
         if (others === undefined) this.#refusals.set(key, [{ reason, by }]);
@@ -78,19 +78,19 @@ export class Session {
       onWarning: report.warning,
       onDetail: report.detail,
     });
-    if (!this.#decodes) return table;
+    if (!this.#decodesFiles) return table;
     const { withFileValues } = await import("./actions/file_values.ts");
     return withFileValues(table, tableText, report.warning);
   }
 
-  #keepDuplicate(table: string, key: string): void {
+  #warnDuplicate(table: string, key: string): void {
     if (this.command.duplicates === "ignore") return;
     this.report.warning(
       `${table}: key "${key}" exists: replace it with -r, or keep it silently with -w`,
     );
   }
 
-  /** Why the update of a key was refused, if it was; of several, the first. */
+  /** Takes the first refused update of a key, if there is one. */
   takeRefusal(key: string): Refusal | undefined {
     if (this.#refusals.size === 0) return undefined;
     const { text, tableText, command } = this;
@@ -105,7 +105,7 @@ export class Session {
     return undefined;
   }
 
-  /** Warns of an empty value, which Postfix does not want in a table. */
+  /** Warns of an empty value: Postfix does not expect one in a table. */
   warnIfEmpty(table: Table, key: string, value: string): void {
     if (value !== "") return;
     const shown = this.tableText.decode(this.text.encode(key)) ?? key;
@@ -115,14 +115,14 @@ export class Session {
     );
   }
 
-  /** Warns of a line that is no text. */
+  /** Warns of a line that is not UTF-8. */
   warnNotText = (line: Uint8Array): void => {
     const shown = new TextDecoder().decode(line);
     this.report.warning(`skipping a key that is not UTF-8: "${shown}"`);
   };
 
   /** Warns of a byte order mark before the first key. */
-  warnMark = (line: string): void => {
+  warnByteOrderMark = (line: string): void => {
     this.report.warning(`standard input, line 1: ${markWarning("key", line)}`);
   };
 

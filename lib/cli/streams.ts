@@ -5,57 +5,57 @@ import { terminal } from "./terminal.ts";
 const program = "memcache-table";
 const encoder = new TextEncoder();
 
-// One message is one line, and no key can write on the terminal by itself.
+// A message is one line, and a key in it must not be able to control the terminal.
 // deno-lint-ignore no-control-regex -- control characters are what must go
 const control = /[\u0000-\u001f\u007f-\u009f]/g;
 
-/** A text as it may be written on a terminal, on one line. */
+/** Makes a text safe to print on one line of a terminal. */
 export function printable(text: string): string {
   return text.replace(control, "?");
 }
 
-/** The line of progress that stands on the terminal, which has one only. */
+/** The progress line that the terminal shows now. */
 let progressLine = "";
 
 /**
- * Draws a line over the one that was drawn before, on standard error; an empty
- * one leaves nothing there.
+ * Draws a progress line on standard error, in place of the previous one. An
+ * empty text removes it.
  */
 export function drawProgress(line: string): void {
   if (line === progressLine) return;
   const blank = " ".repeat(progressLine.length);
   const over = line.padEnd(progressLine.length);
   progressLine = line;
-  complain(line === "" ? `\r${blank}\r` : `\r${over}`);
+  writeError(line === "" ? `\r${blank}\r` : `\r${over}`);
 }
 
-/** Messages for the person at the terminal, on standard error. */
+/** Writes messages to standard error. */
 export class Report {
   #verbose: boolean;
 
-  /** `verbose` makes it print details as well. */
+  /** `verbose`: print details as well. */
   constructor(verbose: boolean) {
     this.#verbose = verbose;
   }
 
-  /** Something that whoever started the program wants to know. */
+  /** Prints information for the user. */
   note(message: string): void {
     write(`${program}: ${message}`);
   }
 
-  /** Something that was passed over. */
+  /** Prints a warning. */
   warning = (message: string): void => {
     write(`${program}: warning: ${message}`);
   };
 
-  /** Something that only a verbose log wants. */
+  /** Prints a detail; `undefined` unless the report is verbose. */
   get detail(): ((message: string) => void) | undefined {
     return this.#verbose
       ? (message) => write(`${program}: info: ${message}`)
       : undefined;
   }
 
-  /** What ends the program. */
+  /** Prints the error that ends the program. */
   fatal(message: string): void {
     write(`${program}: fatal: ${message}`);
   }
@@ -63,43 +63,43 @@ export class Report {
 
 function write(message: string): void {
   drawProgress("");
-  complain(printable(message) + "\n");
+  writeError(printable(message) + "\n");
 }
 
-// Milliseconds, and how often they are waited: a second for one message.
-const roomEvery = 10;
-const longestWait = 100;
+// Milliseconds, and a number: a message waits up to a second.
+const retryInterval = 10;
+const maxRetries = 100;
 
-/** Whether the reader of standard error does not read. */
+/** Whether nobody reads standard error. Then messages no longer wait. */
 let isStuck = false;
 
-function complain(text: string): void {
+function writeError(text: string): void {
   let bytes = encoder.encode(text);
   try {
-    for (let waited = 0; bytes.length > 0;) {
-      const length = terminal.complain(bytes);
+    for (let retries = 0; bytes.length > 0;) {
+      const length = terminal.writeError(bytes);
       bytes = bytes.subarray(length);
       if (length > 0) isStuck = false;
-      else if (isStuck || waited === longestWait) break;
+      else if (isStuck || retries === maxRetries) break;
       else {
-        waited++;
-        pause(roomEvery);
+        retries++;
+        pause(retryInterval);
       }
     }
     isStuck = bytes.length > 0;
   } catch {
-    // Nobody reads standard error: there is nobody left to tell.
+    // Standard error is closed, so this error cannot be reported either.
   }
 }
 
-/** Waits, and lets nothing else go on. */
+/** Blocks the program. */
 function pause(milliseconds: number): void {
   const never = new Int32Array(new SharedArrayBuffer(4));
   Atomics.wait(never, 0, 0, milliseconds);
 }
 
-// What the system says, in the same words on all runtimes.
-const failures: Record<string, string> = {
+// System errors in the same words on all runtimes.
+const systemErrors: Record<string, string> = {
   EBADF: "it is not open in this direction",
   ECONNRESET: "the other end broke the connection off",
   EDQUOT: "the quota of the disk is used up",
@@ -114,14 +114,16 @@ const failures: Record<string, string> = {
 export class StreamError extends Error {
   override name = "StreamError";
 
-  /** Names the stream and what is wrong with it. */
+  /** `cause` is the error of the system. */
   constructor(stream: string, cause: unknown) {
     const { code } = cause as { code?: string };
-    super(`${stream}: ${failures[code ?? ""] ?? reasonOf(cause)}`, { cause });
+    super(`${stream}: ${systemErrors[code ?? ""] ?? reasonOf(cause)}`, {
+      cause,
+    });
   }
 }
 
-/** The reader of standard output is gone. */
+/** Nobody reads standard output any more. */
 export class BrokenPipe extends Error {
   override name = "BrokenPipe";
 }
@@ -135,17 +137,17 @@ export class Output {
   #chunks: Uint8Array[] = [];
   #length = 0;
 
-  /** `text` says how strings become bytes. */
+  /** `text` encodes the strings. */
   constructor(text: Text) {
     this.#text = text;
   }
 
-  /** Adds text, and writes what has come together. Throws {@linkcode BrokenPipe}. */
+  /** Adds text, and writes a chunk if it is full. Throws {@linkcode BrokenPipe}. */
   async write(text: string): Promise<void> {
     if (this.add(text)) await this.flush();
   }
 
-  /** Adds text; whether so much has come together that it is to be written. */
+  /** Adds text. Returns whether the chunk is full and should be flushed. */
   add(text: string): boolean {
     this.#texts.push(text);
     this.#length += text.length;
@@ -153,8 +155,8 @@ export class Output {
   }
 
   /**
-   * Adds bytes, as `write` does text; whether they were written. Until then they
-   * must stay as they are.
+   * Adds bytes, as `write` adds text. Returns whether they were written; if not,
+   * they must not change until the next flush.
    */
   async writeBytes(bytes: Uint8Array): Promise<boolean> {
     this.#closeText();
@@ -171,7 +173,7 @@ export class Output {
     this.#texts = [];
   }
 
-  /** Writes all there is. Throws {@linkcode BrokenPipe}. */
+  /** Writes everything that was added. Throws {@linkcode BrokenPipe}. */
   async flush(): Promise<void> {
     this.#closeText();
     const chunks = this.#chunks;
@@ -192,9 +194,9 @@ async function writeSome(bytes: Uint8Array): Promise<number> {
   }
 }
 
-// Two-letter escapes of JSON; what else needs one is written \u00XX, DEL too,
-// as Postfix 3.11 does.
-const short: Record<string, string> = {
+// The short escapes of JSON. Other control characters, and DEL, are written as
+// \u00XX, as in Postfix 3.11.
+const escapes: Record<string, string> = {
   "\b": "\\b",
   "\t": "\\t",
   "\n": "\\n",
@@ -211,14 +213,14 @@ function quote(text: string): string {
   const quoted = text.replace(
     special,
     (character) =>
-      short[character] ??
+      escapes[character] ??
         "\\u" +
           character.charCodeAt(0).toString(16).toUpperCase().padStart(4, "0"),
   );
   return `"${quoted}"`;
 }
 
-/** An entry as a line of output: `key TAB value`, or JSON. */
+/** Formats an entry as a line of output: `key TAB value`, or JSON. */
 export function formatEntry(key: string, value: string, json: boolean): string {
   return json ? `{${quote(key)}: ${quote(value)}}\n` : `${key}\t${value}\n`;
 }

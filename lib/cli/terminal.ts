@@ -3,48 +3,48 @@ import { connectDeno } from "../socket/deno.ts";
 import type { Connect } from "../socket/socket.ts";
 import type { OpenOptions } from "../table.ts";
 
-/** The outside of a program that is run in a terminal. */
+/** What a command-line program needs from its runtime. */
 export interface Terminal {
-  /** The arguments. */
+  /** The command-line arguments. */
   readonly args: readonly string[];
-  /** Opens sockets; at hand, for a command that waits for nothing else. */
+  /** Opens sockets. Loaded at the start, because most commands need it at once. */
   readonly connect: Connect;
-  /** Opens KV databases, where the runtime has none of its own. */
+  /** Opens KV databases on runtimes without their own. */
   readonly kvLibrary?: OpenOptions["kvLibrary"];
-  /** Reads from standard input; the number of bytes, `null` at the end. */
+  /** Reads from standard input. Returns the number of bytes, `null` at the end. */
   read(buffer: Uint8Array): Promise<number | null>;
-  /** Writes to standard output; the number of bytes. */
+  /** Writes to standard output. Returns the number of bytes. */
   write(bytes: Uint8Array): Promise<number>;
-  /** Whether an error of `write` says that nobody reads any more. */
+  /** Whether an error of `write` means that nobody reads any more. */
   isBrokenPipe(error: unknown): boolean;
   /**
-   * Writes to standard error, before it returns; the number of bytes, 0 where
-   * there is no room at the moment.
+   * Writes to standard error synchronously. Returns the number of bytes, 0 if it
+   * would have to wait.
    */
-  complain(bytes: Uint8Array): number;
-  /** Whether a standard stream is a terminal that a person looks at. */
+  writeError(bytes: Uint8Array): number;
+  /** Whether a standard stream is a terminal. */
   isTerminal(stream: "input" | "output" | "error"): boolean;
-  /** How many bytes standard input has, where it is a file. */
+  /** The size of standard input in bytes, if it is a file. */
   inputSize(): number | undefined;
-  /** How many characters fit in its line, where that is known. */
+  /** The width of the terminal in characters, if known. */
   columns(): number | undefined;
   /**
-   * Calls `stop` when the program is asked to end, by SIGTERM or SIGINT, which
-   * do not end it then. Returns what takes that back.
+   * Calls `stop` on SIGTERM and SIGINT, which then do not end the program.
+   * Returns a function that undoes this.
    */
   onStop(stop: () => void): () => void;
   /**
-   * Makes a file that may not grow further an error of who writes to it, where
-   * the runtime lets it end the program without a word (`ulimit -f`).
+   * Ignores SIGXFSZ, so that a write beyond `ulimit -f` is an error instead of
+   * the end of the program. Missing on runtimes that ignore it themselves.
    */
-  outliveFileLimit?(): void;
+  ignoreFileSizeSignal?(): void;
   /** Ends the program. */
   exit(status: number): never;
 }
 
 const stopSignals = ["SIGTERM", "SIGINT"] as const;
 
-// A pipe has room for that nearly always.
+// Bytes. A pipe nearly always has room for so many.
 const shortWrite = 4096;
 
 let standardOutput: { write(bytes: Uint8Array): Promise<number> } | undefined;
@@ -55,10 +55,9 @@ async function writeOut(bytes: Uint8Array): Promise<number> {
 }
 
 /**
- * Standard output, as one whose writes wait for room. It is none where whoever
- * has the other end, or another program on the terminal, changed that; and Deno
- * does not tell how much of a write that failed was written. So it is opened
- * once more then, if there is permission for that.
+ * Standard output with blocking writes. Another program may have made it
+ * non-blocking, and Deno does not say how much of a failed write was written. So
+ * in that case it is opened again, if there is permission to do so.
  */
 function waitingOutput(): { write(bytes: Uint8Array): Promise<number> } {
   const path = "/proc/self/fd/1";
@@ -88,7 +87,7 @@ const denoTerminal: Terminal = {
   read: (buffer) => Deno.stdin.read(buffer),
   write: writeOut,
   isBrokenPipe: (error) => error instanceof Deno.errors.BrokenPipe,
-  complain: (bytes) => {
+  writeError: (bytes) => {
     try {
       return Deno.stderr.writeSync(bytes);
     } catch (error) {
@@ -123,7 +122,7 @@ const denoTerminal: Terminal = {
       for (const signal of stopSignals) Deno.removeSignalListener(signal, stop);
     };
   },
-  outliveFileLimit: () => {
+  ignoreFileSizeSignal: () => {
     try {
       Deno.addSignalListener("SIGXFSZ", () => {});
     } catch {
@@ -133,7 +132,7 @@ const denoTerminal: Terminal = {
   exit: (status) => Deno.exit(status),
 };
 
-/** That of this program. */
+/** The terminal of this program. */
 export const terminal: Terminal = runtime === "deno"
   ? denoTerminal
   : (await import("./node_terminal.ts")).nodeTerminal;

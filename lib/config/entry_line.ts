@@ -4,18 +4,17 @@ import { keyLength, trimSpace } from "./name_value.ts";
 
 /** A line of postmap's input. */
 export interface EntryLine {
-  /** The key, with the quotes that it was written with. */
+  /** The key, with its quotes. */
   readonly key: string;
-  /** The value. */
   readonly value: string;
-  /** What looks wrong about it though it can be used. */
+  /** What looks wrong about it, although it can be used. */
   readonly doubt?: string;
 }
 
 /**
- * Takes a logical line of postmap's input apart: `key white-space value`. White
- * space in a key needs double quotes, which stay part of the key, as in
- * Postfix. Throws a `RangeError` that says what is missing.
+ * Parses a logical line of postmap's input: `key white-space value`. A key with white
+ * space needs double quotes, which stay part of the key, as in Postfix. Throws a
+ * `RangeError` that says what is missing.
  *
  * Implements "INPUT FILE FORMAT" of postmap(1).
  *

@@ -2,22 +2,24 @@ import { configByteString, joinedText } from "../bytes/text.ts";
 import { shownText } from "../errors.ts";
 import { skipSpace } from "./name_value.ts";
 
-/** Looks a parameter up; `undefined` when it has no value. */
+/** Returns the value of a parameter; `undefined` if it has none. */
 export type ParameterLookup = (name: string) => string | undefined;
 
-const deepest = 100;
-// Each line of main.cf can double the value of another one. No useful value is so
-// long.
-const longest = 16777216;
+const deepestNesting = 100;
+// No useful value is longer. Without a limit, each line of main.cf could double the
+// value of the line before.
+const longestResult = 16777216;
 
 /**
- * Expands the `$` expressions of main.cf, also within each other: `$name`,
- * `${name}`, `$(name)`, `${name?text}`, `${name:text}`,
- * `${name?{text}:{text}}`, `${{text} == {text} ? {text} : {text}}` and its
- * relatives, `<level` and its, and `$$` for a dollar sign. A parameter without a value expands
- * to nothing. Throws a `RangeError` that says what is wrong: also when
- * expressions nest more than 100 deep, as in Postfix, or make more than 16,777,216
- * characters; Postfix has no such limit and runs out of memory.
+ * Expands the `$` expressions of main.cf, which may be nested: `$name`, `${name}`,
+ * `$(name)`, `${name?text}`, `${name:text}`, `${name?{text}:{text}}`,
+ * `${{text} == {text} ? {text} : {text}}` with any comparison operator, also for
+ * levels (`<level`), and `$$` for a dollar sign. A parameter without a value expands
+ * to nothing.
+ *
+ * Throws a `RangeError` for wrong syntax, for expressions that are nested more than
+ * 100 deep, as in Postfix, and for results of more than 16,777,216 characters, where
+ * Postfix would run out of memory.
  *
  * Implements "$name" of postconf(5).
  *
@@ -39,7 +41,7 @@ export function expandParameters(
   return joinedText(new Expansion(lookup).expand(text, 0));
 }
 
-/** A text in braces, and where it ends with the white space behind it. */
+/** A text in braces, and the end of the white space after it. */
 interface Braced {
   readonly text: string;
   readonly end: number;
@@ -47,7 +49,7 @@ interface Braced {
 
 class Expansion {
   #lookup: ParameterLookup;
-  /** What parameters were expanded to: one that is used twice is expanded once. */
+  /** Expanded values: each parameter is expanded only once. */
   #expanded = new Map<string, string>();
   #length = 0;
 
@@ -56,7 +58,7 @@ class Expansion {
   }
 
   expand(text: string, depth: number): string {
-    if (depth > deepest) {
+    if (depth > deepestNesting) {
       throw new RangeError(
         `"${shownText(text)}" refers to itself, or nests too deeply`,
       );
@@ -95,16 +97,16 @@ class Expansion {
 
   #counted(part: string): string {
     this.#length += part.length;
-    if (this.#length > longest) {
+    if (this.#length > longestResult) {
       throw new RangeError(
-        `it expands to more than ${longest} characters: ` +
+        `it expands to more than ${longestResult} characters: ` +
           "is there a parameter that names another one many times?",
       );
     }
     return part;
   }
 
-  /** What a parameter expands to. */
+  /** The expanded value of a parameter. */
   #value(name: string, depth: number): string {
     const known = this.#expanded.get(name);
     if (known !== undefined) return known;
@@ -130,7 +132,7 @@ class Expansion {
       : this.#choose(expression, choice, Boolean(this.#lookup(name)), depth);
   }
 
-  /** Compares `{left} operator {right}`, and says where that ends. */
+  /** Evaluates `{left} operator {right}`; also returns where that ends. */
   #compare(
     expression: string,
     left: Braced,
@@ -155,7 +157,7 @@ class Expansion {
     return { holds: relations[operator](order), end: right.end };
   }
 
-  /** What `?text`, `:text` or `?{text}:{text}` comes to. */
+  /** Expands `?text`, `:text` or `?{text}:{text}`. */
   #choose(
     expression: string,
     at: number,
@@ -190,13 +192,13 @@ class Expansion {
   }
 }
 
-/** Where the name ends that begins at `at`. */
+/** The end of the name that starts at `at`. */
 function nameEnd(text: string, at: number): number {
   while (/\w/.test(text[at] ?? "")) at++;
   return at;
 }
 
-/** Where the brace or parenthesis is that closes the one at `open`. */
+/** The position of the bracket that closes the one at `open`. */
 function closing(text: string, open: number, close: string): number {
   let level = 0;
   for (let at = open; at < text.length; at++) {
@@ -206,7 +208,7 @@ function closing(text: string, open: number, close: string): number {
   throw new RangeError(`missing "${close}" in "${shownText(text)}"`);
 }
 
-/** The `{text}` at `at`, white space around it passed over, if there is one. */
+/** The `{text}` at `at`, if there is one; skips the white space around it. */
 function braced(text: string, at: number): Braced | undefined {
   const start = skipSpace(text, at);
   if (text[start] !== "{") return undefined;
@@ -236,10 +238,10 @@ function compareTexts(left: string, right: string): number {
   return one < other ? -1 : one > other ? 1 : 0;
 }
 
-/** A number as Postfix compares it. Throws a `RangeError` when it is too large. */
+/** Parses a number. Throws a `RangeError` if it is too large for Postfix. */
 function wholeNumber(digits: string): bigint {
   const significant = digits.replace(/^0+/, "");
-  // Nineteen digits are enough for the largest; many more would take long.
+  // The largest number has nineteen digits; parsing very many digits would be slow.
   if (significant.length < 20) {
     const number = BigInt(significant);
     if (number <= largestNumber) return number;
@@ -251,7 +253,7 @@ function wholeNumber(digits: string): bigint {
   );
 }
 
-/** Compares versions: `3.10` comes after `3.9`, and `3` is `3.0.0`. */
+/** Compares compatibility levels: `3.10` is greater than `3.9`; `3` means `3.0.0`. */
 function compareLevels(left: string, right: string): number {
   const [leftParts, rightParts] = [left, right].map((level) => {
     if (!/^\d+(\.\d+){0,2}$/.test(level)) {

@@ -1,27 +1,27 @@
 import { byteText } from "../bytes/text.ts";
 import { shownText } from "../errors.ts";
 
-/** Lines joined with those that continue them. */
+/** A line joined with its continuation lines. */
 export interface LogicalLine {
   /** The text, without line ends. */
   readonly text: string;
-  /** Where it begins, counted from 1. */
+  /** The number of its first line, counted from 1. */
   readonly line: number;
-  /** What makes it unusable: the flaw of one of its physical lines. */
+  /** Why it cannot be used: the first flaw of its physical lines. */
   readonly flaw?: string;
 }
 
-/** A physical line, and what makes it unusable, if anything. */
+/** A line of a file. */
 export interface PhysicalLine {
-  /** The text, as far as it is text. */
+  /** The text; bytes that are not UTF-8 are replaced. */
   readonly text: string;
-  /** What makes it unusable. */
+  /** Why it cannot be used. */
   readonly flaw?: string;
 }
 
 const lossyDecoder = new TextDecoder("utf-8", { ignoreBOM: true });
 
-/** A physical line of a source of entries: text, or bytes that are no text. */
+/** Makes a physical line of a string, or of bytes that are not text. */
 export function physicalLine(line: string | Uint8Array): PhysicalLine {
   if (typeof line !== "string") {
     const start = byteText.decode(line.subarray(0, 2))!;
@@ -37,9 +37,9 @@ const leadingSpace = /^[ \t\r\v\f]/;
 const blankOrComment = /^[ \t\r\v\f]*(#|$)/;
 
 /**
- * Joins physical lines to logical ones: a line that starts with white space
- * continues the one before; blank lines and comments are passed over and end
- * nothing. Used for main.cf syntax, texthash: and the input of `-i`.
+ * Joins physical lines to logical lines: a line that starts with white space
+ * continues the one before. Blank lines and comments are skipped, and do not end a
+ * logical line. Used for main.cf, `texthash:` and the input of `-i`.
  *
  * @example
  * ```ts
@@ -59,12 +59,12 @@ export class LogicalLines {
   #line = 0;
   #onOrphan: (line: LogicalLine) => void;
 
-  /** `onOrphan` is told of a continuation of nothing, which is dropped. */
+  /** Calls `onOrphan` with a continuation line that has no line before it. */
   constructor(onOrphan: (line: LogicalLine) => void) {
     this.#onOrphan = onOrphan;
   }
 
-  /** Takes the next physical line; returns the logical line that it ends. */
+  /** Takes the next physical line; returns the logical line before it, if complete. */
   push({ text, flaw }: PhysicalLine): LogicalLine | undefined {
     this.#line++;
     if (blankOrComment.test(text)) return undefined;
@@ -78,7 +78,7 @@ export class LogicalLines {
     return ended;
   }
 
-  /** The last logical line, when no more physical ones come. */
+  /** Returns the last logical line, after the last physical one. */
   end(): LogicalLine | undefined {
     if (this.#pending === undefined) return undefined;
     const { parts, line, flaw } = this.#pending;
@@ -90,7 +90,7 @@ export class LogicalLines {
   }
 }
 
-/** The logical lines of physical ones. */
+/** Joins physical lines to logical lines. */
 export function* logicalLines(
   physical: Iterable<PhysicalLine>,
   onOrphan: (line: LogicalLine) => void,
@@ -104,11 +104,10 @@ export function* logicalLines(
   if (ended !== undefined) yield ended;
 }
 
-// A byte order mark at the start of a file is neither white space nor a comment.
-// Postfix takes it for the beginning of the first name, key or pattern. Editors do
-// not show it.
+// A byte order mark at the start of a file is neither white space nor a comment. For
+// Postfix it is part of the first name, key or pattern. Editors do not show it.
 
-/** The mark; the second where a string has a character for each byte. */
+/** The mark as Unicode, or with one character for each byte. */
 const byteOrderMark = /^(?:\ufeff|\u00ef\u00bb\u00bf)/;
 
 /** Whether a line begins with a byte order mark. */
@@ -116,7 +115,7 @@ export function beginsWithMark(line: string): boolean {
   return byteOrderMark.test(line);
 }
 
-/** What to say of a name, key or pattern that begins with a byte order mark. */
+/** The warning for a name, key or pattern that begins with a byte order mark. */
 export function markWarning(kind: string, text: string): string {
   const visible = shownText(text.replace(byteOrderMark, ""));
   return `an invisible byte order mark (U+FEFF) is part of the ${kind} that ` +
@@ -131,21 +130,21 @@ const utf16Marks = [
   "\udcfe\udcff",
 ];
 
-/** Whether a file that begins so is UTF-16: as `configText`, or a byte string. */
+/** Whether a file is UTF-16, from its start as a `configText` or a byte string. */
 export function isUtf16(start: string): boolean {
   return utf16Marks.some((mark) => start.startsWith(mark));
 }
 
-/** What to say of a file in UTF-16, which Postfix cannot read. */
+/** The warning for a file in UTF-16. */
 export const utf16Warning =
   "it is UTF-16, which Postfix cannot read either: save the file as UTF-8";
 
-/** What to say of a line with a null byte, which ends it for Postfix. */
+/** The warning for a line with a null byte, where Postfix ends the line. */
 export const nullByteWarning = "it has a null byte: ignoring what is behind it";
 
 /**
- * Whether a warning is one of those above. They mean that the configuration is
- * not read as its author meant it, so `memcache-table check` calls them errors.
+ * Whether a warning is one of those above. Their cause changes the meaning of a
+ * configuration, so `memcache-table check` reports them as errors.
  */
 export function isByteWarning(message: string): boolean {
   return message.endsWith(utf16Warning) || message.endsWith(nullByteWarning) ||

@@ -9,23 +9,23 @@ import {
 } from "./logical_lines.ts";
 import { splitNameValue, trimSpace } from "./name_value.ts";
 
-/** The value of a parameter, and where it was given. */
+/** The value of a parameter, and its source. */
 export interface Setting {
-  /** The value, a `configText`, white space around it dropped. */
+  /** The value, a `configText` without white space around it. */
   readonly value: string;
-  /** The file that gives it, where there is one. */
+  /** The file that sets it, if any. */
   readonly file?: string;
   /** The line in that file, counted from 1. */
   readonly line?: number;
 }
 
 /**
- * The settings of a text in main.cf syntax: `name = value`, continuation
- * lines, comments. Of a name given twice the last counts, with a warning. As in
- * Postfix a line ends at its first null byte; a warning says so, and names a
- * byte order mark that is part of a name.
+ * Parses main.cf syntax: `name = value`, continuation lines, comments. The last value
+ * of a name wins. Calls `onWarning` for a name with two different values, for a null
+ * byte, where the line ends as in Postfix, and for a name with a byte order mark.
  *
- * Throws {@linkcode ConfigError} with file and line on a line without `=`.
+ * Throws {@linkcode ConfigError}, with file and line, for a line without a name or
+ * without `=`.
  *
  * @example
  * ```ts

@@ -1,21 +1,20 @@
 import { shownText } from "../errors.ts";
 
-/** Whether there is white space, as C's `isspace` sees it. */
+/** Whether the character at `at` is white space, as defined by C's `isspace`. */
 export function isSpaceAt(text: string, at: number): boolean {
   const code = text.charCodeAt(at);
   return code === 32 || (code >= 9 && code <= 13);
 }
 
-/** Where the white space ends that begins at `at`, if there is any. */
+/** The position of the first character from `at` that is not white space. */
 export function skipSpace(text: string, at = 0): number {
   while (isSpaceAt(text, at)) at++;
   return at;
 }
 
-/** Drops the white space around a text, as C's `isspace` sees it. */
+/** Removes the white space around a text, as defined by C's `isspace`. */
 export function trimSpace(text: string): string {
-  // Not a regular expression: that would start again at each blank of a long run
-  // inside the text, which takes quadratic time.
+  // A regular expression would take quadratic time on long white space inside.
   const start = skipSpace(text);
   let end = text.length;
   while (end > start && isSpaceAt(text, end - 1)) end--;
@@ -23,8 +22,8 @@ export function trimSpace(text: string): string {
 }
 
 /**
- * The length of the text in balanced braces that `text` begins with, braces
- * included; 0 when it does not begin with one, or never closes it.
+ * The length of the braced text at the start of `text`, with its braces; 0 if `text`
+ * does not start with a brace, or the brace is not closed.
  */
 export function bracedLength(text: string): number {
   if (!text.startsWith("{")) return 0;
@@ -36,7 +35,7 @@ export function bracedLength(text: string): number {
   return 0;
 }
 
-/** Items separated by comma or white space; braces hold both together. */
+/** Splits at commas and white space, but not inside braces. */
 export function splitItems(text: string): string[] {
   const items: string[] = [];
   let start = 0;
@@ -64,8 +63,8 @@ export function splitItems(text: string): string[] {
 }
 
 /**
- * What stands in the braces around `text`, without the white space there.
- * Throws a `RangeError` when there are no such braces.
+ * Removes the braces around `text`, and white space inside them. Throws a
+ * `RangeError` if `text` is not in braces.
  */
 export function withoutBraces(text: string): string {
   const length = bracedLength(text);
@@ -86,8 +85,8 @@ export function withoutBraces(text: string): string {
 }
 
 /**
- * Splits `name = value` at the first `=` after a name, white space around both
- * dropped. Throws a `RangeError` when there is no name or no `=`.
+ * Splits `name = value`, and removes white space around both. Throws a `RangeError`
+ * if there is no name or no `=`.
  */
 export function splitNameValue(text: string): [name: string, value: string] {
   const start = skipSpace(text);
@@ -106,9 +105,9 @@ export function splitNameValue(text: string): [name: string, value: string] {
 }
 
 /**
- * The length of the key that `text` begins with. The key ends at the first white
- * space, or the character `also`, that is not in double quotes. Throws a
- * `RangeError` when a quote is not closed.
+ * The length of the key at the start of `text`. The key ends at white space, or at
+ * the character `also`, outside of double quotes. Throws a `RangeError` if a quote
+ * is not closed.
  */
 export function keyLength(text: string, also?: string): number {
   let quoted = false;
@@ -126,8 +125,8 @@ export function keyLength(text: string, also?: string): number {
 }
 
 /**
- * The same as `splitNameValue` for keys that may hold white space and `=` in
- * double quotes, which stay part of the key: the items of `inline:`.
+ * Splits `key = value` of `inline:`. Unlike a name, a key may have white space and
+ * `=` in double quotes, which stay part of the key.
  */
 export function splitKeyValue(text: string): [key: string, value: string] {
   const trimmed = trimSpace(text);
@@ -141,8 +140,8 @@ export function splitKeyValue(text: string): [key: string, value: string] {
 }
 
 /**
- * The pairs of `{ name=value, { name = value with, commas }, … }`. `split` takes
- * one item apart.
+ * Parses `{ name=value, { name = value with, commas }, … }`; `split` splits one item
+ * into name and value.
  */
 export function bracedPairs(
   text: string,

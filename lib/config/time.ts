@@ -8,9 +8,10 @@ const units: Record<string, number> = {
 const longest = 2147483647;
 
 /**
- * A time as main.cf has it, in seconds: a whole number and `s`, `m`, `h`, `d` or
- * `w`; without a letter it is in `unit`. As in Postfix only the first letter
- * counts: `7days`. `undefined` when it is no time, none at all or too long.
+ * Parses a time of main.cf, and returns it in seconds: a whole number with `s`, `m`,
+ * `h`, `d` or `w`, or in `unit` without a letter. As in Postfix, only the first
+ * letter counts: `7days`. `undefined` for other text, for 0, and above 2,147,483,647
+ * seconds.
  *
  * Implements "time units" of postconf(5).
  */

@@ -21,48 +21,48 @@ import type { Entry, OpenOptions, Table } from "../table.ts";
 import { deepestNest } from "../tables/opening.ts";
 import { inspectKv } from "../tables/kv/inspect_kv.ts";
 import {
+  findSharingTables,
+  type KeySpaces,
   type MemcacheSource,
   readMemcacheSource,
-  sharingTables,
-  type Spaces,
   typeOf,
 } from "./memcache_source.ts";
 import { accessProblems } from "./access_checks.ts";
 import {
   type CheckedParameter,
+  keySpaceOf,
   type Problem,
   problem,
   readEach,
-  spaceOf,
   unknownNames,
   valueProblems,
 } from "./parameter_checks.ts";
 
-/** Whether something can be done with a table. */
+/** Whether an action is possible on a table. */
 export interface Ability {
-  /** Whether it can. */
+  /** Whether it is possible. */
   readonly possible: boolean;
-  /** Why not, or what is to be known about it. */
+  /** Why not, or what to know about it. */
   readonly remark?: string;
 }
 
 /** The memcached of a table. */
 export interface CheckedServer {
-  /** Where it is: `inet:HOST:PORT` or `unix:PATH`. */
+  /** Its address: `inet:HOST:PORT` or `unix:PATH`. */
   readonly endpoint: string;
   /** Whether it answers. */
   readonly answers: boolean;
-  /** Its version, `null` when it does not tell. */
+  /** Its version; `null` if it does not report one. */
   readonly version: string | null;
-  /** Milliseconds from a question to its answer, on an open connection. */
+  /** Milliseconds from a request to its reply, on an open connection. */
   readonly roundTrip: number | null;
-  /** The longest entry that it stores, in bytes, `null` when it does not tell. */
+  /** The longest entry that it stores, in bytes; `null` if it does not report it. */
   readonly itemSizeMax: number | null;
 }
 
 /**
- * What {@linkcode checkTable} found, and what `memcache-table check -j` prints
- * as a line of JSON:
+ * The result of {@linkcode checkTable}. `memcache-table check -j` prints it as a
+ * line of JSON:
  *
  * ```json
  * { "table": "memcache:/etc/postfix/aliases.cf", "type": "memcache",
@@ -78,61 +78,68 @@ export interface CheckedServer {
  *   "backup": { "table": "hash:/etc/postfix/aliases", … } }
  * ```
  *
- * `parameters` and `server` are there for `memcache:` tables that can be read
- * so far, `backup` for those that have one.
+ * Only a `memcache:` table has `parameters`, `server` and `backup`, as far as its
+ * configuration can be read.
  */
 export interface TableCheck {
-  /** The table's name, as it was given. */
+  /** The table's name as it was given. */
   readonly table: string;
-  /** Its type, empty when the name has none. */
+  /** Its type; empty if the name has none. */
   readonly type: string;
-  /** Whether there is no error, neither here nor with the backup. */
+  /** Whether neither the table nor its backup has an error. */
   readonly good: boolean;
-  /** There is no database yet: it is created when it is first written. */
+  /** The database does not exist yet; the first write creates it. */
   readonly missing?: true;
-  /** What a person should look at, in the order in which it was found. */
+  /** What should be looked at, in the order in which it was found. */
   readonly problems: readonly Problem[];
-  /** The parameters as the table understood them. */
+  /** The parameters as the table reads them. */
   readonly parameters?: readonly CheckedParameter[];
   /** The memcached. */
   readonly server?: CheckedServer;
   /** Whether keys can be looked up. */
   readonly lookup: Ability;
-  /** Whether it can be opened to update and delete. */
+  /** Whether it can be opened for updates and deletes. */
   readonly write: Ability;
   /** Whether its entries can be listed. */
   readonly sequence: Ability;
-  /** The same of the backup. */
+  /** The result for the backup. */
   readonly backup?: TableCheck;
 }
 
-/** Options of {@linkcode checkTable}; `onWarning` is not called. */
+/** Options of {@linkcode checkTable}. There is no `onWarning`: see `problems`. */
 export interface CheckOptions
   extends Omit<OpenOptions, "write" | "onWarning" | "duplicates"> {
   /**
-   * Other tables that are in use, beside those in main.cf: is an entry of one
-   * taken for an entry of another?
+   * Names of other tables in use, besides those in main.cf. The check finds those
+   * whose entries can be mixed up with entries of this table.
+   *
+   * @default {[]}
    */
   others?: readonly string[];
 }
 
-// No table has it, and of a mail system nobody can be called so.
+// A key that no table has: no mail system can have such an address.
 const probe = "memcache-table-check@example.invalid";
 
 /**
- * Looks whether a table works, and says what a person should know about it.
- * What is wrong is told, not thrown. Nothing is written, neither to memcached
- * nor to the backup, and no database is created.
+ * Checks whether a table works. Faults of the table are returned, not thrown.
+ * Writes nothing, neither to memcached nor to the backup, and creates no database.
  *
- * Of a `memcache:` table it reads the configuration as the table does, asks the
- * memcached for its version, and checks the backup in the same way; entries of
- * two tables can be mixed up when both are on one server, their memcache keys
- * begin and end with the same fixed text, and they are not filled by the same
- * backup. Of any table it looks a key up, and reads the first entry: not of a
- * `proxy:` table that may have none, for Postfix's proxymap would end then. One
- * that others are listing begins anew for them.
+ * For every table, it looks a key up and reads the first entry. It does not read
+ * the first entry through `proxy:` if the type may not support that, because
+ * Postfix's proxymap would exit. If other clients list the table through the same
+ * proxymap, their listing starts again.
  *
- * Implements memcache_table(5), as far as a configuration can be judged.
+ * For a `memcache:` table, it also reads the configuration, asks memcached for its
+ * version, and checks the backup in the same way. It reports other tables whose
+ * entries can be mixed up with those of this one: they use the same server, their
+ * memcache keys begin and end with the same fixed text, and the two are not filled
+ * from the same backup.
+ *
+ * Throws a `TypeError` for an option that does not exist, and the reason of
+ * `signal` if that is aborted.
+ *
+ * Checks configurations against memcache_table(5).
  *
  * @example
  * ```ts
@@ -159,8 +166,8 @@ export async function checkTable(
 }
 
 /**
- * A copy with U+FFFD for each byte that is not UTF-8: many readers of JSON refuse
- * lone surrogates.
+ * Copies a value, with U+FFFD for each byte that is not UTF-8, because many JSON
+ * parsers reject lone surrogates.
  */
 function printableText<T>(value: T): T {
   if (typeof value === "string") return value.toWellFormed() as T;
@@ -172,7 +179,7 @@ function printableText<T>(value: T): T {
   ) as T;
 }
 
-/** What was found so far; nothing twice. */
+/** Collects problems, each only once. */
 class Findings {
   readonly problems: Problem[] = [];
   #messages = new Set<string>();
@@ -193,12 +200,12 @@ class Findings {
     this.add({ severity: "error", message, ...place });
   };
 
-  /** An error that a user of the table would have met; others are thrown. */
+  /** Adds an error of the table. Throws any other error. */
   fail(error: unknown): void {
     this.add({ severity: "error", ...describe(error) });
   }
 
-  /** The result, or `undefined` with an error. */
+  /** Returns the result, or `undefined` after adding an error of the table. */
   async attempt<T>(work: () => Promise<T>): Promise<T | undefined> {
     try {
       return await work();
@@ -230,25 +237,25 @@ function describe(
   throw error;
 }
 
-/** What a check of a backup knows from the check of the table that names it. */
-interface Around {
+/** What the check of a backup gets from the check of the table that names it. */
+interface CheckContext {
   /** The tables that name it, the outermost first. */
   readonly outer: readonly string[];
-  /** The spaces of the tables in main.cf. */
-  readonly spaces: Spaces;
+  /** The key spaces of the tables in main.cf. */
+  readonly spaces: KeySpaces;
 }
 
 async function check(
   name: string,
   options: CheckOptions,
-  around: Around,
+  context: CheckContext,
 ): Promise<TableCheck> {
   const findings = new Findings();
   const { others: _, ...tableOptions } = options;
   const quiet: OpenOptions = { ...tableOptions, onWarning: findings.warn };
   const type = typeOf(name);
   if (type === "memcache") {
-    return await checkMemcache(name, quiet, options, findings, around);
+    return await checkMemcache(name, quiet, options, findings, context);
   }
   const table = await findings.attempt(() => openTable(name, quiet));
   const abilities = table === undefined
@@ -263,7 +270,7 @@ type Abilities = Pick<TableCheck, "lookup" | "write" | "sequence">;
 const closed: Ability = { possible: false, remark: "it cannot be opened" };
 const notOpen: Abilities = { lookup: closed, write: closed, sequence: closed };
 
-/** Looks up, lists, and opens to write, a table that is open; closes it. */
+/** Tries lookups, listing and opening for writes. Closes the table. */
 async function tryTable(
   table: Table,
   options: OpenOptions,
@@ -272,19 +279,19 @@ async function tryTable(
   const { name } = table;
   try {
     const untried = await tryDatabase(name, options, findings) ??
-      unaskable(name);
+      explainUntestable(name);
     if (untried !== undefined) return untried;
     const found = await findings.attempt(async () => {
       await table.lookup(probeKey(name));
       return true;
     });
-    // At once, for postmap waits a second before it says that it cannot. To
-    // write to what is not there may create it.
+    // In parallel, because postmap waits a second before it reports a failure. The
+    // table is opened for writes only if it exists: otherwise that may create it.
     const [sequence, write] = await Promise.all([
-      // A database that is locked would be waited for once more.
+      // If the database is locked, this would wait for the lock once more.
       !found && typeOf(name) === "kv"
         ? failed
-        : mayList(name)
+        : isSafeToList(name)
         ? tryFirst(table)
         : notTried,
       found ? tryWrite(name, options) : failed,
@@ -303,27 +310,27 @@ const notTried: Ability = {
     "when it is asked to, and that would hold up mail",
 };
 
-/** Whether to ask for the first entry does no harm. */
-function mayList(name: string): boolean {
+/** Whether reading the first entry does no harm. */
+function isSafeToList(name: string): boolean {
   return !name.startsWith("proxy:") ||
     /^proxy:(?:hash|btree|lmdb|dbm|sdbm|texthash|inline):/.test(name);
 }
 
-/** What is to be said of a table for which there is no harmless key. */
-function unaskable(name: string): Abilities | undefined {
+/** The result for a table in which every lookup may store something. */
+function explainUntestable(name: string): Abilities | undefined {
   if (!/^proxy:(?!memcache:).*memcache:/.test(name)) return undefined;
   const remark = "not tried: a lookup there might store what it finds";
   const untried: Ability = { possible: false, remark };
   return { lookup: untried, write: untried, sequence: untried };
 }
 
-// A memcache table behind another one stores what its backup finds, and that can
-// be anything; an empty key is no key to it.
+// A memcache table behind another table may find any key in its backup, and would
+// store it in memcached. It does not look up an empty key.
 function probeKey(name: string): string {
   return name.includes("memcache:") ? "" : probe;
 }
 
-/** What is to be said of a `kv:` table before it is asked, for that may create it. */
+/** The result for a `kv:` table that must not be opened, because that creates it. */
 async function tryDatabase(
   name: string,
   options: OpenOptions,
@@ -332,7 +339,7 @@ async function tryDatabase(
   if (typeOf(name) !== "kv") return undefined;
   const seen = await inspectKv(name.slice("kv:".length), options);
   if (seen.kind === "untold") {
-    // Where it is, only its runtime knows.
+    // Only the runtime knows where the default database is.
     const remark = "not tried: asking for the default database may create it";
     const untried: Ability = { possible: true, remark };
     return { lookup: untried, write: { possible: true }, sequence: untried };
@@ -371,7 +378,7 @@ async function tryFirst(table: Table): Promise<Ability> {
 }
 
 async function tryWrite(name: string, options: OpenOptions): Promise<Ability> {
-  // It can be opened, but refuses what is written.
+  // It can be opened for writes, but then refuses them.
   if (typeOf(name) === "static") {
     return { possible: false, remark: `${name} is read-only` };
   }
@@ -385,7 +392,7 @@ async function tryWrite(name: string, options: OpenOptions): Promise<Ability> {
   try {
     const table = await openTable(name, { ...options, write: true });
     try {
-      // Only when it is asked does Postfix say whether that is allowed.
+      // Postfix says only at the first request whether writing is allowed.
       if (name.startsWith("proxy:")) await table.lookup(probeKey(name));
     } finally {
       await table.close();
@@ -401,7 +408,7 @@ async function checkMemcache(
   quiet: OpenOptions,
   options: CheckOptions,
   findings: Findings,
-  { outer, spaces }: Around,
+  { outer, spaces }: CheckContext,
 ): Promise<TableCheck> {
   const opened = await findings.attempt(async () => {
     const table = await openTable(name, quiet);
@@ -426,11 +433,11 @@ async function checkMemcache(
   }
   const server = await checkServer(name, memcache, usable, quiet, findings);
   if (server !== undefined) {
-    const space = spaceOf(name, server.endpoint, usable);
+    const space = keySpaceOf(name, server.endpoint, usable);
     const others = options.others ?? [];
     const sharing = space === undefined
       ? []
-      : await sharingTables(space, others, quiet, spaces);
+      : await findSharingTables(space, others, quiet, spaces);
     if (sharing.length > 0) {
       findings.add(problem(
         "warning",
@@ -442,9 +449,9 @@ async function checkMemcache(
     }
   }
   const found = opened && server?.answers
-    ? await findings.attempt(() => lookUpAlone(memcache))
+    ? await findings.attempt(() => lookUpWithoutBackup(memcache))
     : true;
-  // One that names a table in which it stands was told of when it was opened.
+  // A table that contains itself was already reported when it was opened.
   const within = [...outer, name];
   const backup = usable.backup === "" || within.includes(usable.backup) ||
       within.length > deepestNest
@@ -464,9 +471,9 @@ async function checkMemcache(
   };
 }
 
-/** A lookup with all that comes before the backup: the domain list, the client. */
-async function lookUpAlone(memcache: MemcacheSource): Promise<true> {
-  const table = await memcache.openAlone();
+/** Tests what a lookup does before it uses the backup: domain list and memcached. */
+async function lookUpWithoutBackup(memcache: MemcacheSource): Promise<true> {
+  const table = await memcache.openWithoutBackup();
   try {
     await table.lookup(probe);
   } finally {
@@ -475,9 +482,9 @@ async function lookUpAlone(memcache: MemcacheSource): Promise<true> {
   return true;
 }
 
-/** A key_format that no other table is likely to have, if this is not it. */
+/** Suggests a key_format that other tables are unlikely to have. */
 function adviceFor(name: string, written: string, format: string): string {
-  // Only the end: on a long name the expression would take quadratic time.
+  // Only the end of the name, because the expression takes quadratic time.
   const word = /([a-z0-9_-]+)(?:\.[a-z0-9]*)?$/i.exec(name.slice(-100))?.[1] ??
     "aliases";
   return format.startsWith(`${word}:`)
@@ -538,8 +545,8 @@ async function checkServer(
     clock,
     signal,
   };
-  const told = await askVersion(server, findings);
-  const itemSizeMax = told?.version ? await askItemSize(server) : null;
+  const answer = await askVersion(server, findings);
+  const itemSizeMax = answer?.version ? await askItemSize(server) : null;
   const { data_size_limit } = parameters;
   if (itemSizeMax !== null && data_size_limit > itemSizeMax) {
     findings.add(problem(
@@ -551,14 +558,14 @@ async function checkServer(
   }
   return {
     endpoint: formatEndpoint(place),
-    answers: told !== undefined,
-    version: told?.version ?? null,
-    roundTrip: told?.roundTrip ?? null,
+    answers: answer !== undefined,
+    version: answer?.version ?? null,
+    roundTrip: answer?.roundTrip ?? null,
     itemSizeMax,
   };
 }
 
-/** The version; without it where only lookups are answered, as by a proxy. */
+/** Asks for the version. A proxy may answer only lookups: then it is `null`. */
 async function askVersion(
   server: ReportingServer,
   findings: Findings,
@@ -577,9 +584,9 @@ async function askVersion(
   } catch (error) {
     const { message } = describe(error);
     try {
-      const again = error instanceof TemporaryError &&
+      const mayRetry = error instanceof TemporaryError &&
         !(error instanceof NoAnswerError);
-      if (!again) throw error;
+      if (!mayRetry) throw error;
       const { roundTrip } = await timed(`get ${probe}`);
       findings.warn(message);
       return { version: null, roundTrip };
@@ -596,7 +603,7 @@ async function askItemSize(server: ReportingServer): Promise<number | null> {
     const size = figuresOf(lines).get("item_size_max") ?? "";
     return /^\d+$/.test(size) ? Number(size) : null;
   } catch (error) {
-    // It is asked for a warning alone: who does not tell has said enough.
+    // The size is only used for a warning, so a server need not report it.
     describe(error);
     return null;
   }

@@ -2,40 +2,47 @@ import { systemClock } from "../system/clock.ts";
 import { MailSystem } from "../system/mail_system.ts";
 import { ConfigError, TemporaryError } from "../errors.ts";
 import { byteText } from "../bytes/text.ts";
-import { openApart } from "../open.ts";
+import { openCacheAndBackup } from "../open.ts";
 import type { Entry, Table } from "../table.ts";
 import { requireOptionNames } from "../tables/option_names.ts";
 import { maintenanceOptionNames, type MaintenanceOptions } from "./options.ts";
 import {
-  type Judge,
-  judgePostscreen,
-  judgeVerify,
+  type Expiry,
+  type ExpiryCheck,
+  postscreenExpiryCheck,
   postscreenRules,
-  type Verdict,
+  verifyExpiryCheck,
   verifyRules,
 } from "./postfix_caches.ts";
 
 /** Options of {@linkcode cleanUp}. */
 export interface CleanUpOptions extends MaintenanceOptions {
-  /** Whose cache it is: what decides over its entries, and their form. */
+  /** The daemon that the cache belongs to. */
   daemon: "postscreen" | "verify";
   /**
-   * Seconds, in place of `postscreen_cache_retention_time`, or of both
-   * `address_verify_positive_expire_time` and `…_negative_expire_time`: how long
-   * ago a test must have expired, a result must have come.
+   * Seconds after which an entry is removed, counted from when a test expired
+   * (postscreen) or a result came (verify). Replaces
+   * `postscreen_cache_retention_time`, or both
+   * `address_verify_positive_expire_time` and
+   * `address_verify_negative_expire_time`.
    *
-   * By default main.cf says; 7 days, and 31 and 3 days, where it does not.
+   * By default the value in main.cf, or Postfix's default: 7 days for postscreen,
+   * 31 and 3 days for verify.
    */
   olderThan?: number;
   /**
-   * Only tell what would go.
+   * Remove nothing, only report what would be removed.
    *
    * @default {false}
    */
   dryRun?: boolean;
-  /** Called with each entry that goes, before it does, and waited for. */
+  /** Called before each entry is removed. A promise that it returns is awaited. */
   onExpired?: (expired: Expired) => void | Promise<void>;
-  /** The time of day, in milliseconds since 1970; by default that of the system. */
+  /**
+   * Returns the current time, in milliseconds since 1970.
+   *
+   * @default {Date.now}
+   */
   timeOfDay?: () => number;
 }
 
@@ -48,55 +55,57 @@ const optionNames: Readonly<Record<keyof CleanUpOptions, true>> = {
   timeOfDay: true,
 };
 
-/** An entry that goes; what is not UTF-8 in it is shown as U+FFFD. */
+/** An entry that is removed. Bytes that are not UTF-8 are replaced by U+FFFD. */
 export interface Expired extends Entry {
-  /** Why, in a few words. */
+  /** Why it is removed, in a few words. */
   readonly reason: string;
 }
 
-/** What {@linkcode cleanUp} did. */
+/** The result of {@linkcode cleanUp}. */
 export interface CleanedUp {
-  /** Entries that there were. */
+  /** Number of entries in the cache before. */
   readonly entries: number;
-  /** Entries that were removed, or would be. */
+  /** Number of entries that were removed, or would be with `dryRun`. */
   readonly removed: number;
-  /** Entries among those removed that the daemon cannot have written. */
+  /** How many of those cannot have been written by the daemon. */
   readonly malformed: number;
-  /** Entries that Postfix refreshed while they were about to go, and so stayed. */
+  /** Number of expired entries that Postfix refreshed meanwhile; they were kept. */
   readonly refreshed: number;
 }
 
-// Postfix keeps the Unix time of its last cleanup among the entries.
+// The entry in which Postfix stores the Unix time of its last cleanup.
 const completedKey = "_LAST_CACHE_CLEANUP_COMPLETED_";
 
-// Few enough for the time between a last look and the removal to be short.
+// Small, so that little time passes between the last check and the removal.
 const batchSize = 256;
-// So many entries, and none that the daemon wrote: this is something else.
-const foreignLimit = 1000;
+// If none of so many entries is valid, it is the wrong table.
+const maxForeign = 1000;
 const progressEvery = 1024;
-// Milliseconds that opening a table takes at most, unless something is wrong.
-const patience = 5000;
+// Milliseconds after which a table that is not open must be locked.
+const lockWarningDelay = 5000;
 
 /**
  * Removes the expired entries of the cache that postscreen(8) or verify(8) keeps
- * in a table, as their own cache managers do, so that these can be turned off
+ * in a table. It replaces the cleanup of these daemons, which can be turned off
  * with `postscreen_cache_cleanup_interval = 0` and
- * `address_verify_cache_cleanup_interval = 0`. Times, and which tests of
- * postscreen are on, come from main.cf.
+ * `address_verify_cache_cleanup_interval = 0`. main.cf sets the expiry times and
+ * which tests of postscreen are enabled.
  *
- * The backup of a memcache table decides, and what goes is removed there and from
- * memcached; of another table, which must be one that can be listed and written,
- * its own entries. Postfix may run: an entry that is refreshed meanwhile stays.
- * Memory is bounded with `kv:` and `proxy:`; with types of the installed Postfix
- * it grows with what is to go.
+ * For a memcache table, it checks the entries of the backup, and removes them from
+ * the backup and from memcached. Any other table must support listing and writing.
+ * Postfix may run meanwhile: an entry that it refreshes is kept. Memory is bounded
+ * for `kv:` and `proxy:` tables; for other types it grows with the number of
+ * expired entries.
  *
- * A memcached that does not answer is a warning; it forgets by itself, after
- * `ttl`. An entry that the daemon cannot have written goes too, with a warning; a
- * table that has only such entries is taken for another one, and a
- * {@linkcode ConfigError}, as are a memcache table without backup and a table that
- * cannot be listed. Throws {@linkcode ReadOnlyError} for one that cannot be
- * written, and {@linkcode TemporaryError} when the table fails; what was removed
- * by then had expired.
+ * An entry that the daemon cannot have written is removed too, with a warning. If
+ * memcached fails, there is a warning, and only the backup is cleaned up: entries
+ * in memcached expire after `ttl`.
+ *
+ * Throws {@linkcode ConfigError} for a memcache table without a backup, a table
+ * that cannot be listed, and one without any valid entry; {@linkcode ReadOnlyError}
+ * for a table that cannot be written; {@linkcode TemporaryError} if the table
+ * fails; `TypeError` and `RangeError` for invalid options. Entries that were
+ * removed before an error had expired.
  *
  * Implements the cache cleanup of postscreen(8) and verify(8).
  *
@@ -126,19 +135,19 @@ export async function cleanUp(
   }
   const onWarning = options.onWarning ?? ((line) => console.warn(line));
   const mail = new MailSystem({ ...options, onWarning });
-  const judge = daemon === "postscreen"
-    ? judgePostscreen(await postscreenRules(mail, olderThan))
-    : judgeVerify(await verifyRules(mail, olderThan));
-  // A type of the installed Postfix waits for the lock as long as it takes.
+  const checkExpiry = daemon === "postscreen"
+    ? postscreenExpiryCheck(await postscreenRules(mail, olderThan))
+    : verifyExpiryCheck(await verifyRules(mail, olderThan));
+  // Types of the installed Postfix wait for a lock without a time limit.
   const timer = (options.clock ?? systemClock).setTimer(
-    patience,
+    lockWarningDelay,
     () =>
       onWarning(
         `${name} is locked: a daemon that has it open without proxy: keeps it so ` +
           `as long as it runs; waiting`,
       ),
   );
-  const { cache, backup } = await openApart(name, {
+  const { cache, backup } = await openCacheAndBackup(name, {
     daemonCache: true,
     ...options,
     onWarning,
@@ -153,54 +162,55 @@ export async function cleanUp(
           `forgets by itself; what is to be cleaned up is a "backup"`,
       );
     }
-    const heard = { ...options, onWarning };
-    return await new Cleanup(name, cache, backup, judge, heard).run();
+    const resolved = { ...options, onWarning };
+    return await new Cleanup(name, cache, backup, checkExpiry, resolved).run();
   } finally {
     await cache?.close();
     await backup?.close();
   }
 }
 
-/** An entry that is to go. */
+/** An entry that has expired. */
 interface Candidate extends Entry {
-  readonly verdict: Verdict;
+  readonly expiry: Expiry;
 }
 
-type HeardOptions =
+type ResolvedOptions =
   & CleanUpOptions
   & Required<Pick<CleanUpOptions, "onWarning">>;
 
-/** One run through one table. */
+/** The cleanup of one table. */
 class Cleanup {
   #name: string;
   #cache: Table | undefined;
   #backup: Table;
-  #judge: Judge;
-  #options: HeardOptions;
+  #checkExpiry: ExpiryCheck;
+  #options: ResolvedOptions;
   #entries = 0;
   #removed = 0;
   #malformed = 0;
   #refreshed = 0;
-  /** Whether any entry was one that the daemon wrote. */
-  #known = false;
+  /** Whether an entry was found that the daemon may have written. */
+  #hasValidEntry = false;
 
   constructor(
     name: string,
     cache: Table | undefined,
     backup: Table,
-    judge: Judge,
-    options: HeardOptions,
+    checkExpiry: ExpiryCheck,
+    options: ResolvedOptions,
   ) {
     this.#name = name;
     this.#cache = cache;
     this.#backup = backup;
-    this.#judge = judge;
+    this.#checkExpiry = checkExpiry;
     this.#options = options;
   }
 
   async run(): Promise<CleanedUp> {
     const { dryRun, signal, onProgress } = this.#options;
-    const removesBehind = dryRun || /^(?:kv|proxy):/.test(this.#backup.name);
+    const removesWhileListing = dryRun ||
+      /^(?:kv|proxy):/.test(this.#backup.name);
     let candidates: Candidate[] = [];
     const removeAll = async (some: readonly Candidate[]) => {
       for (let at = 0; at < some.length; at += batchSize) {
@@ -213,20 +223,22 @@ class Cleanup {
       if (++this.#entries % progressEvery === 0) {
         onProgress?.({ entries: this.#entries });
       }
-      const verdict = this.#judge(value, this.#now());
-      this.#known ||= verdict === undefined || !verdict.malformed;
-      if (verdict === undefined) continue;
-      candidates.push({ key, value, verdict });
-      if (!this.#known) {
-        if (candidates.length >= foreignLimit) throw this.#foreign();
-      } else if (removesBehind && candidates.length > batchSize) {
-        // Not what the sequence stands on: not every database bears that.
+      const expiry = this.#checkExpiry(value, this.#now());
+      this.#hasValidEntry ||= expiry === undefined || !expiry.malformed;
+      if (expiry === undefined) continue;
+      candidates.push({ key, value, expiry });
+      if (!this.#hasValidEntry) {
+        if (candidates.length >= maxForeign) throw this.#wrongTableError();
+      } else if (removesWhileListing && candidates.length > batchSize) {
+        // Not the current entry of the sequence: some databases cannot remove it.
         const last = candidates.pop()!;
         await removeAll(candidates);
         candidates = [last];
       }
     }
-    if (!this.#known && this.#entries > 0) throw this.#foreign();
+    if (!this.#hasValidEntry && this.#entries > 0) {
+      throw this.#wrongTableError();
+    }
     await removeAll(candidates);
     if (!dryRun) await this.#complete();
     return {
@@ -242,7 +254,7 @@ class Cleanup {
     return Math.floor(timeOfDay() / 1000);
   }
 
-  #foreign(): ConfigError {
+  #wrongTableError(): ConfigError {
     return new ConfigError(
       `${this.#name}: none of its first ${this.#entries} entries is one of ` +
         `${this.#options.daemon}: nothing was removed; is it the right table?`,
@@ -253,32 +265,30 @@ class Cleanup {
     const { dryRun, onWarning } = this.#options;
     const expired = dryRun ? candidates : await this.#lookAgain(candidates);
     for (const candidate of expired) {
-      const { malformed } = candidate.verdict;
+      const { malformed } = candidate.expiry;
       this.#removed++;
       if (malformed) this.#malformed++;
       const shown = {
         key: asText(candidate.key),
         value: asText(candidate.value),
-        reason: asText(candidate.verdict.reason),
+        reason: asText(candidate.expiry.reason),
       };
       if (malformed && !dryRun) {
         const { key, reason } = shown;
         onWarning(`${this.#name}: removing key "${key}": ${reason}`);
       }
-      const told = this.#options.onExpired?.(shown);
-      if (told !== undefined) await told;
+      const waiting = this.#options.onExpired?.(shown);
+      if (waiting !== undefined) await waiting;
     }
     if (dryRun || expired.length === 0) return;
     const keys = expired.map(({ key }) => key);
     await drain(this.#backup.deleteMany(keys, this.#options));
     const fresh: Entry[] = [];
-    await this.#orWithoutCache((cache) =>
-      this.#removeCached(cache, keys, fresh)
-    );
+    await this.#tryCache((cache) => this.#removeCached(cache, keys, fresh));
     for (const { key, value } of fresh) await this.#putBack(key, value);
   }
 
-  /** Those that are still to go. */
+  /** Reads entries again, and returns those that are still expired. */
   async #lookAgain(
     candidates: readonly Candidate[],
   ): Promise<readonly Candidate[]> {
@@ -289,16 +299,16 @@ class Cleanup {
     for await (const { key, value } of found) {
       const before = candidates[at++];
       if (value === undefined) continue;
-      const verdict = value === before.value
-        ? before.verdict
-        : this.#judge(value, this.#now());
-      if (verdict === undefined) this.#refreshed++;
-      else expired.push({ key, value, verdict });
+      const expiry = value === before.value
+        ? before.expiry
+        : this.#checkExpiry(value, this.#now());
+      if (expiry === undefined) this.#refreshed++;
+      else expired.push({ key, value, expiry });
     }
     return expired;
   }
 
-  /** Removes what is stale in memcached too, and finds what is not. */
+  /** Removes expired entries from memcached, and adds all others to `fresh`. */
   async #removeCached(
     cache: Table,
     keys: readonly string[],
@@ -307,15 +317,15 @@ class Cleanup {
     const stale: string[] = [];
     for await (const { key, value } of cache.lookupMany(keys, this.#options)) {
       if (value === undefined) continue;
-      if (this.#judge(value, this.#now()) !== undefined) stale.push(key);
+      if (this.#checkExpiry(value, this.#now()) !== undefined) stale.push(key);
       else fresh.push({ key, value });
     }
     await drain(cache.deleteMany(stale, this.#options));
   }
 
   /**
-   * Postfix writes to memcached first: what is fresh there was written while its
-   * entry went from the backup, to which it belongs again.
+   * Postfix writes to memcached first, then to the backup. So a fresh entry in
+   * memcached was written while the old one was removed from the backup.
    */
   async #putBack(key: string, value: string): Promise<void> {
     this.#removed--;
@@ -326,14 +336,14 @@ class Cleanup {
 
   async #complete(): Promise<void> {
     const time = `${this.#now()}`;
-    await this.#orWithoutCache((cache) =>
+    await this.#tryCache((cache) =>
       cache.update(completedKey, time, this.#options)
     );
     await this.#backup.update(completedKey, time, this.#options);
   }
 
-  /** Goes on with the backup alone when memcached fails. */
-  async #orWithoutCache(
+  /** Does something with memcached. If memcached fails, it is no longer used. */
+  async #tryCache(
     action: (cache: Table) => Promise<unknown>,
   ): Promise<void> {
     const cache = this.#cache;
@@ -352,7 +362,7 @@ class Cleanup {
   }
 }
 
-/** What a person reads of bytes: they are whatever the daemon wrote. */
+/** Decodes a byte string for a message. It may have any bytes. */
 function asText(bytes: string): string {
   return /[\x80-\xff]/.test(bytes)
     ? new TextDecoder().decode(byteText.encode(bytes))

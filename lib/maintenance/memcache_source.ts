@@ -14,24 +14,29 @@ import {
 } from "../tables/memcache/open_memcache.ts";
 import {
   findParameters,
-  type Sourced,
+  type ParameterContext,
 } from "../tables/memcache/parameter_source.ts";
 import { deepestNest, type Opening, rulesOf } from "../tables/opening.ts";
-import { isShared, readEach, type Space, spaceOf } from "./parameter_checks.ts";
+import {
+  canShareEntries,
+  type KeySpace,
+  keySpaceOf,
+  readEach,
+} from "./parameter_checks.ts";
 
-/** A memcache table's configuration, read as the table reads it. */
+/** The configuration of a memcache table. */
 export interface MemcacheSource {
-  /** Where its parameters are. */
+  /** The source of its parameters. */
   readonly source: ParameterSource;
-  /** Finds its server. */
+  /** Finds the address of its server. */
   readonly endpoint: () => Promise<Endpoint>;
-  /** What connects to its server as the table does, and logs in. */
+  /** Connects to its server as the table does, with TLS and log-in. */
   readonly connect: () => Promise<Connect>;
-  /** Opens the table without its backup: what is looked up there stores nothing. */
-  readonly openAlone: () => Promise<Table>;
+  /** Opens the table without its backup, so that lookups store nothing. */
+  readonly openWithoutBackup: () => Promise<Table>;
 }
 
-/** What comes before the colon of `type:name`. */
+/** The type of `type:name`; empty if there is no colon. */
 export function typeOf(name: string): string {
   return name.slice(0, Math.max(name.indexOf(":"), 0));
 }
@@ -48,7 +53,7 @@ export async function readMemcacheSource(
       `need type:name to open a table instead of "${name}"`,
     );
   }
-  const sourced: Sourced = {
+  const sourced: ParameterContext = {
     name,
     path,
     options,
@@ -75,7 +80,7 @@ export async function readMemcacheSource(
         false,
       );
     },
-    openAlone: () =>
+    openWithoutBackup: () =>
       openMemcacheTable({
         ...sourced,
         outer: [],
@@ -90,72 +95,74 @@ export async function readMemcacheSource(
 }
 
 /**
- * Opens tables of a domain list: memcache tables without their backup as well,
- * and in place of one that another program opens a table that has nothing.
+ * Opens the tables of a domain list so that lookups store nothing: memcache tables
+ * without their backup, and an empty table in place of a memcache table that
+ * another program would open.
  */
 function openHarmless(mail: MailSystem): Opening["open"] {
   return async (name, options) => {
     if (typeOf(name) === "memcache") {
-      return await (await readMemcacheSource(name, options, mail)).openAlone();
+      return await (await readMemcacheSource(name, options, mail))
+        .openWithoutBackup();
     }
     const hidden = name.includes("memcache:");
     return await openTable(hidden ? "inline:{none=}" : name, options);
   };
 }
 
-/** The mail system of some options, whose warnings go nowhere. */
+/** A mail system without warnings. */
 export function quietMail(options: OpenOptions): MailSystem {
   return new MailSystem({ ...options, onWarning: () => {} });
 }
 
-// Many lines may each expand to one long value. So that this takes no quadratic
-// time, the search for tables ends after so many characters.
-const mostLookedAt = 4194304;
+// Characters after which the search for tables ends: many lines may each expand to
+// the same long value, which would take quadratic time.
+const maxSearched = 4194304;
 
-/** The memcache tables whose names or parameters are in main.cf. */
+/** The memcache tables that main.cf names or defines. */
 async function tablesOfMainCf(mail: MailSystem): Promise<string[]> {
   const tables: string[] = [];
-  let lookedAt = 0;
+  let searched = 0;
   for (const [name, { value }] of await mail.settings()) {
     const [, table] = /^(.+)_(?:memcache|key_format)$/.exec(name) ?? [];
     if (table !== undefined) tables.push(`memcache:${table}`);
-    // Where a table is named by another parameter, it is found there.
+    // A name that comes from another parameter is found in that parameter.
     if (!value.includes("memcache:")) continue;
     const expanded = (await orUndefined(mail.setting(name)))?.value ?? "";
-    lookedAt += expanded.length;
-    if (lookedAt > mostLookedAt) break;
+    searched += expanded.length;
+    if (searched > maxSearched) break;
     tables.push(...namesIn(expanded));
   }
   return tables;
 }
 
 /**
- * The names of memcache tables in a list of tables, those behind proxy: and those
- * in braces, not too deep, as well.
+ * The names of memcache tables in a list of tables, including those behind proxy:
+ * and, up to a limit, those inside braces.
  */
 function namesIn(value: string): string[] {
   const names: string[] = [];
   const closing = closingBraces(value);
-  /** Where the braces end that this place is in, the innermost last. */
-  const around: number[] = [];
+  /** The ends of the enclosing braces, the innermost last. */
+  const enclosing: number[] = [];
   const prefix = /(?<![^ \t\r\n,:{}=!])memcache:/g;
   for (let found; (found = prefix.exec(value)) !== null;) {
     const start = prefix.lastIndex;
     const close = closing.get(start);
-    while (around.length > 0 && around.at(-1)! < start) around.pop();
+    while (enclosing.length > 0 && enclosing.at(-1)! < start) enclosing.pop();
     if (close === undefined) {
       const end = plainEnd(value, start);
       if (end > start) names.push(value.slice(found.index, end));
       prefix.lastIndex = end;
-    } else if (around.length < deepestNest) {
-      around.push(close);
+    } else if (enclosing.length < deepestNest) {
+      enclosing.push(close);
       names.push(value.slice(found.index, close + 1));
     }
   }
   return names;
 }
 
-/** Where each brace is closed, if it is. */
+/** The closing brace of each opening one that has one. */
 function closingBraces(value: string): Map<number, number> {
   const closing = new Map<number, number>();
   const open: number[] = [];
@@ -166,7 +173,7 @@ function closingBraces(value: string): Map<number, number> {
   return closing;
 }
 
-/** Where a name without braces ends. */
+/** The end of a name without braces. */
 function plainEnd(value: string, start: number): number {
   const plain = /[^ \t\r\n,{}]*/y;
   plain.lastIndex = start;
@@ -183,22 +190,22 @@ async function orUndefined<T>(work: Promise<T>): Promise<T | undefined> {
   }
 }
 
-/** The spaces of tables, by their names; none of those that cannot be read. */
-export type Spaces = Map<string, Space | undefined>;
+/** The key spaces of tables by name; `undefined` for a table that cannot be read. */
+export type KeySpaces = Map<string, KeySpace | undefined>;
 
 /**
- * The tables whose entries can be taken for those of `space`, among `others` and
- * those that main.cf names or defines. What cannot be read there is passed over:
- * it is another table's fault. `known` is filled, for the next table.
+ * Finds the tables whose entries can be mixed up with those of `space`, among
+ * `others` and the tables in main.cf. Skips tables that cannot be read, because
+ * that is no fault of this table. Adds the key spaces to `known`.
  */
-export async function sharingTables(
-  space: Space,
+export async function findSharingTables(
+  space: KeySpace,
   others: readonly string[],
   options: OpenOptions,
-  known: Spaces,
+  known: KeySpaces,
 ): Promise<string[]> {
   const mail = quietMail(options);
-  // Where nobody may read main.cf, nobody is to be asked whether one may.
+  // Without permission to read main.cf, Deno must not prompt for it.
   const mayLook = options.readFile !== undefined || mayRead(mail.mainCf);
   const inMainCf = mayLook ? await orUndefined(tablesOfMainCf(mail)) ?? [] : [];
   const quiet = { ...options, onWarning: () => {} };
@@ -209,7 +216,9 @@ export async function sharingTables(
       known.set(name, await orUndefined(readSpace(name, quiet, mail)));
     }
     const other = known.get(name);
-    if (other !== undefined && isShared(space, other)) sharing.push(name);
+    if (other !== undefined && canShareEntries(space, other)) {
+      sharing.push(name);
+    }
   }
   return sharing;
 }
@@ -218,8 +227,8 @@ async function readSpace(
   name: string,
   options: OpenOptions,
   mail: MailSystem,
-): Promise<Space | undefined> {
+): Promise<KeySpace | undefined> {
   const { source, endpoint } = await readMemcacheSource(name, options, mail);
   const server = formatEndpoint(await endpoint());
-  return spaceOf(name, server, readEach(source).usable);
+  return keySpaceOf(name, server, readEach(source).usable);
 }

@@ -1,9 +1,9 @@
 /**
- * For those who look after tables: whether one works, what its memcached says of
- * itself, filling the cache from the backup, and removing what has expired from
+ * For administrators of tables: check whether a table works, read the statistics
+ * of its memcached, fill the cache from the backup, and remove expired entries of
  * the caches of postscreen(8) and verify(8).
  *
- * @example Is the table all right?
+ * @example Does the table work?
  * ```ts
  * import { checkTable } from "@postmaps/memcache-table/maintenance";
  *
@@ -22,7 +22,7 @@
  * console.log(`${bytes} of ${limitBytes} bytes`);
  * ```
  *
- * @example What of a cache has expired?
+ * @example Which entries have expired?
  * ```ts
  * import { cleanUp } from "@postmaps/memcache-table/maintenance";
  *

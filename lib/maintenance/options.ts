@@ -1,15 +1,15 @@
 import { openOptionNames } from "../tables/opening.ts";
 import type { OpenOptions } from "../table.ts";
 
-/** How far something is that goes through a table. */
+/** The progress of a function that reads a whole table. */
 export interface Progress {
-  /** Entries that were looked at so far. */
+  /** Number of entries so far. */
   readonly entries: number;
 }
 
 /**
- * Options of what goes through a whole table. Keys are taken as they are stored,
- * and values too, whatever their bytes.
+ * Options of functions that read a whole table. They use keys and values as they
+ * are stored, and these may have any bytes.
  */
 export interface MaintenanceOptions extends
   Omit<
@@ -22,11 +22,11 @@ export interface MaintenanceOptions extends
     | "fileValues"
     | "securitySensitive"
   > {
-  /** Called every thousand entries or so. */
+  /** Called about every thousand entries. */
   onProgress?: (progress: Progress) => void;
 }
 
-/** Their names, and those of all tables: what is not heard does no harm. */
+/** The allowed names, including table options that have no effect here. */
 export const maintenanceOptionNames: Readonly<
   Record<keyof OpenOptions | "onProgress", true>
 > = { ...openOptionNames, onProgress: true };

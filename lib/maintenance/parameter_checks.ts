@@ -22,51 +22,51 @@ import {
 } from "../tables/memcache/key_format.ts";
 import { longestKey } from "../memcached/protocol.ts";
 
-/** Something that a person should look at. */
+/** A problem of a table. */
 export interface Problem {
   /**
-   * `error`: the table does not work, or surely not as it was meant. `warning`:
-   * it works, but look at it.
+   * `error`: the table does not work, or not as intended. `warning`: it works, but
+   * should be looked at.
    */
   readonly severity: "error" | "warning";
-  /** What, where and the cure; it begins with the file and line, if any. */
+  /** What is wrong and how to fix it; begins with the file and line, if any. */
   readonly message: string;
-  /** The file to change, where there is one. */
-  readonly file?: string;
-  /** The line in that file, counted from 1, where there is one. */
-  readonly line?: number;
-}
-
-/** A parameter as the table understood it. */
-export interface CheckedParameter {
-  /** Its name in memcache_table(5), or in the README. */
-  readonly name: keyof MemcacheParameters | keyof AccessParameters;
-  /** The name that a person gives it: in main.cf it begins with that of the table. */
-  readonly written: string;
-  /** Its value: a number where the parameter is one, and this is. */
-  readonly value: string | number;
-  /** Whether nobody set it. */
-  readonly default: boolean;
-  /** The file that sets it, where there is one. */
+  /** The file to change, if there is one. */
   readonly file?: string;
   /** The line in that file, counted from 1. */
   readonly line?: number;
 }
 
-/** Parameters, as far as they can be read. */
+/** A parameter as the table reads it. */
+export interface CheckedParameter {
+  /** Its name in memcache_table(5), or in the README. */
+  readonly name: keyof MemcacheParameters | keyof AccessParameters;
+  /** Its name in the configuration: in main.cf it begins with the table's name. */
+  readonly written: string;
+  /** Its value; a number for a numeric parameter with a valid value. */
+  readonly value: string | number;
+  /** Whether it is not set, and this is the default. */
+  readonly default: boolean;
+  /** The file that sets it, if there is one. */
+  readonly file?: string;
+  /** The line in that file, counted from 1. */
+  readonly line?: number;
+}
+
+/** The parameters of a table, each read on its own. */
 export interface CheckedParameters {
   /**
    * All of them, in the order of the manual page, and then those of this package
    * that are set; a password is not shown.
    */
   readonly list: CheckedParameter[];
-  /** The same to work with; defaults where what is set cannot be used. */
+  /** The same, with defaults in place of invalid values. */
   readonly usable: MemcacheParameters;
-  /** What is wrong with those that cannot be used. */
+  /** The errors of invalid values. */
   readonly errors: ConfigError[];
 }
 
-/** Reads each parameter by itself: one that cannot be used hides no other. */
+/** Reads each parameter on its own, so that all errors are found. */
 export function readEach(source: ParameterSource): CheckedParameters {
   const list: CheckedParameter[] = [];
   const usable: Record<string, string | number> = {};
@@ -110,7 +110,7 @@ function placeOf(setting?: Setting): { file?: string; line?: number } {
   };
 }
 
-/** A problem whose message begins with the place, as that of an error does. */
+/** Makes a problem whose message begins with the file and line, like an error's. */
 export function problem(
   severity: Problem["severity"],
   message: string,
@@ -124,8 +124,8 @@ export function problem(
   };
 }
 
-// The first words of names in main.cf that are Postfix's own: a table of such a
-// name has neighbours that are no parameters of it.
+// The first words of Postfix's own parameters. A table whose name begins with one
+// of them may look as if it had unknown parameters.
 const postfixWords =
   ("address alias allow authorized body bounce bsmtp canonical cleanup command " +
     "config connection daemon debug default defer delay disable dnsblog empty " +
@@ -138,7 +138,7 @@ const postfixWords =
     "syslog tls tlsproxy tlsmgr trace transport trigger unknown unverified " +
     "uucp verify virtual").split(" ");
 
-/** Names that are no parameters: likely misspelt, and surely without effect. */
+/** Finds names that are not parameters; some are probably misspelt. */
 export async function unknownNames(
   source: ParameterSource,
 ): Promise<Problem[]> {
@@ -147,7 +147,7 @@ export async function unknownNames(
   const knownNames = allParameterNames();
   for (const [name, setting] of await source.all()) {
     if ((knownNames as string[]).includes(name)) continue;
-    // Whoever reads the file was told of it.
+    // A byte order mark has already caused a warning.
     if (beginsWithMark(name)) continue;
     const nearest = nearestName(name, knownNames);
     if (nearest !== undefined) {
@@ -158,7 +158,7 @@ export async function unknownNames(
       ));
       continue;
     }
-    // aliases_local_ttl is of aliases_local, not of aliases.
+    // aliases_local_ttl belongs to the table aliases_local, not to aliases.
     const ofOther = prefix !== "" &&
       (knownNames.some((known) => name.endsWith(`_${known}`)) ||
         postfixWords.includes(prefix.split("_")[0]));
@@ -174,7 +174,7 @@ export async function unknownNames(
 
 const longestRelativeTtl = 2592000;
 
-/** Values that cannot work, or are surely not meant. `now` is a Unix time. */
+/** Finds values that cannot work or are hardly intended. `now` is a Unix time. */
 export async function valueProblems(
   source: ParameterSource,
   parameters: MemcacheParameters,
@@ -264,7 +264,7 @@ export async function valueProblems(
   return problems;
 }
 
-/** Letters of a digest; `undefined` for none, or one that there is not. */
+/** The length of a digest; `undefined` if there is none or it is unknown. */
 async function digestLength(name: string): Promise<number | undefined> {
   if (name === "") return undefined;
   try {
@@ -275,7 +275,7 @@ async function digestLength(name: string): Promise<number | undefined> {
   }
 }
 
-/** A key_format taken apart, if it can be. */
+/** Parses a key_format; `undefined` if it is invalid. */
 function parsedFormat(format: string): KeyFormat | undefined {
   try {
     return parseKeyFormat(configByteString(format));
@@ -327,24 +327,24 @@ function* formatProblems(
   }
 }
 
-/** What tells whether the entries of two tables can be mixed up. */
-export interface Space {
-  /** The table. */
+/** What decides whether the entries of two tables can be mixed up. */
+export interface KeySpace {
+  /** The name of the table. */
   readonly table: string;
-  /** The server, however it was written. */
+  /** The server; the same for all spellings of localhost. */
   readonly server: string;
-  /** What all its memcache keys begin and end with, and their digest. */
+  /** The fixed start and end of its memcache keys, and their digest. */
   readonly keys: string;
-  /** Where the entries come from; empty for no backup. */
+  /** The backup; empty if there is none. */
   readonly backup: string;
 }
 
-/** The space of a table; `undefined` when its key_format says none. */
-export function spaceOf(
+/** The key space of a table; `undefined` if its key_format is invalid. */
+export function keySpaceOf(
   table: string,
   server: string,
   { key_format, key_digest, backup }: MemcacheParameters,
-): Space | undefined {
+): KeySpace | undefined {
   const format = parsedFormat(key_format);
   if (format === undefined) return undefined;
   const [first, last] = [format.parts[0], format.parts.at(-1)];
@@ -362,18 +362,18 @@ export function spaceOf(
 }
 
 /**
- * Whether an entry of one table can answer for the other: on one server, with
- * memcache keys that begin and end with the same text, and neither filled by the
- * same backup nor one by the other.
+ * Whether an entry of one table can be found in the other: they use the same
+ * server, their memcache keys begin and end with the same text, they do not have
+ * the same backup, and neither is the backup of the other.
  */
-export function isShared(one: Space, other: Space): boolean {
+export function canShareEntries(one: KeySpace, other: KeySpace): boolean {
   return one.server === other.server && one.keys === other.keys &&
     (one.backup === "" || one.backup !== other.backup) &&
     one.backup !== other.table && other.backup !== one.table &&
     !isSameFile(one.table, other.table);
 }
 
-// memcache:./a.cf may be memcache:/etc/a.cf.
+// memcache:./a.cf may be the same table as memcache:/etc/a.cf.
 function isSameFile(one: string, other: string): boolean {
   const [left, right] = [one, other].map((name) =>
     name.slice(name.indexOf(":") + 1)

@@ -2,18 +2,18 @@ import type { MailSystem } from "../system/mail_system.ts";
 import { parseTime } from "../config/time.ts";
 import { ConfigError } from "../errors.ts";
 
-/** Why an entry of a cache goes. */
-export interface Verdict {
-  /** In a few words. */
+/** Why an entry of a cache has expired. */
+export interface Expiry {
+  /** The reason, in a few words. */
   readonly reason: string;
-  /** Whether that is because it is none that the daemon wrote. */
+  /** Whether the reason is that the daemon cannot have written it. */
   readonly malformed: boolean;
 }
 
-/** Tells why an entry goes, by its value and the time in seconds; `undefined`: it stays. */
-export type Judge = (value: string, now: number) => Verdict | undefined;
+/** Checks a value at a Unix time. Returns `undefined` if it has not expired. */
+export type ExpiryCheck = (value: string, now: number) => Expiry | undefined;
 
-/** The tests of postscreen(8), in the order in which an entry has their times. */
+/** The tests of postscreen(8), in the order of their times in an entry. */
 export const postscreenTests = [
   "greeting",
   "dnsbl",
@@ -22,37 +22,37 @@ export const postscreenTests = [
   "bare newline",
 ] as const;
 
-/** What decides over entries of postscreen(8). */
+/** What decides when entries of postscreen(8) expire. */
 export interface PostscreenRules {
-  /** Seconds that an entry stays after a test has expired. */
+  /** Seconds for which an entry is kept after a test has expired. */
   readonly retention: number;
-  /** Whether each of the tests is turned on. */
+  /** Whether each of the tests is enabled. */
   readonly enabled: readonly boolean[];
 }
 
-/** What decides over entries of verify(8). */
+/** What decides when entries of verify(8) expire. */
 export interface VerifyRules {
-  /** Seconds that an address which takes mail is known. */
+  /** Seconds for which the result for a deliverable address is kept. */
   readonly positive: number;
-  /** Seconds that one which does not is known. */
+  /** Seconds for which the result for any other address is kept. */
   readonly negative: number;
 }
 
-// Times of an entry that are none: the test was never passed, or not asked for.
+// Times up to this one are no real times: the test was never passed, or is disabled.
 const disabled = 1;
 const ordinaryTime = /^[ \t\r\n\v\f]*\+?\d{1,19}$/;
 
 /**
- * Judges as postscreen(8) does: an entry has a time for each test, when its
- * result expires, and goes when that was longer ago than `retention` with any of
- * the tests that are turned on. The times of a test that was never passed, 0 and
- * 1, are long ago; so is one that is missing or none.
+ * Checks entries of postscreen(8). An entry has a time for each test, at which the
+ * result of the test expires. The entry expires `retention` seconds after the
+ * oldest time of an enabled test. A test that was never passed has the time 0 or
+ * 1, or none, and so has expired long ago.
  *
  * Implements the cache cleanup of postscreen(8).
  */
-export function judgePostscreen(
+export function postscreenExpiryCheck(
   { retention, enabled }: PostscreenRules,
-): Judge {
+): ExpiryCheck {
   return (value, now) => {
     const times = value.split(";");
     let oldest: string | undefined;
@@ -77,21 +77,24 @@ export function judgePostscreen(
   };
 }
 
-// What an address can be: it takes mail, or it does not now, does not ever, or is
-// being found out about.
+// The status of an address: 0 deliverable, 1 deferred, 2 undeliverable, 3 unknown
+// until a probe ends.
 const deliverable = "0";
 const statuses = /^0*[0-3]$/;
 const digits = /^\d+$/;
-// Seconds after which verify(8) takes a probe for lost.
+// Seconds after which verify(8) considers a probe lost.
 const probeLimit = 1000;
 
 /**
- * Judges as verify(8) does: an entry is `status:probed:updated:text`, and goes so
- * long after `updated`; not while a probe of the last 1000 seconds is under way.
+ * Checks entries of verify(8), `status:probed:updated:text`. An entry expires
+ * `positive` or `negative` seconds after `updated`, but not while a probe of the
+ * last 1000 seconds is under way.
  *
  * Implements the cache cleanup of verify(8).
  */
-export function judgeVerify({ positive, negative }: VerifyRules): Judge {
+export function verifyExpiryCheck(
+  { positive, negative }: VerifyRules,
+): ExpiryCheck {
   return (value, now) => {
     const [status, probed, updated, text] = value.split(":", 4);
     if (
@@ -112,7 +115,7 @@ export function judgeVerify({ positive, negative }: VerifyRules): Judge {
   };
 }
 
-function malformed(value: string): Verdict {
+function malformed(value: string): Expiry {
   return { reason: `malformed: "${value.slice(0, 100)}"`, malformed: true };
 }
 
@@ -123,7 +126,7 @@ function dateOf(seconds: number): string {
     : date.toISOString().replace(/\.000Z$/, "Z");
 }
 
-/** What main.cf says of postscreen(8); `age` stands in for its retention time. */
+/** Reads the rules of postscreen(8) from main.cf. `age` replaces the retention time. */
 export async function postscreenRules(
   mail: MailSystem,
   age?: number,
@@ -140,7 +143,7 @@ export async function postscreenRules(
   return { retention, enabled };
 }
 
-/** What main.cf says of verify(8); `age` stands in for both of its times. */
+/** Reads the rules of verify(8) from main.cf. `age` replaces both times. */
 export async function verifyRules(
   mail: MailSystem,
   age?: number,
@@ -156,13 +159,13 @@ export async function verifyRules(
 async function readTime(
   mail: MailSystem,
   name: string,
-  byDefault: "7d" | "31d" | "3d",
+  defaultValue: "7d" | "31d" | "3d",
 ): Promise<number> {
   const setting = await mail.setting(name);
-  const seconds = parseTime(setting?.value ?? byDefault, "d");
+  const seconds = parseTime(setting?.value ?? defaultValue, "d");
   if (seconds !== undefined) return seconds;
   throw new ConfigError(
-    `${name} = ${setting?.value}: need a time such as ${byDefault}, ` +
+    `${name} = ${setting?.value}: need a time such as ${defaultValue}, ` +
       `with s, m, h, d or w`,
     setting,
   );
@@ -171,10 +174,10 @@ async function readTime(
 async function isSet(
   mail: MailSystem,
   name: string,
-  byDefault: boolean,
+  defaultValue: boolean,
 ): Promise<boolean> {
   const setting = await mail.setting(name);
-  return setting === undefined ? byDefault : setting.value !== "";
+  return setting === undefined ? defaultValue : setting.value !== "";
 }
 
 async function isOn(mail: MailSystem, name: string): Promise<boolean> {

@@ -9,13 +9,13 @@ import { readMemcacheSource, typeOf } from "./memcache_source.ts";
 import { readEach } from "./parameter_checks.ts";
 
 /**
- * Figures of a memcached, since it was started unless it says otherwise, and
- * what `memcache-table stats -j` prints as a line of JSON. They are of the whole
- * server: a memcached does not know which entry is of which table. A figure that
- * the server does not tell is `null`.
+ * Statistics of a memcached; `memcache-table stats -j` prints them as a line of
+ * JSON. Counters start when the server starts. They are for the whole server,
+ * because memcached does not know which entry belongs to which table. A value is
+ * `null` if the server does not report it.
  */
 export interface ServerStats {
-  /** The table, as it was named. */
+  /** The table's name as it was given. */
   readonly table: string;
   /** Its memcached: `inet:HOST:PORT` or `unix:PATH`. */
   readonly server: string;
@@ -27,21 +27,21 @@ export interface ServerStats {
   readonly hits: number | null;
   /** Lookups that found nothing. */
   readonly misses: number | null;
-  /** Hits of all lookups, 0 to 1; `null` before the first. */
+  /** The part of lookups that were hits, 0 to 1; `null` before the first lookup. */
   readonly hitRatio: number | null;
   /** Updates. */
   readonly sets: number | null;
-  /** Entries that it has now. */
+  /** Number of entries now. */
   readonly items: number | null;
-  /** Bytes that they take now. */
+  /** Bytes that the entries take now. */
   readonly bytes: number | null;
-  /** Bytes that they may take. */
+  /** Bytes that the entries may take. */
   readonly limitBytes: number | null;
-  /** Entries that had to make room before their time was over. */
+  /** Entries that were removed for lack of memory before they expired. */
   readonly evictions: number | null;
-  /** Connections now, that of this question included. */
+  /** Number of connections now, including the one for this request. */
   readonly connections: number | null;
-  /** Connections that it allows. */
+  /** Number of connections that the server allows. */
   readonly maxConnections: number | null;
 }
 
@@ -58,9 +58,9 @@ export type StatsOptions = Pick<
 >;
 
 /**
- * The figures of a `memcache:` table's memcached, over a connection of its own.
- * Throws {@linkcode ConfigError} for other types and what is wrong with the
- * configuration, {@linkcode TemporaryError} when the server fails.
+ * Reads the statistics of a `memcache:` table's memcached, over a new connection.
+ * Throws {@linkcode ConfigError} for other types and for an invalid configuration,
+ * {@linkcode TemporaryError} if the server fails.
  *
  * @example
  * ```ts ignore
@@ -70,7 +70,7 @@ export type StatsOptions = Pick<
  * console.log(`${hits} hits, ${misses} misses`);
  * ```
  *
- * @example Other tables have none
+ * @example Other tables have no statistics
  * ```ts
  * import { readStats } from "@postmaps/memcache-table/maintenance";
  * import { assertRejects } from "@std/assert";
@@ -85,7 +85,7 @@ export async function readStats(
   return await (await statsReader(name, options))();
 }
 
-/** Reads the configuration; what it returns asks the server, again and again. */
+/** Reads the configuration. Returns a function that reads the statistics. */
 export async function statsReader(
   name: string,
   options: StatsOptions,
@@ -106,9 +106,9 @@ export async function statsReader(
     );
   }
   const onWarning = options.onWarning ?? ((line) => console.warn(line));
-  const heard = { ...options, onWarning };
-  const mail = new MailSystem(heard);
-  const memcache = await readMemcacheSource(name, heard, mail);
+  const resolved = { ...options, onWarning };
+  const mail = new MailSystem(resolved);
+  const memcache = await readMemcacheSource(name, resolved, mail);
   const { usable, errors } = readEach(memcache.source);
   if (errors.length > 0) throw errors[0];
   const { clock, signal } = options;

@@ -1,5 +1,5 @@
 import { ConfigError, TemporaryError } from "../errors.ts";
-import { type Apart, openApart } from "../open.ts";
+import { type CacheAndBackup, openCacheAndBackup } from "../open.ts";
 import type { Entry, Table } from "../table.ts";
 import { requireOptionNames } from "../tables/option_names.ts";
 import { maintenanceOptionNames, type MaintenanceOptions } from "./options.ts";
@@ -7,45 +7,46 @@ import { maintenanceOptionNames, type MaintenanceOptions } from "./options.ts";
 /** Options of {@linkcode warmCache}. */
 export interface WarmOptions extends MaintenanceOptions {
   /**
-   * As for `openTable`. When off, values that are not UTF-8 are copied too.
+   * As for `openTable`. If false, values that are not UTF-8 are copied too.
    *
    * By default `smtputf8_enable` of main.cf decides.
    */
   utf8?: boolean;
 }
 
-/** What {@linkcode warmCache} did. */
+/** The result of {@linkcode warmCache}. */
 export interface Warmed {
-  /** Entries that are in memcached now. */
+  /** Number of entries that were copied. */
   readonly copied: number;
-  /** Entries that are not to go there: the domain list, a long key or value. */
+  /** Number of entries that do not belong there: see {@linkcode warmCache}. */
   readonly leftOut: number;
-  /** Entries that memcached refused, of which `onWarning` was told; none if missing. */
+  /** Number of entries that memcached refused, each with a warning; missing if 0. */
   readonly refused?: number;
-  /** Entries that were removed, since the backup does not have them; none if missing. */
+  /** Number of removed entries that the backup does not have; missing if 0. */
   readonly removed?: number;
 }
 
 const batchSize = 1024;
 
-// Entries that memcached may refuse: then it has no room for the rest either.
-const mostRefused = 1000;
+// After so many refused entries, memcached will have no room for the rest either.
+const maxRefused = 1000;
 
 /**
- * Copies the backup of a memcache table into memcached, many entries at a time,
- * so that a memcached that was restarted need not be filled by lookups. What
- * memcached holds already is replaced. Memory is bounded, whatever the backup
- * has.
+ * Copies the backup of a memcache table into memcached, so that lookups need not
+ * fill it after a restart. Replaces entries that memcached has. Memory is bounded.
  *
- * After an outage memcached may also have entries that were deleted meanwhile:
- * what the backup does not have is removed. That can be known where key_format is
- * a text and `%s`, as `aliases:%s`, which tells the table's entries from those of
- * others, and the server is a memcached of version 1.5 or later, not a proxy.
+ * Then removes the table's entries that the backup does not have: after an outage
+ * memcached may have entries that were deleted meanwhile. This is done only if
+ * key_format is a fixed text followed by `%s`, such as `aliases:%s`, which tells
+ * the table's entries from those of others, and if the server is a memcached of
+ * version 1.5 or later, not a proxy.
  *
- * `onDetail` is told why an entry was left out. Throws {@linkcode ConfigError}
- * for a table that is none of memcache, has no backup, or one that cannot be
- * listed, and {@linkcode TemporaryError} when memcached or the backup fails; what
- * was copied by then stays.
+ * Skips entries that do not belong in memcached: keys outside the domain list,
+ * keys and values that are too long. `onDetail` is called with the reason.
+ *
+ * Throws {@linkcode ConfigError} if the table is not a memcache table, or has no
+ * backup that can be listed; {@linkcode TemporaryError} if memcached or the backup
+ * fails. Entries that were copied before an error are kept.
  *
  * @example
  * ```ts
@@ -68,17 +69,17 @@ export async function warmCache(
   options: WarmOptions = {},
 ): Promise<Warmed> {
   requireOptionNames(options, maintenanceOptionNames);
-  // Folded as its type does it: a source file has keys as they were typed.
+  // Keys are folded as usual, because a source file may have upper-case keys.
   let refused = 0;
   const onWarning = options.onWarning ?? ((line) => console.warn(line));
-  const { cache, backup, listOwnKeys } = await openApart(name, {
+  const { cache, backup, listOwnKeys } = await openCacheAndBackup(name, {
     ...options,
     write: false,
     onRefusal: (key, reason, by) => {
       const message = `${name}: not storing key "${key}": ${reason}`;
       if (by === "rules") return options.onDetail?.(message);
       onWarning(message);
-      if (++refused === mostRefused) isRefusingAll.abort(refusesAll(name));
+      if (++refused === maxRefused) isRefusingAll.abort(refusesAll(name));
     },
   });
   const isRefusingAll = new AbortController();
@@ -116,7 +117,7 @@ export async function warmCache(
   }
 }
 
-/** Writes some entries while it reads the next ones. */
+/** Copies all entries. Writes one batch while it reads the next one. */
 async function copy(
   cache: Table,
   backup: Table,
@@ -140,7 +141,7 @@ async function copy(
       if (batch.length < batchSize) continue;
       await writing;
       writing = write(batch);
-      // It is waited for in its turn, which may come late.
+      // It is awaited later; until then a rejection must count as handled.
       writing.catch(() => undefined);
       batch = [];
     }
@@ -151,13 +152,13 @@ async function copy(
   return { copied, entries };
 }
 
-/** Removes what memcached has of the table and the backup has not. */
+/** Removes the entries of the table in memcached that the backup does not have. */
 async function removeOthers(
   name: string,
   cache: Table,
   backup: Table,
   { onDetail, signal }: WarmOptions,
-  listOwnKeys: Apart["listOwnKeys"],
+  listOwnKeys: CacheAndBackup["listOwnKeys"],
 ): Promise<number> {
   let removed = 0;
   if (listOwnKeys === undefined) {
@@ -189,6 +190,6 @@ async function removeOthers(
 
 function refusesAll(name: string): TemporaryError {
   return new TemporaryError(
-    `${name}: memcached refused ${mostRefused} entries: it ends here`,
+    `${name}: memcached refused ${maxRefused} entries: it ends here`,
   );
 }

@@ -2,7 +2,7 @@ import { ConfigError, NoAnswerError, reasonOf } from "../errors.ts";
 import { formatEndpoint } from "../socket/endpoint.ts";
 import type { Endpoint } from "../socket/socket.ts";
 
-/** What is said when a server cannot be connected to, with the cure. */
+/** The error for a server that cannot be connected to, with the cure. */
 export function cannotConnect(
   table: string,
   endpoint: Endpoint,

@@ -3,119 +3,128 @@ import type { ConnectionEvent } from "../events.ts";
 import { formatEndpoint } from "../socket/endpoint.ts";
 import type { Connect, Endpoint } from "../socket/socket.ts";
 import { type Clock, systemClock } from "../system/clock.ts";
-import { Abandoning } from "./abandoning.ts";
+import { AbortWatch } from "./abort_watch.ts";
 import {
   Connection,
+  type ConnectionEnd,
   type ConnectionOwner,
-  type Ending,
-  TimeUp,
+  ConnectTimeout,
 } from "./connection.ts";
 import { cannotConnect } from "./cannot_connect.ts";
 import { Pauses } from "./pauses.ts";
 import type { Command, Refusal, Reply, ReplyLimits } from "./protocol.ts";
 import {
+  type Blame,
   CommandRequest,
-  type Failed,
   type Request,
   RequestQueue,
 } from "./queue.ts";
 import type { WriteOrder } from "./write_order.ts";
 
-/** What a client needs to know of its server, and of the world. */
+/** The server of a client, its limits, and its access to the network and time. */
 export interface ClientOptions extends ReplyLimits {
   /** Names the table in messages. */
   readonly table: string;
-  /** The server. */
   readonly endpoint: Endpoint;
-  /** Opens the socket. */
   readonly connect: Connect;
   /** Milliseconds for connecting, sending, receiving; 0 or less: no limit. */
   readonly timeout: number;
-  /** Tries of one command. */
+  /** How many times a command is tried. */
   readonly maxTry: number;
   /** Milliseconds between tries. */
   readonly retryPause: number;
-  /** The time. */
+  /**
+   * The time.
+   *
+   * @default {systemClock}
+   */
   readonly clock?: Clock;
   /**
-   * Loads what sends the lookups of several callers in one line; without it, each
-   * has a line of its own. Handed in, for a small bundle goes without.
+   * Loads the function that merges the lookups of several callers into one `get`
+   * line. Without it each lookup has its own line. It is an option so that the
+   * lookup-only bundle stays small.
    */
   readonly loadMergeGets?: () => Promise<MergeGets>;
-  /** Told of failures after a first try. */
+  /** Called when a retry fails. */
   readonly onWarning: (message: string) => void;
-  /** Told of connections, retries and time-outs. */
+  /** Called with connections, retries and time-outs. */
   readonly observe?: (event: ConnectionEvent) => void;
 }
 
 /**
- * Takes the first request off a queue, together with those behind it that can go
- * out in one line.
+ * Takes the first request off a queue, together with the lookups behind it that
+ * can share its line.
  */
 export type MergeGets = (queue: RequestQueue, limits: ReplyLimits) => Request;
 
-/** Options of one request. */
 export interface ClientRequestOptions {
-  /** Ends it, with the reason of the signal. */
+  /** Fails the request, with the reason of the signal. */
   readonly signal?: AbortSignal;
-  /** Tries, where they are fewer than those of the client. */
+  /**
+   * How many times it is tried.
+   *
+   * @default {ClientOptions.maxTry}
+   */
   readonly maxTry?: number;
 }
 
-// Bytes of commands that may wait for their replies, and of those that go out in
-// one write. When many wait already, a few more are not worth a write.
+// Limits in bytes: commands in flight, and commands in one write.
 const windowSize = 262144;
 const writeSize = 65536;
-const enoughUnderWay = 16384;
+// With more bytes than this in flight, a write waits until it is worth the call.
+const enoughInFlight = 16384;
 
-// A server that fails for some keys is asked for each of the others all the same;
-// one that does nothing on so many connections in a row fails for all.
+// A server that fails for some keys may still work for the others. After this many
+// connections in a row without one executed command, all commands fail.
 const mostUselessConnections = 16;
 
 const noTimeLeft = "no complete answer in the time for all tries";
 
 /**
- * Sends requests to one memcached over one connection, which is opened when it is
- * needed and used again. Requests of concurrent callers go out together, in order.
+ * Sends requests to one memcached over one connection, which is opened on demand
+ * and reused. Requests of concurrent callers are sent together, in order.
  *
- * A command fails by itself: it waits for its own pause, while others go on. What
- * becomes of a command when a connection ends:
+ * Each command is retried by itself: it waits for its own pause while others
+ * continue. When the connection ends, this counts as a failed try:
  *
- * - The server was silent: that was a try of all that waited for a reply.
- * - A reply could not be read, or stopped in the middle: that was a try of its
- *   command. The others are sent again at once.
- * - The server closed the connection while it was idle, or between two replies:
- *   that was nobody's try. Where commands have one try, the second was a try.
- * - The server carried nothing out on this connection and on many before it, for
- *   it wants a log-in, say: that was a try of all, too.
+ * - The server was silent: for all commands in flight.
+ * - A reply was unreadable or incomplete: for the command of that reply. The others
+ *   are sent again at once.
+ * - The server closed the connection while it was idle, or between two replies: for
+ *   no command. Exception: with `maxTry` 1, a close between two replies counts for
+ *   the next command.
+ * - The server executed nothing on this connection and on many before it, for
+ *   example because it requires a login: for all commands in flight.
  *
- * When connecting fails, there is no second try. Whatever happens, no request
- * waits longer than `maxTry` time-outs and the pauses between them, from the
- * moment when it was first sent.
+ * A failed attempt to connect is not repeated. In all cases, a request ends at the
+ * latest after `maxTry` time-outs and the pauses between them, counted from the
+ * moment when it was made, or from the last reply to a request before it.
  */
 export class MemcacheClient implements ConnectionOwner {
   #options: ClientOptions;
   #clock: Clock;
-  /** The longest that a request may take, in milliseconds. */
+  /** How long a request may take, in milliseconds. */
   #longestWait: number;
   #connection: Connection | undefined;
   #queue = new RequestQueue();
-  /** Refused, and not counted as a try yet. */
+  /** Refused commands whose failed try is not counted yet. */
   #refused: CommandRequest[] = [];
   #pauses: Pauses;
-  #abandoning = new Abandoning();
+  #abortWatch = new AbortWatch();
   #writeOrder: WriteOrder | undefined;
   #mergeGets: MergeGets | undefined;
   #loadsMergeGets = false;
   #wasConnected = false;
   #connectingSince = 0;
-  /** Connections in a row on which nothing was carried out. */
+  /** Connections in a row on which no command was executed. */
   #uselessConnections = 0;
   #pumpIsDue = false;
-  #underWay = new Set<Promise<unknown>>();
+  /** When the first request of this turn of the event loop was made. */
+  #turnStart = 0;
+  #pending = new Set<Promise<unknown>>();
   #closed: { reason: unknown } | undefined;
 
-  /** Connects to nothing yet. */
+  /** Does not connect yet. */
   constructor(options: ClientOptions) {
     this.#options = options;
     this.#clock = options.clock ?? systemClock;
@@ -124,15 +133,16 @@ export class MemcacheClient implements ConnectionOwner {
       ? Infinity
       : maxTry * timeout + (maxTry - 1) * retryPause;
     this.#pauses = new Pauses(this.#clock, retryPause, (requests) => {
-      this.sendAgain(this.#notOvertaken(requests));
+      this.sendAgain(this.#dropSuperseded(requests));
       this.#pump();
     });
   }
 
   /**
-   * Sends a command and returns its reply: never a failure, and a refusal only of
-   * a write that is about its entry. Rejects with {@linkcode TemporaryError} when
-   * all tries failed, and with the reason of `signal` when that is aborted.
+   * Sends a command and returns its reply. The reply is never a failure; it is a
+   * refusal only if the server refused the key or value of a write. Rejects with
+   * {@linkcode TemporaryError} when all tries failed, and with the reason of
+   * `signal` when that is aborted.
    */
   request(
     command: Command,
@@ -147,29 +157,33 @@ export class MemcacheClient implements ConnectionOwner {
     });
   }
 
-  /** Keeps the order of writes from now on: for who writes, and only then. */
+  /** Preserves the order of writes from now on. Clients that only read skip this. */
   keepOrder(order: WriteOrder): void {
     this.#writeOrder = order;
   }
 
-  /** Tries of a command, unless told otherwise. */
+  /** How many times a command is tried by default. */
   get maxTry(): number {
     return this.#options.maxTry;
   }
 
-  /** Sends a request, which knows what to do with its replies. */
+  /** Sends a request. The request itself handles its replies. */
   send(request: Request, signal?: AbortSignal): void {
     if (this.#closed !== undefined) return request.fail(this.#closed.reason);
-    if (signal !== undefined && !this.#abandoning.watch(request, signal)) {
+    if (signal !== undefined && !this.#abortWatch.watch(request, signal)) {
       return;
     }
+    // All requests of one turn have the same start: reading the clock takes time.
+    if (!this.#pumpIsDue) this.#turnStart = this.#clock.now();
+    request.mustEndAt = this.#turnStart + this.#longestWait;
     this.#writeOrder?.add(request);
     this.#queue.push(request);
-    if (this.#connection?.flight.head === undefined) this.#pump();
-    else this.#pumpSoon();
+    if (this.#connection?.flight.head === undefined) {
+      this.#pump(this.#turnStart);
+    } else this.#pumpSoon();
   }
 
-  /** Ends all requests, with `reason`, and the connection. */
+  /** Fails all requests with `reason`, and closes the connection. */
   async close(reason: unknown): Promise<void> {
     if (this.#closed === undefined) {
       this.#closed = { reason };
@@ -189,15 +203,15 @@ export class MemcacheClient implements ConnectionOwner {
       ];
       for (const request of unanswered) request.fail(reason);
     }
-    await Promise.all(this.#underWay);
+    await Promise.all(this.#pending);
   }
 
-  /** Sends what is asked in this turn in one piece, when the turn is over. */
+  /** Sends all requests of this turn together, in the next microtask. */
   #pumpSoon(): void {
     if (this.#pumpIsDue) return;
     this.#pumpIsDue = true;
-    // Who asks several things at once does so again: from the next time on they
-    // go in fewer lines.
+    // A caller with concurrent requests will have more of them: from now on they
+    // are merged into fewer lines.
     const { loadMergeGets } = this.#options;
     if (!this.#loadsMergeGets && loadMergeGets !== undefined) {
       this.#loadsMergeGets = true;
@@ -209,18 +223,36 @@ export class MemcacheClient implements ConnectionOwner {
     });
   }
 
-  /** Sends what can be sent now. */
-  #pump(): void {
+  /** Sends queued requests if the connection has room; connects if necessary. */
+  #pump(now: number = this.#clock.now()): void {
     if (this.#closed !== undefined) return;
     const queue = this.#queue;
-    while (queue.head?.isAbandoned) queue.shift();
+    this.#dropEnded(now);
     if (queue.head === undefined) return;
     const connection = this.#connection;
     if (connection === undefined) return this.#connect(queue.head);
     if (!connection.isReady) return;
     const { size } = connection.flight;
-    const isLittle = size > enoughUnderWay && queue.size < writeSize;
-    if (size < windowSize && !isLittle) this.#send(connection);
+    const isTooLittle = size > enoughInFlight && queue.size < writeSize;
+    if (size < windowSize && !isTooLittle) this.#send(connection);
+  }
+
+  /** Removes requests from the queue that were aborted, or have no time left. */
+  #dropEnded(now: number): void {
+    const queue = this.#queue;
+    for (let one = queue.head; one !== undefined; one = queue.head) {
+      if (!one.isAborted && !one.isSent) this.#extend(one);
+      if (!one.isAborted && now < one.mustEndAt) return;
+      queue.shift();
+      if (!one.isAborted) one.failEach(this.failure(noTimeLeft, true));
+    }
+  }
+
+  /** Gives a request that waits behind others more time while those are answered. */
+  #extend(request: Request): void {
+    const answered = this.#connection?.answeredAt ?? -Infinity;
+    const mustEndAt = answered + this.#longestWait;
+    if (mustEndAt > request.mustEndAt) request.mustEndAt = mustEndAt;
   }
 
   #connect(first: Request): void {
@@ -243,14 +275,14 @@ export class MemcacheClient implements ConnectionOwner {
     });
     this.#wasConnected = true;
     this.#pump();
-    connection.rest();
+    connection.idle();
   }
 
-  /** Whoever waited for the connection shares its failure. */
+  /** All requests that waited for the connection fail. */
   notOpened(cause: unknown): void {
     this.#connection = undefined;
     const { table, endpoint, observe } = this.#options;
-    if (cause instanceof TimeUp) {
+    if (cause instanceof ConnectTimeout) {
       observe?.({ kind: "timeout", waited: "connection" });
     }
     observe?.({
@@ -270,19 +302,21 @@ export class MemcacheClient implements ConnectionOwner {
   #send(connection: Connection): void {
     const requests: Request[] = [];
     const parts: Uint8Array[] = [];
-    const mustEndAt = this.#clock.now() + this.#longestWait;
     let size = 0;
     do {
       const request = this.#mergeGets?.(this.#queue, this.#options) ??
         this.#queue.shift()!;
       const { bytes } = request;
-      if (request.mustEndAt === Infinity) request.mustEndAt = mustEndAt;
+      if (!request.isSent) {
+        request.isSent = true;
+        this.#extend(request);
+      }
       requests.push(request);
       parts.push(bytes);
       size += bytes.length;
-      while (this.#queue.head?.isAbandoned) this.#queue.shift();
+      while (this.#queue.head?.isAborted) this.#queue.shift();
     } while (this.#queue.head !== undefined && size < writeSize);
-    connection.send(requests, joined(parts, size));
+    connection.send(requests, concatenate(parts, size));
   }
 
   written(request: Request): void {
@@ -297,82 +331,83 @@ export class MemcacheClient implements ConnectionOwner {
     if (refusal.about === "command") this.#connection?.drain();
   }
 
-  /** Counts the tries of the commands that were refused since the last time. */
+  /** Counts a failed try for each command that was refused since the last call. */
   #countRefused(): void {
     if (this.#refused.length === 0) return;
     const atOnce: CommandRequest[] = [];
     const byReason = new Map<string, CommandRequest[]>();
-    for (const request of this.#notOvertaken(this.#refused.splice(0))) {
+    for (const request of this.#dropSuperseded(this.#refused.splice(0))) {
       const { reason, about } = request.refusal!;
-      if (about === "entry") this.#countEntry(request, atOnce);
+      if (about === "entry") this.#countEntryRefusal(request, atOnce);
       else {
         const others = byReason.get(reason);
         if (others === undefined) byReason.set(reason, [request]);
         else others.push(request);
       }
     }
-    for (const [reason, requests] of byReason) this.#tried(requests, reason);
+    for (const [reason, requests] of byReason) {
+      this.#countFailedTries(requests, reason);
+    }
     this.sendAgain(atOnce);
   }
 
   /**
-   * Counts a try that was refused for its entry: nobody has anything of a pause,
-   * so it is made again at once.
+   * Counts a failed try of a command whose key or value was refused. A pause would
+   * not help, so the next try follows at once.
    */
-  #countEntry(request: CommandRequest, again: CommandRequest[]): void {
+  #countEntryRefusal(request: CommandRequest, again: CommandRequest[]): void {
     request.tries++;
-    if (request.tries < request.maxTry && !request.isAbandoned) {
+    if (request.tries < request.maxTry && !request.isAborted) {
       again.push(request);
     } else if (request.command === "get") request.fail(request.lastError);
     else request.answer(request.refusal!);
   }
 
-  #notOvertaken(requests: CommandRequest[]): CommandRequest[] {
+  #dropSuperseded(requests: CommandRequest[]): CommandRequest[] {
     const sent = [this.#connection?.flight.head, this.#queue.head];
-    return this.#writeOrder?.withoutOvertaken(requests, sent) ?? requests;
+    return this.#writeOrder?.dropSuperseded(requests, sent) ?? requests;
   }
 
-  ended(ending: Ending): void {
+  ended(end: ConnectionEnd): void {
     this.#connection = undefined;
-    const { reason, isSilence, flight } = ending;
+    const { reason, isTimeout, flight } = end;
     const { observe } = this.#options;
-    if (isSilence) observe?.({ kind: "timeout", waited: "reply" });
+    if (isTimeout) observe?.({ kind: "timeout", waited: "reply" });
     observe?.({ kind: "disconnect", reason });
     const again: Request[] = [];
     const tried: CommandRequest[] = [];
-    const failed = this.#whose(ending);
+    const blame = this.#blameFor(end);
     for (const [at, request] of flight.entries()) {
-      const own = failed === "next" && at > 0 ? "none" : failed;
+      const own = blame === "next" && at > 0 ? "none" : blame;
       const left = request.leftOver(own, this);
       again.push(...left.again);
       tried.push(...left.tried);
     }
     this.sendAgain(again);
-    this.#tried(tried, reason, isSilence);
+    this.#countFailedTries(tried, reason, isTimeout);
     this.#countRefused();
     this.#pump();
   }
 
-  /** Whose try it was that a connection ended. */
-  #whose({ failed, hasServed, flight }: Ending): Failed {
+  /** Which commands have a failed try because the connection ended. */
+  #blameFor({ blame, hasServed, flight }: ConnectionEnd): Blame {
     if (hasServed) this.#uselessConnections = 0;
     else if (flight.length > 0) this.#uselessConnections++;
-    const failsForAll = this.#uselessConnections > mostUselessConnections;
-    if (failsForAll) return "all";
-    // Who wants one try has that one: as in Postfix it failed.
-    if (failed === "unread") return this.maxTry > 1 ? "none" : "next";
-    return failed;
+    if (this.#uselessConnections > mostUselessConnections) return "all";
+    // With a single try, the command fails, as in Postfix.
+    if (blame === "unread") return this.maxTry > 1 ? "none" : "next";
+    return blame;
   }
 
-  /** A try of some commands has failed: each has a pause, or no try left. */
-  #tried(
+  /** Counts a failed try of some commands: each pauses, or fails after its last. */
+  #countFailedTries(
     requests: readonly CommandRequest[],
     reason: string,
-    isSilence = false,
+    isTimeout = false,
   ): void {
     if (requests.length === 0) return;
     const { retryPause, onWarning, observe } = this.#options;
-    const error = this.failure(reason, isSilence);
+    const error = this.failure(reason, isTimeout);
     const latest = this.#clock.now() + retryPause;
     const again: CommandRequest[] = [];
     let isRepeated = false;
@@ -382,7 +417,7 @@ export class MemcacheClient implements ConnectionOwner {
       if (request.tries > 1) isRepeated = true;
       const hasTry = request.tries < request.maxTry &&
         latest < request.mustEndAt;
-      if (hasTry && !request.isAbandoned) again.push(request);
+      if (hasTry && !request.isAborted) again.push(request);
       else request.fail(error);
     }
     if (again.length === 0) return;
@@ -392,34 +427,33 @@ export class MemcacheClient implements ConnectionOwner {
     this.#writeOrder?.wait(again);
   }
 
-  /** Puts requests before all others, as far as they have time left. */
+  /** Puts requests at the head of the queue; those without time left fail. */
   sendAgain(requests: readonly Request[]): void {
     const now = this.#clock.now();
     this.#queue.putBack(requests.filter((request) => {
-      if (request.isAbandoned) return false;
+      if (request.isAborted) return false;
       if (now < request.mustEndAt) return true;
       request.failEach(this.failure(noTimeLeft, true));
       return false;
     }));
   }
 
-  /** The error for what the server did. */
-  failure(reason: string, isSilence = false): TemporaryError {
+  failure(reason: string, isTimeout = false): TemporaryError {
     const { table, endpoint } = this.#options;
-    const Kind = isSilence ? NoAnswerError : TemporaryError;
+    const Kind = isTimeout ? NoAnswerError : TemporaryError;
     return new Kind(
       `${table}: memcached at ${formatEndpoint(endpoint)} failed: ${reason}`,
     );
   }
 
-  /** Keeps a promise until it settles, for `close` to wait for. */
+  /** Keeps a promise until it settles: `close` waits for it. */
   #track(work: Promise<unknown>): void {
-    this.#underWay.add(work);
-    work.finally(() => this.#underWay.delete(work));
+    this.#pending.add(work);
+    work.finally(() => this.#pending.delete(work));
   }
 }
 
-function joined(parts: readonly Uint8Array[], size: number): Uint8Array {
+function concatenate(parts: readonly Uint8Array[], size: number): Uint8Array {
   if (parts.length === 1) return parts[0];
   const bytes = new Uint8Array(size);
   let at = 0;

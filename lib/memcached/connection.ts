@@ -3,7 +3,7 @@ import type { Connect, Endpoint, Socket } from "../socket/socket.ts";
 import type { Clock, Timer } from "../system/clock.ts";
 import { quoted, type ReplyLimits } from "./protocol.ts";
 import {
-  type Failed,
+  type Blame,
   type ReplyReader,
   type Request,
   type RequestOwner,
@@ -11,79 +11,74 @@ import {
 } from "./queue.ts";
 import { ReplyParser } from "./reply_parser.ts";
 
-/** What a connection needs to know of its server, and of the world. */
+/** The server of a connection, its limits, and its access to network and time. */
 export interface ConnectionOptions extends ReplyLimits {
-  /** The server. */
   readonly endpoint: Endpoint;
-  /** Opens the socket. */
   readonly connect: Connect;
   /** Milliseconds for connecting, sending, receiving; 0 or less: no limit. */
   readonly timeout: number;
-  /** The time. */
   readonly clock: Clock;
 }
 
 /** How a connection ended. */
-export interface Ending {
+export interface ConnectionEnd {
   /** What happened, for messages. */
   readonly reason: string;
   /**
-   * Whose try that was. `unread`: the server closed between two replies, and
-   * has not read the command whose reply was next, or has not answered it.
+   * Which commands have a failed try. `unread`: the server closed the connection
+   * between two replies; whether it has read the next command is unknown.
    */
-  readonly failed: Failed | "unread";
-  /** Whether the server was silent for as long as it may be. */
-  readonly isSilence: boolean;
+  readonly blame: Blame | "unread";
+  /** Whether a time-out ended it. */
+  readonly isTimeout: boolean;
   /** The requests without a reply. */
   readonly flight: readonly Request[];
-  /** Whether a command was carried out, or refused for its entry alone. */
+  /** Whether the server executed a command, or refused just its key or value. */
   readonly hasServed: boolean;
 }
 
-/** Who is told what becomes of a connection and its requests. */
+/** Receives the events of a connection and of its requests. */
 export interface ConnectionOwner extends RequestOwner {
-  /** It is open. */
   opened(connection: Connection): void;
-  /** It could not be opened. */
   notOpened(cause: unknown): void;
-  /** More can be sent, perhaps. */
+  /** There may be room to send more. */
   ready(): void;
-  /** It ended. */
-  ended(ending: Ending): void;
+  ended(end: ConnectionEnd): void;
 }
 
-// A connection that was idle this long and then ends before the first byte of
-// a reply was closed while it idled: nobody read the command.
+// If a connection was idle this long and then ends before the first byte of a
+// reply, the server closed it while it was idle and did not read the command.
 const idleMilliseconds = 100;
 
-// A timer that goes off this late shows that the program was busy meanwhile. Then
-// what has arrived is read first, for which it takes as long at the most.
+// A timer that fires this late shows that the program was busy. Data that arrived
+// meanwhile is read first: the timer is set again, for this long.
 const lateMilliseconds = 10;
 
 const noCompleteAnswer = "no complete answer in the time for all tries";
 const closedByServer = "the server closed the connection";
 
 /**
- * One connection to memcached, from the attempt to its end: sends commands, and
- * gives each its reply, in their order. Any failure ends it, so a reply that comes
- * late never answers another command.
+ * One connection to memcached, from the attempt to connect to its end. Sends commands
+ * and assigns the replies to them, in order. Any failure ends the connection, so that
+ * a late reply never answers another command.
  */
 export class Connection implements ReplyReader {
-  /** Requests that were sent, and have no reply yet. */
+  /** Requests in flight: sent, and without a reply yet. */
   readonly flight = new RequestQueue();
   /** Reads the replies to single commands. */
   readonly parser: ReplyParser;
   /** How many replies were read. */
   replies = 0;
-  /** As in {@linkcode ReplyReader}. */
+  /** When the last reply came, in milliseconds. */
+  answeredAt = -Infinity;
   hasServed = false;
   #options: ConnectionOptions;
   #owner: ConnectionOwner;
-  /** `draining`: it ends when all that was sent has its reply. */
+  /** `draining`: it ends as soon as no request is in flight. */
   #state: "connecting" | "open" | "draining" | "ended" = "connecting";
   #socket: Socket | undefined;
   #isWriting = false;
-  /** Bytes have come since the first request in flight was sent. */
+  /** Whether bytes have arrived since the first request in flight was sent. */
   #hasBegun = false;
   #wasIdle = false;
   #idleSince = 0;
@@ -92,7 +87,7 @@ export class Connection implements ReplyReader {
   #timerDue = 0;
   #endConnecting: ((reason: unknown) => void) | undefined;
 
-  /** Connects when `open` is called. */
+  /** Does not connect yet; `open` does. */
   constructor(options: ConnectionOptions, owner: ConnectionOwner) {
     this.#options = options;
     this.#owner = owner;
@@ -104,13 +99,12 @@ export class Connection implements ReplyReader {
     return this.#state === "open" && !this.#isWriting;
   }
 
-  /** Whether it waits for the socket. */
   get isConnecting(): boolean {
     return this.#state === "connecting";
   }
 
   /**
-   * Connects until `deadline` at the latest, and then reads replies until it
+   * Connects, by `deadline` at the latest, then reads replies until the connection
    * ends. Never rejects.
    */
   async open(deadline: number): Promise<void> {
@@ -144,7 +138,8 @@ export class Connection implements ReplyReader {
     const { endpoint, connect } = this.#options;
     const controller = new AbortController();
     return new Promise<Socket>((resolve, reject) => {
-      // Not every adapter can end an attempt: what it opens too late is closed.
+      // Not every adapter can stop an attempt: a socket that it opens too late is
+      // closed.
       let isLate = false;
       this.#endConnecting = (reason) => {
         isLate = true;
@@ -160,17 +155,16 @@ export class Connection implements ReplyReader {
     });
   }
 
-  /** Sends requests, whose commands are `bytes`, in one write. */
+  /** Sends requests in one write; `bytes` are all of their commands. */
   send(requests: readonly Request[], bytes: Uint8Array): void {
     const socket = this.#socket!;
-    const before = this.flight.head;
+    const isFirst = this.flight.head === undefined;
     for (const request of requests) this.flight.push(request);
-    // One that was sent before may have less time left than the timer thinks.
+    // A request that is sent again may have to end before the timer fires.
     if (requests[0].mustEndAt < this.#timerDue) {
       this.#timer?.cancel();
       this.#timer = undefined;
     }
-    const isFirst = before === undefined;
     if (isFirst) {
       const now = this.#options.clock.now();
       this.#wasIdle = this.replies > 0 &&
@@ -178,8 +172,8 @@ export class Connection implements ReplyReader {
       this.#hasBegun = false;
       this.flight.head!.expect(this);
       socket.setBusy?.(true);
-      // Only a server that is silent while something waits for it has failed: what
-      // is sent meanwhile does not give it more time.
+      // Later requests do not extend the deadline: the server has to answer the
+      // first one in time.
       this.#extendDeadline(now);
     }
     this.#isWriting = true;
@@ -188,7 +182,7 @@ export class Connection implements ReplyReader {
       if (this.#state === "open") this.#owner.ready();
     }, (error) => {
       if (this.#hasEnded()) return;
-      // What the server said before it went away is worth more: that is read first.
+      // The server may have sent a better reason before it closed: read that first.
       const reason = `sending failed: ${reasonOf(error)}`;
       this.#timer?.cancel();
       this.#timer = this.#options.clock.setTimer(
@@ -198,19 +192,19 @@ export class Connection implements ReplyReader {
     });
   }
 
-  /** Sends nothing more, and ends when all that was sent has its reply. */
+  /** Sends nothing more, and ends when no request is in flight. */
   drain(): void {
     if (this.#state === "open") this.#state = "draining";
   }
 
-  /** Nothing is asked: it should not keep the process alive. */
-  rest(): void {
+  /** Lets the process exit while no request is in flight. */
+  idle(): void {
     if (this.flight.head !== undefined) return;
     this.#socket?.setBusy?.(false);
     this.#timer?.setBusy?.(false);
   }
 
-  /** Ends it. What has no reply is the caller's again. */
+  /** Closes it, and returns the requests without a reply. */
   close(reason: unknown): Request[] {
     this.#state = "ended";
     this.#timer?.cancel();
@@ -219,19 +213,19 @@ export class Connection implements ReplyReader {
     return this.flight.takeAll();
   }
 
-  /** Ends it, and tells its owner; `failed` says whose try that was. */
+  /** Closes it, and tells its owner which commands have a failed try. */
   end(
     reason: string,
-    failed: Ending["failed"] = "none",
-    isSilence = false,
+    blame: ConnectionEnd["blame"] = "none",
+    isTimeout = false,
   ): void {
     if (this.#hasEnded()) return;
     const flight = this.close(reason);
     const { hasServed } = this;
-    this.#owner.ended({ reason, failed, isSilence, flight, hasServed });
+    this.#owner.ended({ reason, blame, isTimeout, flight, hasServed });
   }
 
-  /** The first request in flight has its reply. */
+  /** Removes the first request in flight, which has its reply. */
   done(): void {
     this.flight.shift();
     this.replies++;
@@ -249,7 +243,7 @@ export class Connection implements ReplyReader {
         if (this.#hasEnded()) return;
         await this.#nextRequest();
         if (this.#hasEnded()) return;
-        this.rest();
+        this.idle();
       }
     } catch (error) {
       ended = `receiving failed: ${reasonOf(error)}`;
@@ -262,8 +256,9 @@ export class Connection implements ReplyReader {
   }
 
   /**
-   * Gives whoever got the last reply the turns that it takes to ask again: a
-   * read that is started before the next write has to be waited for twice.
+   * Waits until the caller that got the last reply has sent its next request, for
+   * a few microtasks at most. Writing before reading saves one round through the
+   * event loop.
    */
   async #nextRequest(): Promise<void> {
     for (let turn = 0; turn < 16 && this.flight.head === undefined; turn++) {
@@ -283,40 +278,40 @@ export class Connection implements ReplyReader {
       at = request.read(this, bytes, at, this.#owner);
       if (this.#hasEnded()) return;
     }
-    if (this.flight.head !== undefined) this.#extendDeadline();
+    const now = this.answeredAt = this.#options.clock.now();
+    if (this.flight.head !== undefined) this.#extendDeadline(now);
     else if (this.#state === "draining") {
       this.end("it refused a command");
       return;
-    } else this.#idleSince = this.#options.clock.now();
+    } else this.#idleSince = now;
     this.#owner.ready();
   }
 
-  /** The connection is of no use any more. */
-  #noMoreReplies(reason: string, isSilence = false): void {
+  /** Ends the connection after a failure: no more replies can be read. */
+  #noMoreReplies(reason: string, isTimeout = false): void {
     if (this.#hasEnded()) return;
     const next = this.flight.head;
-    const isStale = this.#wasIdle && !this.#hasBegun && !isSilence;
+    const isStale = this.#wasIdle && !this.#hasBegun && !isTimeout;
     if (next === undefined || isStale) {
       return this.end(reason);
     }
-    const isInside = next.isInside(this);
+    const hasPart = next.hasPart(this);
     if (next.end(this, reason)) {
       this.done();
       this.end(reason);
-    } else this.end(reason, this.#whose(isInside, isSilence), isSilence);
+    } else this.end(reason, this.#blame(hasPart, isTimeout), isTimeout);
   }
 
-  #whose(isInside: boolean, isSilence: boolean): Ending["failed"] {
-    if (isSilence) return "all";
-    return !isInside && this.replies > 0 ? "unread" : "next";
+  #blame(hasPart: boolean, isTimeout: boolean): ConnectionEnd["blame"] {
+    if (isTimeout) return "all";
+    return !hasPart && this.replies > 0 ? "unread" : "next";
   }
 
-  #extendDeadline(now: number = this.#options.clock.now()): void {
+  #extendDeadline(now: number): void {
     const { timeout } = this.#options;
     if (timeout <= 0) return;
     this.#deadline = now + timeout;
-    // One timer watches over many requests: setting one for each costs more
-    // than the request.
+    // All requests share one timer: one for each would cost more than the request.
     if (this.#timer === undefined) this.#watch();
     else this.#timer.setBusy?.(true);
   }
@@ -347,8 +342,9 @@ export class Connection implements ReplyReader {
     if (this.#hasEnded()) return;
     if (now < this.#nextDue()) return this.#watch();
     const late = noAnswer(timeout);
-    if (this.#state === "connecting") this.#endConnecting?.(new TimeUp(late));
-    else if (this.flight.head === undefined) return;
+    if (this.#state === "connecting") {
+      this.#endConnecting?.(new ConnectTimeout(late));
+    } else if (this.flight.head === undefined) return;
     else if (now >= this.#deadline) this.#noMoreReplies(late, true);
     else this.end(this.#hasBegun ? noCompleteAnswer : late, "all", true);
   }
@@ -358,10 +354,9 @@ function isPlain(endpoint: Endpoint): boolean {
   return endpoint.transport === "tcp" && !endpoint.tls;
 }
 
-/** Why an attempt to connect was given up. */
-export class TimeUp extends Error {}
+export class ConnectTimeout extends Error {}
 
-/** What is said of a server that was silent for so many milliseconds. */
+/** The message for a server that was silent for `timeout` milliseconds. */
 export function noAnswer(timeout: number): string {
   return `no answer within ${timeout / 1000} s`;
 }

@@ -1,66 +1,64 @@
-import type { MemcacheClient } from "./client.ts";
 import {
+  type Blame,
   type CommandRequest,
-  type Failed,
   type LeftOver,
   type ReplyReader,
   Request,
   type RequestOwner,
+  type RequestSender,
 } from "./queue.ts";
 
 /**
- * Many commands that go out together, and how their replies are read. What is
- * left open when the connection ends in the middle is asked again: from the
- * first command without a reply on, or each command alone.
+ * Many commands that are sent together, with the code that reads their replies.
+ * When the connection ends before all replies are there, the rest is sent again:
+ * together, or each command as a request of its own.
  */
 export interface Exchange {
-  /** How many commands there are. */
   readonly count: number;
-  /** What is sent, in one piece. */
   readonly bytes: Uint8Array;
   /** How many replies were read. */
   readonly replies: number;
-  /** Whether a command was carried out, or refused for its entry alone. */
+  /** Whether the server executed a command, or refused just its key or value. */
   readonly hasServed: boolean;
   /** Whether all replies were read. */
   readonly done: boolean;
   /** Whether a part of the next reply was read. */
-  readonly isInside: boolean;
-  /** Whether the next reply is that of one command, and of no other. */
+  readonly hasPart: boolean;
+  /** Whether the next reply answers exactly one command. */
   readonly isForOne: boolean;
-  /** Why what comes cannot be read; the connection is of no use then. */
+  /** Why the replies cannot be read; the connection must be closed then. */
   readonly failure: string | undefined;
   /**
-   * Why the next reply may belong to another command, after a refusal of that
-   * kind: then nothing more is read.
+   * The reason of a doubtful {@linkcode Refusal}: the next reply may belong to
+   * another command, so nothing more is read.
    */
   readonly doubt: string | undefined;
   /**
-   * Takes bytes from `start` on until all replies are read, or one cannot be;
+   * Reads bytes from `start` until all replies are read, or one is unreadable;
    * returns where it stopped.
    */
   push(bytes: Uint8Array, start: number): number;
-  /** Prepares to be sent again, without the commands that have a reply. */
+  /** Prepares to send the commands without a reply again. */
   restart(): void;
   /**
-   * The commands that have to be asked alone: those that were refused, and after
-   * a failure those without a reply. To be called once, in the end.
+   * Makes a request of each unfinished command: those that were refused, and after
+   * a failure those without a reply. To be called once, at the end.
    */
-  leftOpen(maxTry: number): CommandRequest[];
+  unfinished(maxTry: number): CommandRequest[];
   /**
-   * The keys of its writes, those that were done or all, each with the number of
-   * its command.
+   * The keys of its writes, each with the index of its command: of the writes that
+   * were executed, or of those that were not.
    */
   keys?(isDone: boolean): Iterable<readonly [at: number, key: string]>;
 }
 
-/** An exchange on its way. */
+/** The request that sends an exchange. */
 export class ExchangeRequest extends Request {
-  /** The commands, and how their replies are read. */
+  /** The commands, and the code that reads their replies. */
   readonly exchange: Exchange;
   #resolve: () => void;
 
-  /** Calls `resolve` when each of the commands has ended, or `reject`. */
+  /** Calls `resolve` when all of its commands have ended, or `reject`. */
   constructor(
     exchange: Exchange,
     maxTry: number,
@@ -98,56 +96,52 @@ export class ExchangeRequest extends Request {
       reader.end(failure, "next");
     } else if (exchange.done) {
       reader.done();
-      const alone: CommandRequest[] = [];
-      this.#takeApart(owner, () => alone);
+      const refused: CommandRequest[] = [];
+      this.#split(owner, () => refused);
       owner.written(this);
-      owner.sendAgain(alone);
+      owner.sendAgain(refused);
     }
     if (exchange.doubt !== undefined) reader.end(exchange.doubt);
     return at;
   }
 
-  override isInside(): boolean {
-    return this.exchange.isInside;
+  override hasPart(): boolean {
+    return this.exchange.hasPart;
   }
 
   override end(): boolean {
     return false;
   }
 
-  override leftOver(failed: Failed, owner: RequestOwner): LeftOver {
+  override leftOver(blame: Blame, owner: RequestOwner): LeftOver {
     const again: Request[] = [];
     const tried: CommandRequest[] = [];
-    if (failed === "none") {
+    if (blame === "none") {
       this.exchange.restart();
       again.push(this);
     } else {
-      // Where it is not sure which of the commands is to blame, it is none.
-      let toBlame = failed === "all"
-        ? Infinity
-        : this.exchange.isForOne
-        ? 1
-        : 0;
-      this.#takeApart(owner, () => toBlame-- > 0 ? tried : again);
+      // A reply that is for several commands does not tell which of them failed.
+      let blamed = blame === "all" ? Infinity : this.exchange.isForOne ? 1 : 0;
+      this.#split(owner, () => blamed-- > 0 ? tried : again);
       owner.written(this);
     }
     return { again, tried };
   }
 
   override failEach(error: unknown): void {
-    for (const one of this.#alone()) one.fail(error);
+    for (const one of this.#commands()) one.fail(error);
   }
 
-  /** Makes a request of each command that is left open. */
-  #takeApart(owner: RequestOwner, listOf: () => Request[]): void {
-    for (const one of this.#alone()) {
+  /** Makes a request of each unfinished command. */
+  #split(owner: RequestOwner, targetList: () => Request[]): void {
+    for (const one of this.#commands()) {
       if (one.refusal !== undefined) owner.refused(one, one.refusal);
-      else listOf().push(one);
+      else targetList().push(one);
     }
   }
 
-  #alone(): CommandRequest[] {
-    const commands = this.exchange.leftOpen(this.maxTry);
+  #commands(): CommandRequest[] {
+    const commands = this.exchange.unfinished(this.maxTry);
     let left = commands.length;
     for (const one of commands) {
       const { onEnd } = one;
@@ -155,7 +149,7 @@ export class ExchangeRequest extends Request {
         onEnd?.();
         if (--left === 0) this.#finish();
       };
-      one.isAbandoned ||= this.isAbandoned;
+      one.isAborted ||= this.isAborted;
       one.mustEndAt = this.mustEndAt;
       one.order += this.order;
     }
@@ -170,12 +164,11 @@ export class ExchangeRequest extends Request {
 }
 
 /**
- * Sends an exchange. Resolves when each of its commands has ended, as those of
- * `request` do; the exchange knows how. Rejects when `signal` is aborted, or the
- * client is closed.
+ * Sends an exchange. Resolves when all of its commands have ended; the exchange
+ * holds their results. Rejects when `signal` is aborted or the client is closed.
  */
 export function sendExchange(
-  client: MemcacheClient,
+  client: RequestSender,
   exchange: Exchange,
   { maxTry, signal }: { maxTry?: number; signal?: AbortSignal } = {},
 ): Promise<void> {

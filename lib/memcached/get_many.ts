@@ -4,28 +4,28 @@ import type { Exchange } from "./exchange.ts";
 import {
   asciiBytes,
   beforeNull,
-  canPassOver,
+  canSkip,
   CR,
   encodeGet,
   LF,
-  otherKey,
   readRefusal,
   type ReplyLimits,
   SPACE,
   startsWith,
   tooLongLine,
   tooLongValue,
+  wrongKey,
   wrongLength,
 } from "./protocol.ts";
 import { CommandRequest } from "./queue.ts";
 import { isLine, ReplyLines } from "./reply_lines.ts";
 
-const keysOfLine = 100;
+const keysPerLine = 100;
 
 const ZERO = 48;
 const NINE = 57;
 
-// Of the line of a value, what follows the key: two numbers and what is between.
+// Bytes of a VALUE line after its key: the flags, the length and their separators.
 const longestRest = 32;
 
 const GET = asciiBytes("get");
@@ -33,22 +33,17 @@ const END = asciiBytes("END");
 const VALUE = asciiBytes("VALUE ");
 
 /**
- * Many lookups in lines of `get KEY KEY …`. Their values go into a
- * `ByteStringsBuilder`, each copied once, wherever the server's answer has it.
+ * Many lookups in lines of `get KEY KEY …`. The values are copied once, from the
+ * received bytes into a `ByteStringsBuilder`.
  *
- * Strict where the parser of single replies is lenient as Postfix is: what looks
- * strange here is a failure, and the keys are asked for one by one.
+ * This reader is strict; the parser of single replies is lenient, like Postfix.
+ * After an unusual reply the keys are looked up one by one, with that parser.
  */
 export class GetMany implements Exchange {
-  /** As in Exchange. */
   replies = 0;
-  /** As in Exchange. */
   hasServed = false;
-  /** As in Exchange. */
   done = false;
-  /** As in Exchange. */
   failure: string | undefined;
-  /** As in Exchange. */
   doubt: string | undefined;
   /** Why the lookup of a key failed, by its number. */
   readonly errors = new Map<number, unknown>();
@@ -58,14 +53,15 @@ export class GetMany implements Exchange {
   #request: ByteBuffer;
   /** Where the first line without a reply starts in the request. */
   #sentFrom = 0;
-  // Keys, in the order in which they were added.
+  // The keys, in the order in which they were added: where each starts and ends in
+  // the request, and its number, which is the caller's index of it.
   #count = 0;
   #starts: Int32Array;
   #ends: Int32Array;
   #numbers: Int32Array;
-  /** The first key of the line that is being answered. */
+  /** The first key of the `get` line whose reply is being read. */
   #lineFirst = 0;
-  /** The key whose value is expected, if it has one. */
+  /** The key that the next value should be for. */
   #expected = 0;
   #state: "line" | "data" | "data end" = "line";
   #lines: ReplyLines;
@@ -76,12 +72,12 @@ export class GetMany implements Exchange {
   #endSeen = 0;
   /** Keys of lines that were refused. */
   #refused: number[] = [];
-  /** Keys whose values are too long, and how long. */
+  /** The lengths of values that are too long, by key. */
   #tooLong = new Map<number, number>();
 
   /**
-   * For at most `count` keys of about `size` bytes in all. Takes over the memory
-   * of `old`, whose answer nobody needs any more.
+   * Has room for `count` keys of about `size` bytes in total. Reuses the memory of
+   * `old`, whose result must no longer be used.
    */
   constructor(
     count: number,
@@ -100,35 +96,31 @@ export class GetMany implements Exchange {
     this.#numbers = int32Array(count, old && old.#numbers);
   }
 
-  /** How many keys were added. */
   get count(): number {
     return this.#count;
   }
 
-  /** As in Exchange. */
   get bytes(): Uint8Array {
     const { bytes, length } = this.#request;
     return bytes.subarray(this.#sentFrom, length);
   }
 
-  /** As in Exchange. */
-  get isInside(): boolean {
+  get hasPart(): boolean {
     return this.#state !== "line" || this.#lines.isHolding ||
       this.#expected > this.#lineFirst;
   }
 
-  /** As in Exchange. */
   get isForOne(): boolean {
     return this.#lineEnd() === this.#lineFirst + 1;
   }
 
-  /** Where the next memcache key is to be put; `endKey` or `dropKey` ends that. */
+  /** Returns the buffer for the next memcache key. Call `endKey` or `dropKey` then. */
   beginKey(): ByteBuffer {
     const request = this.#request;
     request.reserve(8);
     const { bytes } = request;
     let to = request.length;
-    if (this.#count % keysOfLine === 0) {
+    if (this.#count % keysPerLine === 0) {
       if (this.#count > 0) {
         bytes[to++] = CR;
         bytes[to++] = LF;
@@ -140,26 +132,25 @@ export class GetMany implements Exchange {
     return request;
   }
 
-  /** What was put there is the memcache key of the key of that number. */
+  /** Adds the memcache key that was written, for the key of that number. */
   endKey(number: number): void {
     this.#ends[this.#count] = this.#request.length;
     this.#numbers[this.#count++] = number;
   }
 
-  /** Nothing was put there, or nothing that can be asked for. */
+  /** Drops the memcache key that was begun: it is missing or not allowed. */
   dropKey(): void {
-    const isFirst = this.#count % keysOfLine === 0;
+    const isFirst = this.#count % keysPerLine === 0;
     const around = !isFirst ? 1 : this.#count > 0 ? 6 : 4;
     this.#request.length = this.#starts[this.#count] - around;
   }
 
-  /** Ends the last line. To be called once, after the last key. */
+  /** Ends the last line. Call it once, after the last key. */
   finish(): this {
     this.#request.appendAscii("\r\n");
     return this;
   }
 
-  /** As in Exchange. */
   push(bytes: Uint8Array, start: number): number {
     let at = start;
     while (
@@ -177,7 +168,6 @@ export class GetMany implements Exchange {
     return at;
   }
 
-  /** As in Exchange. */
   restart(): void {
     this.#dropPart();
     for (let key = this.#lineFirst; key < this.#lineEnd(); key++) {
@@ -190,19 +180,18 @@ export class GetMany implements Exchange {
     this.doubt = undefined;
   }
 
-  /** As in Exchange. */
-  leftOpen(maxTry: number): CommandRequest[] {
+  unfinished(maxTry: number): CommandRequest[] {
     this.#dropPart();
     if (!this.done) this.#cutAtNull();
     const open: CommandRequest[] = [];
     const add = (key: number): CommandRequest => {
-      const alone = this.alone(
+      const single = this.single(
         this.#numbers[key],
         this.#keyBytes(key),
         maxTry,
       );
-      open.push(alone);
-      return alone;
+      open.push(single);
+      return single;
     };
     this.#refused.forEach(add);
     for (const [key, length] of this.#tooLong) {
@@ -214,8 +203,8 @@ export class GetMany implements Exchange {
     return open;
   }
 
-  /** The lookup of one key, which puts its value where the others are. */
-  protected alone(
+  /** A request for one key, which adds its value to the others. */
+  protected single(
     number: number,
     key: Uint8Array,
     maxTry: number,
@@ -242,7 +231,7 @@ export class GetMany implements Exchange {
     return this.#values.starts[this.#numbers[key]] >= 0;
   }
 
-  /** Forgets the value of which only a part has come. */
+  /** Drops a value that has arrived only in part. */
   #dropPart(): void {
     if (this.#state !== "line" && !this.#tooLong.delete(this.#reading)) {
       this.#values.drop(this.#numbers[this.#reading]);
@@ -259,9 +248,8 @@ export class GetMany implements Exchange {
   }
 
   /**
-   * Takes values that are there from their first byte to their last, in the order
-   * of the keys, as nearly all are. Returns where that ends: what is there needs a
-   * closer look.
+   * The fast path: reads values that are complete and in the order of the keys, as
+   * nearly all are. Returns where it stopped; the slow path goes on from there.
    */
   #takeWholeValues(bytes: Uint8Array, start: number): number {
     const request = this.#request.bytes;
@@ -274,7 +262,7 @@ export class GetMany implements Exchange {
       let from = this.#starts[key];
       let at = taken + VALUE.length;
       if (at + keyEnd - from + longestRest > bytes.length) break;
-      if (bytes[taken] !== VALUE[0] || bytes[at - 1] !== SPACE) break;
+      if (!startsWith(bytes, VALUE, taken)) break;
       while (from < keyEnd && bytes[at] === request[from]) {
         at++;
         from++;
@@ -333,7 +321,7 @@ export class GetMany implements Exchange {
   }
 
   #lineEnd(): number {
-    return Math.min(this.#lineFirst + keysOfLine, this.#count);
+    return Math.min(this.#lineFirst + keysPerLine, this.#count);
   }
 
   #lineDone(): void {
@@ -350,7 +338,7 @@ export class GetMany implements Exchange {
     const start = line.start + VALUE.length;
     const key = this.#find(bytes, start, end);
     if (key < 0) {
-      this.failure = otherKey;
+      this.failure = wrongKey;
       return;
     }
     let at = start + this.#ends[key] - this.#starts[key] + 1;
@@ -361,7 +349,7 @@ export class GetMany implements Exchange {
       length = length * 10 + bytes[at] - ZERO;
     }
     const isNumber = at === end && at > lengthStart;
-    if (!isNumber || !canPassOver(length)) {
+    if (!isNumber || !canSkip(length)) {
       const whole = bytes.subarray(line.start, end);
       this.failure = readRefusal(whole).reason;
       return;
@@ -376,8 +364,8 @@ export class GetMany implements Exchange {
   }
 
   /**
-   * The key that a value is for. A memcached answers in the order of the keys, a
-   * proxy before several of them in any.
+   * The key that a value is for, -1 if there is none. A memcached answers in the
+   * order of the keys; a proxy for several servers answers in any order.
    */
   #find(bytes: Uint8Array, start: number, end: number): number {
     const lineEnd = this.#lineEnd();
@@ -390,7 +378,7 @@ export class GetMany implements Exchange {
     return -1;
   }
 
-  /** Whether a key is the one at a place, and has no value yet. */
+  /** Whether the received bytes at `start` are this key, and it has no value yet. */
   #isKey(
     key: number,
     bytes: Uint8Array,
@@ -426,7 +414,7 @@ export class GetMany implements Exchange {
     return start + 1;
   }
 
-  /** Values end before their first null byte, as they do for Postfix. */
+  /** Cuts each value at its first null byte, as Postfix does. */
   #cutAtNull(): void {
     const { bytes, starts, ends } = this.#values;
     if (bytes.indexOf(0) < 0) return;

@@ -5,12 +5,13 @@ import {
   type ReportingServer,
 } from "./server_report.ts";
 
-const keysOfBatch = 1000;
+const keysPerBatch = 1000;
 const PERCENT = "%";
 
 /**
- * Tells `onKeys` all keys that a memcached has, as it lists them itself: memcached
- * 1.5 and later, no proxy. Throws TemporaryError where it does not.
+ * Lists all keys of a memcached, and calls `onKeys` with each batch of them. Needs
+ * memcached 1.5 or later; proxies cannot do it. Throws TemporaryError if the server
+ * does not list its keys.
  */
 export async function listKeys(
   server: ReportingServer,
@@ -28,12 +29,12 @@ export async function listKeys(
       keys.push(
         unescaped(line.slice("key=".length, end < 0 ? undefined : end)),
       );
-      return keys.length < keysOfBatch ? undefined : flush();
+      return keys.length < keysPerBatch ? undefined : flush();
     }));
   await flush();
 }
 
-/** The bytes of a key in which `%25` and the like stand for bytes. */
+/** The bytes of a percent-encoded key. */
 function unescaped(text: string): Uint8Array {
   const key = new ByteBuffer(text.length);
   for (let at = 0; at < text.length; at++) {

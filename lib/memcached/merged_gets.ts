@@ -4,11 +4,11 @@ import { GetMany } from "./get_many.ts";
 import { keyOfGet, type ReplyLimits } from "./protocol.ts";
 import { CommandRequest, type Request, type RequestQueue } from "./queue.ts";
 
-/** The lookups of several callers, in lines of many keys. */
+/** The lookups of several callers, merged into lines of many keys. */
 class MergedGets extends GetMany {
   #requests: readonly CommandRequest[];
   #values: ByteStringsBuilder;
-  #alone = new Set<number>();
+  #singles = new Set<number>();
 
   constructor(
     requests: readonly CommandRequest[],
@@ -19,19 +19,21 @@ class MergedGets extends GetMany {
     super(requests.length, size, values, limits);
     this.#requests = requests;
     this.#values = values;
-    for (const [number, { bytes }] of requests.entries()) {
-      const key = keyOfGet(bytes);
+    // By index, here and below: iterators are memory for the garbage collector.
+    for (let number = 0; number < requests.length; number++) {
+      const key = keyOfGet(requests[number].bytes);
       this.beginKey().append(key, 0, key.length);
       this.endKey(number);
     }
     this.finish();
   }
 
-  /** Gives those their answer that have one; the others ask alone. */
-  override leftOpen(maxTry: number): CommandRequest[] {
-    const open = super.leftOpen(maxTry);
-    for (const [number, request] of this.#requests.entries()) {
-      if (this.#alone.has(number)) continue;
+  /** Answers the lookups that have a reply; the others are sent one by one. */
+  override unfinished(maxTry: number): CommandRequest[] {
+    const open = super.unfinished(maxTry);
+    for (let number = 0; number < this.#requests.length; number++) {
+      const request = this.#requests[number];
+      if (this.#singles.has(number)) continue;
       const data = stringAt(this.#values, number);
       request.answer(
         data === undefined
@@ -42,22 +44,21 @@ class MergedGets extends GetMany {
     return open;
   }
 
-  protected override alone(number: number): CommandRequest {
-    this.#alone.add(number);
+  protected override single(number: number): CommandRequest {
+    this.#singles.add(number);
     const request = this.#requests[number];
     request.isMergeable = false;
     return request;
   }
 }
 
-// Lookups of several callers that are worth a line of their own kind, and how
-// many go into one piece.
+// Merging fewer lookups than this is slower; more than this are sent in parts.
 const fewestMerged = 8;
 const mostMerged = 1000;
 
 /**
- * Takes the first request off a queue; where more lookups are behind it, one
- * exchange for all of them.
+ * Takes the first request off a queue. If many lookups are at its head, takes all
+ * of them, as one exchange.
  */
 export function mergeGets(queue: RequestQueue, limits: ReplyLimits): Request {
   const requests: CommandRequest[] = [];

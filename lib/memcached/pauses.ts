@@ -1,7 +1,7 @@
 import type { Clock, Timer } from "../system/clock.ts";
 import type { CommandRequest } from "./queue.ts";
 
-/** Commands that wait for their next try, each for as long as the others. */
+/** The retry pauses: commands that wait for their next try, all for the same time. */
 export class Pauses {
   #clock: Clock;
   #milliseconds: number;
@@ -9,7 +9,7 @@ export class Pauses {
   #waiting: { requests: readonly CommandRequest[]; due: number }[] = [];
   #timer: Timer | undefined;
 
-  /** `onDue` gets the commands whose pause is over. */
+  /** Calls `onDue` with the commands whose pause is over. */
   constructor(
     clock: Clock,
     milliseconds: number,
@@ -20,7 +20,6 @@ export class Pauses {
     this.#onDue = onDue;
   }
 
-  /** Starts the pause of some commands. */
   add(requests: readonly CommandRequest[]): void {
     const due = this.#clock.now() + this.#milliseconds;
     this.#waiting.push({ requests, due });
@@ -38,7 +37,7 @@ export class Pauses {
     });
   }
 
-  /** Ends all pauses. */
+  /** Ends all pauses, and returns the commands. */
   takeAll(): CommandRequest[] {
     this.#timer?.cancel();
     this.#timer = undefined;

@@ -6,19 +6,19 @@ export type Command = "get" | "set" | "delete";
 
 /** Limits of a reply, in bytes. */
 export interface ReplyLimits {
-  /** Longest line, its end included, though not the LF of a CR LF. */
+  /** Longest line, with its CR but without its LF. */
   readonly lineSizeLimit: number;
   /** Longest data. */
   readonly dataSizeLimit: number;
 }
 
 /**
- * A reply, complete.
+ * A complete reply.
  *
- * - `value`: after one that is `broken` the connection cannot be used any more;
- *   the value counts, though what closes it was wrong or missing.
- * - `refused`: the server says that it does not do this. See {@linkcode Refusal}.
- * - `failure`: what came is no reply; nothing that follows can be read.
+ * - `value`: if it is `broken`, its closing line was wrong or missing. The value is
+ *   valid, but the connection must be closed.
+ * - `refused`: the server refuses the command. See {@linkcode Refusal}.
+ * - `failure`: the bytes are not a reply; nothing after them can be read.
  */
 export type Reply =
   | {
@@ -30,19 +30,21 @@ export type Reply =
   | Refusal
   | { readonly kind: "failure"; readonly reason: string };
 
-/** A complete answer that is a refusal. */
+/** The reply of a server that refuses a command. */
 export interface Refusal {
-  /** Tells it from other replies. */
+  /** Marks a refusal. */
   readonly kind: "refused";
-  /** What the server said. */
+  /** The server's message. */
   readonly reason: string;
   /**
-   * - `entry`: it is about this key or value alone, which is too large, or for
-   *   which there is no memory.
-   * - `command`: it may be about all that is asked on this connection.
-   * - `doubtful`: as `command`, and one cannot be sure that the next reply
-   *   belongs to the next command: a server may answer with two lines to a
-   *   command that it did not understand.
+   * What the refusal concerns:
+   *
+   * - `entry`: only this key or value: it is too large, or there is no memory for
+   *   it.
+   * - `command`: perhaps all commands on this connection.
+   * - `doubtful`: like `command`. Also, the next reply may not belong to the next
+   *   command, because a server may answer with two lines to a command that it does
+   *   not understand.
    */
   readonly about: "entry" | "command" | "doubtful";
 }
@@ -53,7 +55,6 @@ const SPACE = 32;
 
 const ascii = new TextEncoder();
 
-/** The bytes of a word, or of a line without its end. */
 export function asciiBytes(text: string): Uint8Array {
   return ascii.encode(text);
 }
@@ -61,7 +62,6 @@ export function asciiBytes(text: string): Uint8Array {
 const GET = asciiBytes("get ");
 const DELETE = asciiBytes("delete ");
 
-/** The bytes of `get KEY`. */
 export function encodeGet(key: Uint8Array): Uint8Array {
   return encodeKeyCommand(GET, key);
 }
@@ -71,7 +71,6 @@ export function keyOfGet(request: Uint8Array): Uint8Array {
   return request.subarray(GET.length, request.length - 2);
 }
 
-/** The bytes of `delete KEY`. */
 export function encodeDelete(key: Uint8Array): Uint8Array {
   return encodeKeyCommand(DELETE, key);
 }
@@ -85,13 +84,13 @@ function encodeKeyCommand(word: Uint8Array, key: Uint8Array): Uint8Array {
   return bytes;
 }
 
-/** Data as Postfix sees it: it ends before the first null byte. */
+/** A value as Postfix sees it: it ends before the first null byte. */
 export function beforeNull(data: Uint8Array): Uint8Array {
   const end = data.indexOf(0);
   return end < 0 ? data : data.subarray(0, end);
 }
 
-/** Whether a word stands at a place of some bytes. */
+/** Whether `word` is in `bytes` at `start`. */
 export function startsWith(
   bytes: Uint8Array,
   word: Uint8Array,
@@ -107,12 +106,12 @@ const refusals =
   /^(?:SERVER_ERROR|CLIENT_ERROR|ERROR|NOT_STORED|EXISTS)(?=\s|$)/;
 const aboutEntry = /^SERVER_ERROR (?:out of memory|object too large)/i;
 
-/** What helps, where an answer says that the server wants a log-in. */
+/** The advice for an answer that requires a log-in; empty for other answers. */
 export function logInCure(answer: string): string {
   return /authentica/i.test(answer) ? ": set user and password" : "";
 }
 
-/** What a line says that is none of the good answers to a command. */
+/** Reads a reply line that does not report success: a refusal or a failure. */
 export function readRefusal(
   line: Uint8Array,
 ): Refusal | { readonly kind: "failure"; readonly reason: string } {
@@ -135,24 +134,24 @@ export function tooLongValue(length: number, limit: number): Refusal {
   return { kind: "refused", reason, about: "entry" };
 }
 
-// A value that is too long is read to its end, so that the replies behind it can
-// be read, unless it is longer than any that memcached keeps unless told to.
-const longestPassedOver = 16 * 1024 * 1024;
+// A value above the size limit is skipped, so that the replies after it can be
+// read. Above this length, which few memcached servers allow, it is a failure.
+const longestSkipped = 16 * 1024 * 1024;
 
-/** Whether a value of this length can be passed over. */
-export function canPassOver(length: number): boolean {
-  return length <= longestPassedOver;
+/** Whether a value of this length can be skipped. */
+export function canSkip(length: number): boolean {
+  return length <= longestSkipped;
 }
 
-/** What is said of a value for a key that was not asked for. */
-export const otherKey = "a value for a key that was not asked for";
+/** The message for a value with another key than the requested one. */
+export const wrongKey = "a value for a key that was not asked for";
 
-/** What is said of a line that is longer than it may be. */
+/** The message for a line above the limit. */
 export function tooLongLine(limit: number): string {
   return `a reply line is longer than line_size_limit = ${limit}`;
 }
 
-/** What is said when data does not end where it should. */
+/** The message for a value that does not end after the announced length. */
 export function wrongLength(length: number): string {
   return `a value does not end after the ${length} bytes that were announced`;
 }
@@ -160,8 +159,8 @@ export function wrongLength(length: number): string {
 const longestShown = 200;
 
 /**
- * What a server said, in quotes, on one line: characters that cannot be printed
- * become question marks, and what is cut off is marked.
+ * A server's message for display: in quotes, on one line. Unprintable characters
+ * become question marks; a long message is cut, and ends in "…".
  */
 export function quoted(text: string): string {
   // deno-lint-ignore no-control-regex -- control characters are what must go

@@ -6,54 +6,67 @@ import {
 } from "./protocol.ts";
 import type { ReplyParser } from "./reply_parser.ts";
 
-/** Whose try it was that a connection ended: of no command, the next one, or all. */
-export type Failed = "none" | "next" | "all";
+/**
+ * Which commands in flight have a failed try when a connection ends: none, the next
+ * one to be answered, or all.
+ */
+export type Blame = "none" | "next" | "all";
 
-/** A connection, as a request knows it that reads its replies. */
+/** The part of a connection that a request uses to read its replies. */
 export interface ReplyReader {
-  /** Reads single replies. */
+  /** Parses the replies to single commands. */
   readonly parser: ReplyParser;
   /** How many replies were read. */
   replies: number;
-  /** Whether a command was carried out, or refused for its entry alone. */
+  /** Whether the server executed a command, or refused just its key or value. */
   hasServed: boolean;
-  /** The request has its reply. */
+  /** The first request in flight has all of its replies. */
   done(): void;
-  /** What follows cannot be read. */
-  end(reason: string, failed?: Failed): void;
+  /** Ends the connection, because nothing more can be read. */
+  end(reason: string, blame?: Blame): void;
 }
 
-/** What is to be done with a request whose connection ended. */
+/** What happens to a request whose connection ended. */
 export interface LeftOver {
-  /** What is sent again at once. */
+  /** Requests to send again at once. */
   readonly again: readonly Request[];
-  /** What has used up a try. */
+  /** Commands that have a failed try. */
   readonly tried: readonly CommandRequest[];
 }
 
-/** Whom a request tells what becomes of its commands. */
+/** Sends requests. */
+export interface RequestSender {
+  /** How many times a command is tried by default. */
+  readonly maxTry: number;
+  /** Sends a request. The request itself handles its replies. */
+  send(request: Request, signal?: AbortSignal): void;
+}
+
+/** Receives the events of a request and of its commands. */
 export interface RequestOwner {
-  /** A command was refused. */
+  /** The server refused a command. */
   refused(request: CommandRequest, refusal: Refusal): void;
-  /** Writes were done. */
+  /** The server executed writes. */
   written(request: Request): void;
-  /** Commands are to be sent. */
+  /** Sends requests before all others. */
   sendAgain(requests: readonly Request[]): void;
 }
 
-/** What waits to be sent, or for its replies. */
+/** One command, or many that are sent together, until its replies are read. */
 export abstract class Request {
-  /** The next one in its queue. */
+  /** The next request of its queue. */
   next: Request | undefined;
-  /** Nobody waits for it any more. */
-  isAbandoned = false;
-  /** When it ends at the latest, in milliseconds; known when it was sent. */
+  /** Its signal is aborted: nobody waits for it any more. */
+  isAborted = false;
+  /** The latest time of its end, in milliseconds. */
   mustEndAt = Infinity;
+  /** Whether it was sent at least once. */
+  isSent = false;
   /** Its place among all writes. */
   order = 0;
-  /** Tries of each of its commands. */
+  /** How many times each of its commands is tried. */
   readonly maxTry: number;
-  /** Called when it has ended, in whatever way. */
+  /** Called when it has ended, with success or not. */
   onEnd: (() => void) | undefined;
   #reject: (error: unknown) => void;
 
@@ -63,32 +76,26 @@ export abstract class Request {
     this.#reject = reject;
   }
 
-  /** How many commands it has. */
   abstract readonly count: number;
-  /** What is sent, in one piece. */
   abstract readonly bytes: Uint8Array;
-  /** Prepares to read the replies from the first one on. */
+  /** Prepares to read its first reply. */
   abstract expect(reader: ReplyReader): void;
-  /** Reads from `start` on, as far as the replies go; returns where it stopped. */
+  /** Reads its replies in `bytes` from `start`; returns where it stopped. */
   abstract read(
     reader: ReplyReader,
     bytes: Uint8Array,
     start: number,
     owner: RequestOwner,
   ): number;
-  /** Whether a part of the next reply has come. */
-  abstract isInside(reader: ReplyReader): boolean;
-  /** No more bytes come; whether it can be answered by those that came. */
+  /** Whether a part of the next reply was read. */
+  abstract hasPart(reader: ReplyReader): boolean;
+  /** No more bytes follow. Answers it from those read; `false` if that fails. */
   abstract end(reader: ReplyReader, reason: string): boolean;
-  /**
-   * What is to be done now that the connection has ended, with a failure of this
-   * request, or of none or all.
-   */
-  abstract leftOver(failed: Failed, owner: RequestOwner): LeftOver;
-  /** Fails each of its commands. */
+  /** What happens to it after its connection ended. */
+  abstract leftOver(blame: Blame, owner: RequestOwner): LeftOver;
   abstract failEach(error: unknown): void;
 
-  /** Ends it with an error. */
+  /** Fails it as a whole. */
   fail(error: unknown): void {
     this.#reject(error);
     this.onEnd?.();
@@ -99,19 +106,18 @@ export abstract class Request {
 export class CommandRequest extends Request {
   override readonly count = 1;
   override readonly bytes: Uint8Array;
-  /** Which command it is. */
   readonly command: Command;
-  /** Whether it is a lookup that may go out in one line with others. */
+  /** Whether it is a lookup that can share a line with others. */
   isMergeable = false;
-  /** Tries that failed. */
+  /** How many tries failed. */
   tries = 0;
-  /** How the server refused it the last time, if it did. */
+  /** The last refusal of the server, if any. */
   refusal: Refusal | undefined;
-  /** Why its last try failed. */
+  /** Why the last try failed. */
   lastError: unknown;
   #resolve: (reply: Reply) => void;
 
-  /** Calls `resolve` with a reply that is no failure, or `reject`. */
+  /** Calls `resolve` with a reply that is not a failure, or `reject`. */
   constructor(
     command: Command,
     bytes: Uint8Array,
@@ -158,20 +164,20 @@ export class CommandRequest extends Request {
     return at;
   }
 
-  override isInside({ parser }: ReplyReader): boolean {
-    return parser.isInside;
+  override hasPart({ parser }: ReplyReader): boolean {
+    return parser.hasPart;
   }
 
   override end({ parser }: ReplyReader, reason: string): boolean {
     const reply = parser.end(reason);
     if (reply.kind !== "value") return false;
-    // A value counts, though what closes it did not come.
+    // The value is complete; only its closing line is missing.
     this.answer(reply);
     return true;
   }
 
-  override leftOver(failed: Failed): LeftOver {
-    return failed === "none"
+  override leftOver(blame: Blame): LeftOver {
+    return blame === "none"
       ? { again: [this], tried: [] }
       : { again: [], tried: [this] };
   }
@@ -180,22 +186,20 @@ export class CommandRequest extends Request {
     this.fail(error);
   }
 
-  /** Ends it with its reply. */
+  /** Completes it with a reply. */
   answer(reply: Reply): void {
     this.#resolve(reply);
     this.onEnd?.();
   }
 }
 
-/** Requests in their order. */
+/** Requests, first in, first out. */
 export class RequestQueue {
-  /** The first. */
   head: Request | undefined;
-  /** Bytes of all commands. */
+  /** Bytes of all requests. */
   size = 0;
   #tail: Request | undefined;
 
-  /** Adds one at the end. */
   push(request: Request): void {
     if (this.#tail === undefined) this.head = request;
     else this.#tail.next = request;
@@ -203,7 +207,6 @@ export class RequestQueue {
     this.size += request.bytes.length;
   }
 
-  /** Takes the first off. */
   shift(): Request | undefined {
     const request = this.head;
     if (request === undefined) return undefined;
@@ -214,7 +217,6 @@ export class RequestQueue {
     return request;
   }
 
-  /** Takes all off. */
   takeAll(): Request[] {
     const all: Request[] = [];
     for (let one = this.shift(); one !== undefined; one = this.shift()) {
@@ -223,7 +225,7 @@ export class RequestQueue {
     return all;
   }
 
-  /** Puts some before all others. */
+  /** Puts requests before all others. */
   putBack(requests: readonly Request[]): void {
     const later = this.takeAll();
     for (const request of [...requests, ...later]) this.push(request);

@@ -4,39 +4,39 @@ import { startsWith } from "./protocol.ts";
 const LF = 10;
 const CR = 13;
 
-/** The lines of many replies, taken from bytes however they are cut. */
+/** Splits received bytes into lines. A line may arrive in any number of pieces. */
 export class ReplyLines {
-  /** Where the line is that was completed last. */
+  /** The bytes that contain the last complete line. */
   bytes: Uint8Array = new Uint8Array(0);
-  /** Where it starts there. */
+  /** The start of the line in `bytes`. */
   start = 0;
-  /** Where it ends there, without its line end. */
+  /** The end of the line in `bytes`, without its CR LF. */
   end = 0;
   /** Whether the last `take` completed a line. */
   complete = false;
-  /** Whether the last `take` came upon a line of more bytes than allowed. */
+  /** Whether the last `take` found a line of too many bytes. */
   tooLong = false;
   #sizeLimit: number;
   #held = new ByteBuffer(0);
 
-  /** Lines of more than `sizeLimit` bytes, their end included, are too long. */
+  /** Lines of more than `sizeLimit` bytes are too long. See ReplyLimits. */
   constructor(sizeLimit: number) {
     this.#sizeLimit = sizeLimit;
   }
 
-  /** Whether the beginning of a line is held until the rest of it comes. */
+  /** Whether the beginning of a line is stored until the rest arrives. */
   get isHolding(): boolean {
     return this.#held.length > 0;
   }
 
-  /** Forgets what it holds. */
+  /** Drops the incomplete line. */
   clear(): void {
     this.#held.length = 0;
     this.complete = false;
     this.tooLong = false;
   }
 
-  /** Takes bytes from `start` on to the end of a line; returns where it stopped. */
+  /** Takes bytes from `start` to the end of the line; returns where it stopped. */
   take(bytes: Uint8Array, start: number): number {
     const lf = bytes.indexOf(LF, start);
     const end = lf < 0 ? bytes.length : lf;
@@ -44,7 +44,7 @@ export class ReplyLines {
     this.complete = false;
     const length = held.length + end - start;
     const last = end > start ? bytes[end - 1] : held.bytes[held.length - 1];
-    // One byte over is fine when it is the LF of a CR LF.
+    // The LF of a CR LF does not count.
     this.tooLong = length > this.#sizeLimit ||
       (length === this.#sizeLimit && last !== CR);
     if (this.tooLong) return end;
@@ -69,7 +69,7 @@ export class ReplyLines {
   }
 }
 
-/** Whether the line that was completed last is a word and nothing else. */
+/** Whether the last complete line is exactly `word`. */
 export function isLine(lines: ReplyLines, word: Uint8Array): boolean {
   const { bytes, start, end } = lines;
   return end - start === word.length && startsWith(bytes, word, start);

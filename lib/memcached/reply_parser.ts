@@ -1,10 +1,9 @@
 import {
   asciiBytes,
-  canPassOver,
+  canSkip,
   type Command,
   CR,
   LF,
-  otherKey,
   readRefusal,
   type Reply,
   type ReplyLimits,
@@ -12,6 +11,7 @@ import {
   startsWith,
   tooLongLine,
   tooLongValue,
+  wrongKey,
   wrongLength,
 } from "./protocol.ts";
 import { ReplyLines } from "./reply_lines.ts";
@@ -43,8 +43,8 @@ function isSpace(byte: number): boolean {
 }
 
 /**
- * The length in a VALUE line, as sscanf("VALUE %*s %*s %ld") reads it: what
- * follows it is free. `undefined` when there is none.
+ * The length in a VALUE line, as sscanf("VALUE %*s %*s %ld") reads it: any text may
+ * follow. `undefined` if there is none.
  */
 function valueLength(line: Uint8Array): number | undefined {
   if (!startsWith(line, VALUE)) return undefined;
@@ -77,8 +77,8 @@ function hasKey(line: Uint8Array, key: Uint8Array): boolean {
 }
 
 /**
- * Reads the reply to one command from bytes as they come, however they are cut.
- * Does no I/O, and never holds more than the limits allow.
+ * Parses the reply to one command, which may arrive in any number of pieces. Does
+ * no I/O, and never stores more than the limits allow.
  *
  * @example
  * ```ts
@@ -93,7 +93,7 @@ function hasKey(line: Uint8Array, key: Uint8Array): boolean {
  * ```
  */
 export class ReplyParser {
-  /** The reply, once it is complete. */
+  /** The reply, as soon as it is complete. */
   reply: Reply | undefined;
 
   #limits: ReplyLimits;
@@ -104,18 +104,18 @@ export class ReplyParser {
   #length = 0;
   #left = 0;
   #endSeen = 0;
-  /** The value; `undefined` while one that is too long is passed over. */
+  /** The value; `undefined` while a value that is too long is skipped. */
   #data: Uint8Array | undefined;
 
-  /** Makes a parser; `start` makes it expect something. */
+  /** Makes a parser. Call `start` before `push`. */
   constructor(limits: ReplyLimits) {
     this.#limits = limits;
     this.#lines = new ReplyLines(limits.lineSizeLimit);
   }
 
   /**
-   * Expects the reply to a command. A value has to be that of `key`: a reply that
-   * got lost would else have the next one answer this command.
+   * Expects the reply to a command. A value must be for `key`: otherwise, after a
+   * lost reply, the reply to the next command would answer this one.
    */
   start(command: Command, key?: Uint8Array): void {
     this.reply = undefined;
@@ -125,16 +125,13 @@ export class ReplyParser {
     this.#lines.clear();
   }
 
-  /** Whether a part of the reply has come. */
-  get isInside(): boolean {
+  /** Whether a part of the reply was read. */
+  get hasPart(): boolean {
     return this.reply === undefined &&
       (this.#state !== "line" || this.#lines.isHolding);
   }
 
-  /**
-   * Takes bytes from `start` on until the reply is complete; returns where it
-   * stopped.
-   */
+  /** Reads bytes from `start` until the reply is complete; returns where it stopped. */
   push(bytes: Uint8Array, start: number): number {
     let at = start;
     while (at < bytes.length && this.reply === undefined) {
@@ -145,7 +142,7 @@ export class ReplyParser {
     return at;
   }
 
-  /** No more bytes come: the reply is what can be made of those that came. */
+  /** No more bytes follow: the reply is a complete value, or a failure. */
   end(reason: string): Reply {
     if (this.reply !== undefined) return this.reply;
     const isClosing = this.#state === "closing line";
@@ -165,7 +162,7 @@ export class ReplyParser {
     return next;
   }
 
-  /** Handles a line, `undefined` for one that is too long. */
+  /** Handles a line; `undefined` is a line that is too long. */
   #lineDone(line: Uint8Array | undefined): void {
     if (this.#state === "closing line") {
       this.reply = this.#value(line === undefined || !isWord(line, END));
@@ -177,7 +174,9 @@ export class ReplyParser {
   }
 
   #takeWord(line: Uint8Array): void {
-    for (const { word, reply } of words[this.#command]) {
+    const all = words[this.#command];
+    for (let number = 0; number < all.length; number++) {
+      const { word, reply } = all[number];
       if (!isWord(line, word)) continue;
       this.reply = reply;
       return;
@@ -186,8 +185,8 @@ export class ReplyParser {
     const limit = this.#limits.dataSizeLimit;
     if (length === undefined || length < 0) this.reply = readRefusal(line);
     else if (this.#key !== undefined && !hasKey(line, this.#key)) {
-      this.#fail(otherKey);
-    } else if (length > limit && !canPassOver(length)) {
+      this.#fail(wrongKey);
+    } else if (length > limit && !canSkip(length)) {
       this.#fail(tooLongValue(length, limit).reason);
     } else {
       this.#data = length > limit ? undefined : new Uint8Array(length);

@@ -5,23 +5,25 @@ import type { Connect, Endpoint, Socket } from "../socket/socket.ts";
 import { cannotConnect } from "./cannot_connect.ts";
 import { LF, logInCure, quoted } from "./protocol.ts";
 
-/** A memcached that is asked about itself. */
+/** A memcached that is asked for its version, statistics or keys. */
 export interface ReportingServer {
   /** Names the table in messages. */
   readonly table: string;
-  /** Where it is. */
   readonly endpoint: Endpoint;
-  /** Opens the socket. */
   readonly connect: Connect;
   /** Milliseconds for connecting, and for each question; 0 or less: no limit. */
   readonly timeout: number;
-  /** The time. */
+  /**
+   * The time.
+   *
+   * @default {systemClock}
+   */
   readonly clock?: Clock;
-  /** Ends it, with the reason of the signal. */
+  /** Ends all questions, with the reason of the signal. */
   readonly signal?: AbortSignal;
 }
 
-/** What a server can be asked: nothing of it changes anything there. */
+/** A command that asks a server for something. None of them changes its data. */
 export type Question =
   | "version"
   | "stats"
@@ -29,24 +31,24 @@ export type Question =
   | typeof listingKeys
   | `get ${string}`;
 
-/** Lists all keys that the server has. */
+/** The command that lists all keys of the server. */
 export const listingKeys = "lru_crawler metadump all";
 
-/** Told the lines of an answer as they come; the next one waits for it. */
+/** Called with each line of an answer; reading continues when it has finished. */
 export type OnLine = (line: string) => void | Promise<void>;
 
 /**
- * The lines of an answer, without the `END` that closes it; none where `onLine` is
- * told of them.
+ * Returns the lines of an answer, without its closing `END`. With `onLine`, the
+ * lines go there instead, and the result is empty.
  */
 export type Ask = (question: Question, onLine?: OnLine) => Promise<string[]>;
 
 const longestAnswer = 65536;
 
 /**
- * Asks a server over a connection of its own, which is closed in the end.
- * Rejects with {@linkcode TemporaryError} when the server cannot be reached, is
- * silent, refuses, or answers with something else.
+ * Opens a connection, lets `talk` ask questions over it, and closes it. Rejects
+ * with {@linkcode TemporaryError} when the server cannot be reached, is silent,
+ * refuses, or answers something unexpected.
  */
 export async function askServer<T>(
   server: ReportingServer,
@@ -68,9 +70,10 @@ async function open(server: ReportingServer): Promise<Socket> {
   const controller = new AbortController();
   const connecting = connect(endpoint, { signal: controller.signal });
   try {
-    return await inTime(server, connecting, (reason) => {
+    return await raceTimeout(server, connecting, (reason) => {
       controller.abort(reason);
-      // Not every adapter can end an attempt: what it opens too late is closed.
+      // Not every adapter can stop an attempt: a socket that it opens too late is
+      // closed.
       connecting.then((socket) => socket.close(), () => {});
     });
   } catch (cause) {
@@ -86,14 +89,21 @@ async function askOver(
   onLine?: OnLine,
 ): Promise<string[]> {
   try {
-    // A listing may take long: then it is each part of it that must come in time.
+    // A listing may take long, so the time-out is for each part of it.
     if (onLine !== undefined) {
-      return await exchange(socket, question, (work) => limited(work), onLine);
+      return await exchange(
+        socket,
+        question,
+        withTimeout,
+        onLine,
+      );
     }
-    return await limited(exchange(socket, question, (work) => work));
+    return await withTimeout(exchange(socket, question, (work) => work));
   } catch (cause) {
     if (server.signal?.aborted) throw cause;
-    const Kind = cause instanceof Late ? NoAnswerError : TemporaryError;
+    const Kind = cause instanceof AnswerTimeout
+      ? NoAnswerError
+      : TemporaryError;
     const [command] = question.split(" ");
     throw new Kind(
       `${server.table}: memcached at ${formatEndpoint(server.endpoint)} ` +
@@ -102,30 +112,29 @@ async function askOver(
     );
   }
 
-  function limited<T>(work: Promise<T>): Promise<T> {
-    // Who gives up closes the socket; how the reading ends then is of no interest.
-    return inTime(server, work, () => work.catch(() => {}));
+  function withTimeout<T>(work: Promise<T>): Promise<T> {
+    // After a time-out the socket is closed, which makes the pending read fail.
+    return raceTimeout(server, work, () => work.catch(() => {}));
   }
 }
 
-/** What helps where a server goes away when it is asked. */
+/** The advice for a server that resets the connection; empty for other errors. */
 function cure(cause: unknown): string {
   return /reset by peer|ECONNRESET/i.test(reasonOf(cause))
     ? ": does it expect TLS (memcache = tls:HOST:PORT)?"
     : "";
 }
 
-/** Time is up. */
-class Late extends Error {}
+class AnswerTimeout extends Error {}
 
-/** What settles first: the work, the time-out, the signal; `stop` ends the work. */
-async function inTime<T>(
+/** Waits for `work`. On a time-out or an abort it calls `stop`, and rejects. */
+async function raceTimeout<T>(
   { timeout, clock = systemClock, signal }: ReportingServer,
   work: Promise<T>,
   stop: (reason: unknown) => void,
 ): Promise<T> {
   let giveUp: (reason: unknown) => void;
-  const given = new Promise<never>((_, reject) => giveUp = reject);
+  const stopped = new Promise<never>((_, reject) => giveUp = reject);
   const end = (reason: unknown) => {
     giveUp(reason);
     stop(reason);
@@ -133,12 +142,12 @@ async function inTime<T>(
   const abort = () => end(signal!.reason);
   const timer = timeout <= 0 ? undefined : clock.setTimer(
     timeout,
-    () => end(new Late(`no answer within ${timeout / 1000} s`)),
+    () => end(new AnswerTimeout(`no answer within ${timeout / 1000} s`)),
   );
   signal?.addEventListener("abort", abort);
   if (signal?.aborted) abort();
   try {
-    return await Promise.race([work, given]);
+    return await Promise.race([work, stopped]);
   } finally {
     timer?.cancel();
     signal?.removeEventListener("abort", abort);
@@ -148,17 +157,17 @@ async function inTime<T>(
 async function exchange(
   socket: Socket,
   question: Question,
-  limited: <T>(work: Promise<T>) => Promise<T>,
+  withTimeout: <T>(work: Promise<T>) => Promise<T>,
   onLine?: OnLine,
 ): Promise<string[]> {
   const request = new TextEncoder().encode(`${question}\r\n`);
-  await limited(socket.write(request));
+  await withTimeout(socket.write(request));
   const answer: string[] = [];
   let unfinished = "";
   let size = 0;
   const decoder = new TextDecoder();
   for (;;) {
-    const chunk = await limited(socket.read());
+    const chunk = await withTimeout(socket.read());
     if (chunk === null) {
       throw new Error(
         unfinished === "" && answer.length === 0
@@ -170,16 +179,16 @@ async function exchange(
       );
     }
     const text = unfinished + decoder.decode(chunk, { stream: true });
-    // Only a line end completes something: what drips is not looked at again.
+    // Splitting only when a line ends keeps an answer in tiny pieces cheap.
     const lines = chunk.includes(LF) ? text.split(/\r?\n/) : [text];
     unfinished = lines.pop()!;
     for (const [at, line] of lines.entries()) {
       if (isLast(question, line)) {
         const more = [...lines.slice(at + 1), unfinished].join("");
-        if (more !== "") throw nonsense(more);
+        if (more !== "") throw unexpectedLine(more);
         return question === "version" ? [line] : answer;
       }
-      mustBelong(question, line);
+      checkLine(question, line);
       if (onLine !== undefined) await onLine(line);
       else answer.push(line);
       size += line.length + 2;
@@ -194,8 +203,8 @@ function isLast(question: Question, line: string): boolean {
   return question === "version" ? line.startsWith("VERSION ") : line === "END";
 }
 
-/** Throws for a line that is no part of the answer. */
-function mustBelong(question: Question, line: string): void {
+/** Throws if a line cannot be part of the answer. */
+function checkLine(question: Question, line: string): void {
   if (/^(?:ERROR|CLIENT_ERROR|SERVER_ERROR|BUSY)(?: |$)/.test(line)) {
     throw new Error(`it answers ${quoted(line)}${logInCure(line)}`);
   }
@@ -204,14 +213,14 @@ function mustBelong(question: Question, line: string): void {
     : question === listingKeys
     ? line.startsWith("key=")
     : question.startsWith("get ");
-  if (!belongs) throw nonsense(line);
+  if (!belongs) throw unexpectedLine(line);
 }
 
-function nonsense(line: string): Error {
+function unexpectedLine(line: string): Error {
   return new Error(`it answers ${quoted(line)}: is it memcached?`);
 }
 
-/** The figures of `stats` and its relatives, by name. */
+/** The values of a `stats` answer, by name. */
 export function figuresOf(lines: readonly string[]): Map<string, string> {
   const figures = new Map<string, string>();
   for (const line of lines) {

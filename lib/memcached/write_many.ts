@@ -25,25 +25,19 @@ const verdicts: Record<
   ],
 };
 
-/** Many `set` or `delete` commands, sent without waiting in between. */
+/** Many `set` or `delete` commands, pipelined. */
 export class WriteMany implements Exchange {
-  /** As in Exchange. */
   replies = 0;
-  /** As in Exchange. */
   hasServed = false;
-  /** As in Exchange. */
   readonly isForOne = true;
-  /** As in Exchange. */
   failure: string | undefined;
-  /** As in Exchange. */
   doubt: string | undefined;
-  /** Which command it sends. */
   readonly command: WriteCommand;
-  /** Whether each command did something; `undefined` while that is unknown. */
+  /** Whether each command had an effect; `undefined` while that is unknown. */
   readonly verdicts: (boolean | undefined)[] = [];
-  /** Why the server did not do a command, though it answered. */
+  /** The refusals of the server, by the index of the command. */
   readonly refusals = new Map<number, Refusal>();
-  /** Why a command failed. */
+  /** The errors of failed commands, by the index of the command. */
   readonly errors = new Map<number, unknown>();
   #request: ByteBuffer;
   /** Where each command starts in the request. */
@@ -54,7 +48,7 @@ export class WriteMany implements Exchange {
   #lineSizeLimit: number;
   #lines: ReplyLines;
 
-  /** Sends nothing but commands of one kind, of about `size` bytes in all. */
+  /** Makes room for commands of about `size` bytes in total. */
   constructor(command: WriteCommand, limits: ReplyLimits, size = 1024) {
     this.command = command;
     this.#request = new ByteBuffer(size);
@@ -62,30 +56,26 @@ export class WriteMany implements Exchange {
     this.#lines = new ReplyLines(limits.lineSizeLimit);
   }
 
-  /** As in Exchange. */
   get bytes(): Uint8Array {
     const { bytes, length } = this.#request;
     return bytes.subarray(this.#sentFrom, length);
   }
 
-  /** As in Exchange. */
   get count(): number {
     return this.#keyEnds.length;
   }
 
-  /** As in Exchange. */
   get done(): boolean {
     return this.#answered === this.count;
   }
 
-  /** As in Exchange. */
-  get isInside(): boolean {
+  get hasPart(): boolean {
     return this.#lines.isHolding;
   }
 
   /**
-   * Where the memcache key of the next command is to be put; then one of
-   * `endSet`, `endDelete` and `dropKey` is to be called.
+   * Returns the buffer for the memcache key of the next command. Call `endSet`,
+   * `endDelete` or `dropKey` then.
    */
   beginKey(): ByteBuffer {
     this.#starts[this.count] = this.#request.length;
@@ -93,12 +83,12 @@ export class WriteMany implements Exchange {
     return this.#request;
   }
 
-  /** Nothing was put there, or nothing that can be written. */
+  /** Drops the command that was begun: its key is missing or not allowed. */
   dropKey(): void {
     this.#request.length = this.#starts[this.count];
   }
 
-  /** Completes a `set`; `size` is how many bytes the value has. */
+  /** Completes a `set`; `size` is the length of the value in bytes. */
   endSet(
     value: string,
     size: number,
@@ -112,13 +102,12 @@ export class WriteMany implements Exchange {
     request.appendAscii("\r\n");
   }
 
-  /** Completes a `delete`. */
   endDelete(): void {
     this.#keyEnds.push(this.#request.length);
     this.#request.appendAscii("\r\n");
   }
 
-  /** The memcache key of a command, one character for each byte. */
+  /** The memcache key of a command, with one character for each byte. */
   keyAt(at: number): string {
     return byteText.decode(this.#keyBytes(at))!;
   }
@@ -128,7 +117,6 @@ export class WriteMany implements Exchange {
     return this.#request.bytes.subarray(start, this.#keyEnds[at]);
   }
 
-  /** As in Exchange. */
   *keys(isDone: boolean): Generator<readonly [at: number, key: string]> {
     for (let at = 0; at < this.count; at++) {
       if ((this.verdicts[at] !== undefined) === isDone) {
@@ -137,7 +125,6 @@ export class WriteMany implements Exchange {
     }
   }
 
-  /** As in Exchange. */
   push(bytes: Uint8Array, start: number): number {
     let at = start;
     while (
@@ -153,7 +140,10 @@ export class WriteMany implements Exchange {
   }
 
   #readLine(line: ReplyLines): void {
-    for (const { word, verdict } of verdicts[this.command]) {
+    const all = verdicts[this.command];
+    // By index: an iterator for each reply is memory for the garbage collector.
+    for (let number = 0; number < all.length; number++) {
+      const { word, verdict } = all[number];
       if (!isLine(line, word)) continue;
       this.hasServed = true;
       this.#answer(verdict);
@@ -175,7 +165,6 @@ export class WriteMany implements Exchange {
     this.verdicts[this.#answered++] = verdict;
   }
 
-  /** As in Exchange. */
   restart(): void {
     this.#lines.clear();
     this.#sentFrom = this.#starts[this.#answered];
@@ -183,25 +172,24 @@ export class WriteMany implements Exchange {
     this.doubt = undefined;
   }
 
-  /** As in Exchange. */
-  leftOpen(maxTry: number): CommandRequest[] {
+  unfinished(maxTry: number): CommandRequest[] {
     const open: CommandRequest[] = [];
     for (const [at, refusal] of this.refusals) {
-      const alone = this.#alone(at, maxTry);
-      alone.refusal = refusal;
-      open.push(alone);
+      const single = this.#single(at, maxTry);
+      single.refusal = refusal;
+      open.push(single);
     }
     this.refusals.clear();
     for (let at = this.#answered; at < this.count; at++) {
-      open.push(this.#alone(at, maxTry));
+      open.push(this.#single(at, maxTry));
     }
     return open;
   }
 
-  #alone(at: number, maxTry: number): CommandRequest {
+  #single(at: number, maxTry: number): CommandRequest {
     const start = this.#starts[at];
     const end = this.#starts[at + 1] ?? this.#request.length;
-    const alone = new CommandRequest(
+    const single = new CommandRequest(
       this.command,
       this.#request.bytes.subarray(start, end),
       maxTry,
@@ -211,7 +199,7 @@ export class WriteMany implements Exchange {
       },
       (error) => this.errors.set(at, error),
     );
-    alone.order = at;
-    return alone;
+    single.order = at;
+    return single;
   }
 }

@@ -2,38 +2,39 @@ import type { ExchangeRequest } from "./exchange.ts";
 import { CommandRequest, type Request } from "./queue.ts";
 
 /**
- * Keeps an older write from winning over a newer one of the same key. Writes go
- * out in their order; one that failed and waits for its next try is not sent any
- * more when a newer one was done meanwhile.
+ * Prevents an older write from replacing a newer one of the same key. Writes are
+ * sent in order; a failed write is not retried if a newer write of its key was sent
+ * or executed during its pause.
  */
 export class WriteOrder {
   #last = 0;
   /** How many writes wait for their next try. */
   #waiting = 0;
-  /** The newest write of each key that was done while others waited. */
+  /** The newest executed write of each key, recorded while others wait. */
   #done = new Map<string, number>();
 
-  /** Gives a write its place; each of many has one of its own. */
+  /** Gives a request its place; each of its commands counts. */
   add(request: Request): void {
     request.order = this.#last + 1;
     this.#last += request.count;
   }
 
-  /** Commands have failed, and wait for their next try. */
+  /** Records commands that failed and wait for their next try. */
   wait(requests: readonly CommandRequest[]): void {
     for (const { command } of requests) if (command !== "get") this.#waiting++;
   }
 
-  /** Writes were done. */
+  /** Records writes that were executed. */
   done(request: Request): void {
     if (this.#waiting > 0) addNewest(this.#done, request, true);
   }
 
   /**
-   * The commands that are to be tried again now; the others fail. `sent` are the
-   * heads of the queues of what was sent, or will be before them.
+   * Returns the commands that may be retried now; those with a newer write of the
+   * same key fail. `sent` are the heads of two queues: requests in flight, and
+   * requests that wait to be sent.
    */
-  withoutOvertaken(
+  dropSuperseded(
     requests: readonly CommandRequest[],
     sent: readonly (Request | undefined)[],
   ): CommandRequest[] {
@@ -56,7 +57,7 @@ export class WriteOrder {
   }
 }
 
-/** Adds the writes of a request, those that were done or all, to the newest. */
+/** Adds the writes of a request to `newest`; `isDone` selects as in Exchange. */
 function addNewest(
   newest: Map<string, number>,
   request: Request,

@@ -1,9 +1,9 @@
 import { nodeModule } from "../system/runtime.ts";
 
 // Bun reports ECONNREFUSED for every UNIX-domain socket that it cannot connect to,
-// also for one that is busy or of another kind. The C library knows better.
+// even if the socket is busy or of another kind. The C library gives the real error.
 
-/** What is used of `bun:ffi`. */
+/** The part of `bun:ffi` that is used here. */
 interface Ffi {
   dlopen(
     library: string,
@@ -33,7 +33,7 @@ const libraries = [
   "libc.musl-aarch64.so.1",
 ];
 
-// Numbers of Linux.
+// Constants of Linux.
 const AF_UNIX = 1;
 const SOCK_STREAM = 1;
 const SOCK_NONBLOCK = 0o4000;
@@ -64,7 +64,7 @@ export function connectBun(path: string): void {
   try {
     const type = SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC;
     const descriptor = symbols.socket(AF_UNIX, type, 0);
-    // Asked for beforehand: what comes after connect() could change errno.
+    // Looked up before connect(): any call after it could change errno.
     const errno = symbols.__errno_location();
     const result = symbols.connect(
       descriptor,
@@ -88,7 +88,7 @@ function openLibrary(ffi: Ffi): ReturnType<Ffi["dlopen"]> {
     try {
       return ffi.dlopen(library, functions);
     } catch {
-      // Its name is another one.
+      // The C library has another name here.
     }
   }
   throw new Error(cannotTell);

@@ -2,8 +2,8 @@ import { ConfigError } from "../errors.ts";
 import { runtime } from "../system/runtime.ts";
 
 /**
- * Loads what this runtime has for a purpose, when it is first needed. Throws
- * {@linkcode ConfigError}, with `otherwise` as its message, where it has nothing.
+ * Loads the adapter for this runtime. Throws {@linkcode ConfigError} with the
+ * message `otherwise` if there is none.
  */
 export async function byRuntime<Adapter>(
   adapters: Record<"deno" | "node", () => Promise<Adapter>>,

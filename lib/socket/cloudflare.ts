@@ -1,10 +1,11 @@
 /**
- * Sockets of Cloudflare's Workers, to be handed in there.
+ * Sockets for Cloudflare Workers: pass {@linkcode connectCloudflare} as the
+ * `connect` option.
  *
- * A socket of Workers belongs to the request that opened it, so a table does
- * too: make one in each request, and let it close in the end. That costs a
- * connection, no more; a module-wide table would fail in the second request.
- * There are no UNIX-domain sockets, and no files: parameters are an object.
+ * In Workers a socket belongs to the request that opened it. Therefore make a table
+ * in each request and close it at the end, which costs one connection. A
+ * module-wide table fails in the second request. There are no UNIX-domain sockets
+ * and no files: pass the parameters as an object.
  *
  * @example A Worker
  * ```ts ignore
@@ -37,7 +38,7 @@ import type {
 
 export type { Endpoint, Socket, TcpEndpoint, TlsOptions, UnixEndpoint };
 
-/** What the table uses of a socket of `cloudflare:sockets`. */
+/** The part of a socket of `cloudflare:sockets` that is used here. */
 interface WorkersSocket {
   readonly readable: ReadableStream<Uint8Array>;
   readonly writable: WritableStream<Uint8Array>;
@@ -63,7 +64,7 @@ class CloudflareSocket implements Socket {
     this.#socket = socket;
     this.#reader = socket.readable.getReader();
     this.#writer = socket.writable.getWriter();
-    // Failures are those of reads and writes.
+    // Reads and writes report these failures.
     this.#reader.closed.catch(nothing);
     this.#writer.closed.catch(nothing);
   }
@@ -80,15 +81,15 @@ class CloudflareSocket implements Socket {
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
-    // A read that is pending would else keep the request waiting.
+    // Without this, a pending read would keep the request waiting.
     this.#reader.cancel().catch(nothing);
     this.#socket.close().catch(nothing);
   }
 }
 
 /**
- * Opens sockets with `connect` of `cloudflare:sockets`, TCP only: a UNIX-domain
- * socket is a {@linkcode ConfigError}, and so is any other runtime.
+ * Opens TCP sockets with `connect` of `cloudflare:sockets`. Throws
+ * {@linkcode ConfigError} for a UNIX-domain socket, and in other runtimes.
  */
 export async function connectCloudflare(
   endpoint: Endpoint,
@@ -138,7 +139,7 @@ function addressOf({ hostname, port }: TcpEndpoint) {
 
 async function loadConnect(): Promise<WorkersConnect> {
   try {
-    // @ts-ignore: it has types on Cloudflare only
+    // @ts-ignore: this module has types on Cloudflare only
     const { connect } = await import("cloudflare:sockets");
     return connect;
   } catch (cause) {

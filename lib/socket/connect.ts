@@ -1,7 +1,7 @@
 import { byRuntime } from "./by_runtime.ts";
 import type { Connect } from "./socket.ts";
 
-/** Connects by the runtime's adapter, which is loaded when it is first needed. */
+/** Connects with the runtime's adapter, which is loaded on first use. */
 export const connectLazily: Connect = async (endpoint, options) => {
   const connect = await byRuntime({
     deno: async () => (await import("./deno.ts")).connectDeno,

@@ -1,6 +1,6 @@
 /**
- * Sockets of Deno. `openTable` and `MemcacheTable` find them by themselves
- * there; hand them in to be sure of which are used.
+ * Sockets for Deno. There `openTable` and `MemcacheTable` use them by default; pass
+ * {@linkcode connectDeno} as the `connect` option to choose them explicitly.
  *
  * @example
  * ```ts
@@ -29,7 +29,7 @@ const chunkSize = 65536;
 
 type Connection = Deno.TcpConn | Deno.UnixConn;
 
-/** What a {@linkcode DenoSocket} uses of a connection. */
+/** The part of a Deno connection that a {@linkcode DenoSocket} uses. */
 export interface DenoConnection {
   /** As in `Deno.Conn`. */
   read(buffer: Uint8Array): Promise<number | null>;
@@ -47,13 +47,16 @@ export interface DenoConnection {
   setNoDelay?(): void;
 }
 
-/** A socket over a connection of Deno, with TCP_NODELAY where there is that. */
+/** A socket over a Deno connection; TCP has TCP_NODELAY. */
 export class DenoSocket implements Socket {
   #connection: DenoConnection;
   #buffer: Uint8Array;
   #closed = false;
 
-  /** Takes over a connection that is open; reads so many bytes at a time. */
+  /**
+   * Takes over an open connection. `bufferSize` is the most bytes of one read; the
+   * default is 65,536.
+   */
   constructor(connection: DenoConnection, bufferSize: number = chunkSize) {
     this.#connection = connection;
     this.#buffer = new Uint8Array(bufferSize);
@@ -95,9 +98,9 @@ export class DenoSocket implements Socket {
 
 /**
  * Opens sockets with `Deno.connect`, TCP with TCP_NODELAY. Needs
- * `--allow-net=HOST:PORT`, for a UNIX-domain socket `--allow-net=unix:PATH`
- * with `--allow-read=PATH` and `--allow-write=PATH`; a permission that is
- * missing is a {@linkcode ConfigError} that names them.
+ * `--allow-net=HOST:PORT`; a UNIX-domain socket needs `--allow-net=unix:PATH`,
+ * `--allow-read=PATH` and `--allow-write=PATH`. Without them it throws a
+ * {@linkcode ConfigError} that names them.
  */
 export async function connectDeno(
   endpoint: Endpoint,
@@ -126,7 +129,7 @@ export async function connectDeno(
   } catch (error) {
     throw explain(error, endpoint);
   }
-  // Deno looks at the signal of a TCP connect only.
+  // Deno ignores the signal for UNIX-domain sockets.
   if (signal?.aborted) {
     connection.close();
     throw signal.reason;

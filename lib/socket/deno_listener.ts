@@ -4,7 +4,7 @@ import { formatEndpoint } from "./endpoint.ts";
 import {
   cannotListen,
   listenAt,
-  type Placed,
+  type ListeningSocket,
   type SocketFiles,
 } from "./listening.ts";
 import type {
@@ -15,7 +15,7 @@ import type {
   UnixEndpoint,
 } from "./socket.ts";
 
-// Clients may be many, and what they send at once is short.
+// Small, because there may be many clients, and their requests are short.
 const bufferSize = 16384;
 
 type AnyListener = Deno.Listener<Deno.TcpConn> | Deno.UnixListener;
@@ -23,15 +23,15 @@ type AnyListener = Deno.Listener<Deno.TcpConn> | Deno.UnixListener;
 class DenoListener implements Listener {
   readonly endpoint: Endpoint;
   #listener: AnyListener;
-  #file: Placed<Deno.UnixListener> | undefined;
+  #file: ListeningSocket<Deno.UnixListener> | undefined;
   #closed = false;
   #endAccept: (() => void) | undefined;
 
-  /** Takes over a listener, with the file of a UNIX-domain socket. */
+  /** Takes over a listener; `file` is that of a UNIX-domain socket. */
   constructor(
     endpoint: Endpoint,
     listener: AnyListener,
-    file?: Placed<Deno.UnixListener>,
+    file?: ListeningSocket<Deno.UnixListener>,
   ) {
     this.endpoint = endpoint;
     this.#listener = listener;
@@ -55,7 +55,7 @@ class DenoListener implements Listener {
     try {
       return new DenoSocket(connection, bufferSize);
     } catch (error) {
-      // A client that has left already.
+      // The client has already left.
       connection.close();
       throw error;
     }
@@ -70,26 +70,27 @@ class DenoListener implements Listener {
   }
 
   /**
-   * Deno removes the file when it closes the listener, and there is another by
-   * now: the listener stays open until the program ends, and takes no client.
+   * Closing the listener makes Deno remove the file at its path, which is another
+   * one now. So the listener stays open until the program ends, and rejects clients.
    */
   async #leaveOpen(): Promise<void> {
     this.#listener.unref();
     try {
       for await (const connection of this.#listener) connection.close();
     } catch {
-      // Nobody can connect, which is as good.
+      // A listener that cannot accept rejects clients too.
     }
   }
 }
 
 /**
- * Listens with `Deno.listen`. Needs `--allow-net=HOST:PORT`, for a UNIX-domain
- * socket `--allow-net=unix:PATH` with `--allow-read=PATH` and
- * `--allow-write=PATH`. With no more than that, a listener whose file was replaced
- * by another stays open until the program ends, and should be ended by
- * `Deno.exit`: Deno would remove the other file. Throws {@linkcode ConfigError},
- * with the cure.
+ * Listens with `Deno.listen`. Needs `--allow-net=HOST:PORT`; a UNIX-domain socket
+ * needs `--allow-net=unix:PATH`, `--allow-read=PATH` and `--allow-write=PATH`.
+ * Throws {@linkcode ConfigError}, with the cure.
+ *
+ * With just these permissions, Deno would remove the file at the path of the socket
+ * on close, even if another program has replaced it. Then the listener stays open
+ * until the program ends, which must happen by `Deno.exit`.
  */
 export async function listenDeno(
   endpoint: Endpoint,
@@ -117,13 +118,13 @@ async function listenUnix(
   mode: number | undefined,
 ): Promise<Listener> {
   const { transport, path } = endpoint;
-  const placed = await listenAt(path, {
+  const socket = await listenAt(path, {
     mode,
     files,
-    // deno-lint-ignore require-await -- what it throws must be a rejection
+    // deno-lint-ignore require-await -- an exception must become a rejection
     bind: async (path) => Deno.listen({ transport, path }),
   });
-  return new DenoListener(endpoint, placed.handle, placed);
+  return new DenoListener(endpoint, socket.handle, socket);
 }
 
 const files: SocketFiles = {
@@ -146,7 +147,7 @@ const files: SocketFiles = {
     try {
       (await Deno.connect({ transport: "unix", path })).close();
     } catch (error) {
-      // One of the few errors to which Deno gives no code.
+      // Deno gives this error no code.
       const isOfOtherKind = /wrong type for socket/.test(`${error}`);
       throw isOfOtherKind
         ? Object.assign(error as Error, { code: "EPROTOTYPE" })
@@ -159,7 +160,7 @@ const files: SocketFiles = {
   setMode: (path, mode) => Deno.chmodSync(path, mode),
   setUmask: (mask) =>
     isGranted({ name: "sys", kind: "umask" }) ? Deno.umask(mask) : undefined,
-  // Deno takes no --allow-sys=umask.
+  // Deno does not accept --allow-sys=umask.
   umaskCure: "run Deno with --allow-sys",
   mayBind: (path) =>
     path.startsWith("/") &&
@@ -167,7 +168,7 @@ const files: SocketFiles = {
     isGranted({ name: "read", path }) && isGranted({ name: "write", path }),
 };
 
-/** Whether something is allowed; asks nobody. */
+/** Whether a permission is granted, without a prompt. */
 function isGranted(permission: Deno.PermissionDescriptor): boolean {
   return Deno.permissions.querySync(permission).state === "granted";
 }

@@ -13,24 +13,36 @@ export interface NamedServiceEndpoint {
   readonly tls?: TlsOptions;
 }
 
-/** Of the path of a socket, in bytes: sockaddr_un holds 108, the terminator included. */
+/** The longest path of a socket, in bytes: sockaddr_un has 108, with the NUL. */
 export const longestPath = 107;
 
 /** How strict {@linkcode parseEndpoint} is. */
 export interface EndpointRules {
-  /** The least port: 0, any that is free, is for those who listen. */
+  /**
+   * The lowest allowed port. Listeners allow 0, which means any free port.
+   *
+   * @default {1}
+   */
   readonly leastPort?: 0 | 1;
-  /** Whether `tls:HOST:PORT` is one too. */
+  /**
+   * Whether `tls:HOST:PORT` is allowed.
+   *
+   * @default {false}
+   */
   readonly allowTls?: boolean;
-  /** Whether a text can be a host. */
+  /**
+   * Whether a text is a valid host.
+   *
+   * @default {isPlainHost}
+   */
   readonly isHost?: (host: string) => boolean;
 }
 
 /**
- * Takes a server specification apart: `inet:HOST:PORT`, `inet:[IPV6]:PORT`,
- * `unix:PATH`, and where that is allowed `tls:HOST:PORT`. As with Postfix an empty host, or none, is localhost, and a port
- * may follow white space, which continuation lines make. Throws a `RangeError`
- * that says what is missing.
+ * Parses a server specification: `inet:HOST:PORT`, `inet:[IPV6]:PORT`, `unix:PATH`,
+ * or with `allowTls` also `tls:HOST:PORT`. As in Postfix, an empty or missing host is
+ * localhost, and white space (from continuation lines) may precede the port. Throws a
+ * `RangeError` that says what is missing.
  *
  * @example
  * ```ts
@@ -104,12 +116,12 @@ function parseInet(
   if (!isHost(hostname)) {
     throw new RangeError(`"${hostname}" is no host name or address`);
   }
-  // What C's strtoul() takes, for Postfix's resolver calls it.
+  // The syntax of C's strtoul(), which Postfix's resolver uses.
   if (!/^[ \t-\r]*\+?\d+$/.test(port)) {
     return { transport: "tcp", hostname, service: port };
   }
   const number = Number(port);
-  // Postfix takes the lower 16 bits of a larger number, and so another server.
+  // Postfix would take the lower 16 bits of a larger number, and so another port.
   if (number < leastPort || number > 65535) {
     throw new RangeError(`port ${number} is not from ${leastPort} to 65535`);
   }
@@ -121,8 +133,8 @@ function isPlainHost(host: string): boolean {
 }
 
 /**
- * The server of a table, as Postfix takes it: only hosts that Postfix connects
- * to. Throws a `RangeError` as `parseEndpoint`, and where there are two servers.
+ * Parses the server of a memcache table, and accepts only hosts to which Postfix can
+ * connect. Throws a `RangeError` as `parseEndpoint` does, and for two servers.
  *
  * Implements "memcache" of memcache_table(5).
  */
@@ -150,14 +162,14 @@ export function parseServer(
   return endpoint;
 }
 
-// A second server behind a port or a path.
+// A second server after a port or a path.
 const several = /[,;\s](?:inet|unix|local|tls):|:\s*\d+[,;\s]+\S*:/;
 
 function isIpv6(host: string): boolean {
   return host.includes(":") && URL.canParse(`http://[${host}]`);
 }
 
-/** For Postfix a name cannot be all digits, and an IPv4 address has four numbers. */
+/** Postfix rejects names of digits only, and IPv4 addresses without four numbers. */
 function isPostfixHost(host: string): boolean {
   if (host.includes(":")) return isIpv6(host);
   if (/^[\d.]+$/.test(host)) {
@@ -171,7 +183,7 @@ const longestHost = 255;
 const hostName =
   /^(?:(?!-)[\w\u0080-\ud7ff\ue000-\uffff-]{1,63}(?<!-)(?:\.(?!$)|$))+$/;
 
-/** The specification of an endpoint, for messages. */
+/** The specification of an endpoint. */
 export function formatEndpoint(endpoint: Endpoint): string {
   if (endpoint.transport === "unix") return `unix:${endpoint.path}`;
   const { hostname, port, tls } = endpoint;
@@ -181,8 +193,8 @@ export function formatEndpoint(endpoint: Endpoint): string {
 }
 
 /**
- * Looks a service up in the text of /etc/services. Throws a `RangeError` when
- * it is not there.
+ * Looks up the port of a service in the text of /etc/services. Throws a `RangeError`
+ * when the service is not there.
  */
 export function resolveService(
   endpoint: NamedServiceEndpoint,

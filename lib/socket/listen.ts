@@ -1,7 +1,7 @@
 import { byRuntime } from "./by_runtime.ts";
 import type { Listen } from "./socket.ts";
 
-/** Listens by the runtime's adapter, which is loaded when it is first needed. */
+/** Listens with the runtime's adapter, which is loaded on first use. */
 export const listenLazily: Listen = async (endpoint, options) => {
   const listen = await byRuntime({
     deno: async () => (await import("./deno_listener.ts")).listenDeno,

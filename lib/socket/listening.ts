@@ -2,75 +2,67 @@ import { ConfigError, reasonOf } from "../errors.ts";
 import { formatEndpoint, longestPath } from "./endpoint.ts";
 import type { Endpoint } from "./socket.ts";
 
-// How often a name may turn out to be taken.
+// How many names are tried when other programs take them first.
 const mostAttempts = 10;
 
-/** A file as it was found. */
+/** The state of a file. */
 export interface FoundFile {
-  /** Whether it is a socket. */
   readonly isSocket: boolean;
   /** The number of its device. */
   readonly device: number | null;
-  /** Its number there. */
+  /** The number of its inode. */
   readonly inode: number | null;
-  /** Who may do what with it. */
   readonly mode: number;
-  /** When it was made or changed, in milliseconds since 1970. */
+  /** When it was last modified, in milliseconds since 1970. */
   readonly modified: number;
 }
 
 /**
- * What an adapter can do with the file of a socket. All but `connect` happens at
- * once, so that nothing else comes between a look and what is done about it.
+ * An adapter's functions for socket files. All but `connect` are synchronous, so
+ * that no other code of this program runs between a check and the action.
  */
 export interface SocketFiles {
-  /** What there is of that name; `undefined` if nothing. Follows no link. */
+  /** The file at a path, `undefined` if there is none. Follows no symbolic link. */
   look(path: string): FoundFile | undefined;
-  /** Connects, and disconnects. Rejects with the system's reason as `code`. */
+  /** Connects, and disconnects. Rejects with the system's error name as `code`. */
   connect(path: string): Promise<void>;
-  /** Gives a file another name too, unless there is one of that name. */
+  /** Makes a hard link. Throws if `other` exists. */
   link(path: string, other: string): void;
-  /** Gives a file another name instead, whatever has that name. */
+  /** Renames a file. Replaces `other` if it exists. */
   rename(path: string, other: string): void;
-  /** Removes a name. */
   remove(path: string): void;
-  /** Sets the mode. */
   setMode(path: string, mode: number): void;
-  /**
-   * Sets what nobody may do with files that are made from now on. Returns what
-   * that was before; `undefined` where it cannot be set.
-   */
+  /** Sets the umask. Returns the old one; `undefined` where it cannot be set. */
   setUmask(mask: number): number | undefined;
-  /** What a person can do where the umask cannot be set. */
+  /** What the user can do where the umask cannot be set. */
   readonly umaskCure: string;
-  /** Whether this program is allowed to make a socket of that name. */
+  /** Whether this program is allowed to make a socket at a path. */
   mayBind(path: string): boolean;
 }
 
-/** A listening socket whose file is where it should be. */
-export interface Placed<Handle> {
-  /** What the runtime has of it. */
+/** A listening UNIX-domain socket whose file is in place. */
+export interface ListeningSocket<Handle> {
+  /** The runtime's object for the socket. */
   readonly handle: Handle;
   /**
-   * Removes the file, if it is still the one that was made here. To be called
-   * while the socket listens: until it is closed no other file can have the same
-   * number.
+   * Removes the file, if it is still the one that was made here. Call it before the
+   * socket is closed: after that, another file can get the same inode number.
    *
-   * Returns whether the runtime may close the socket. Then it removes whatever
-   * has the name that the socket was bound to; `false` says that this would be
-   * something else.
+   * Returns whether the runtime may close the socket. On close the runtime removes
+   * the file at the name to which the socket was bound; `false` means that this is
+   * a file of another program.
    */
   remove(): boolean;
 }
 
 /**
- * Listens at a path, by the runtime's `bind`, which must make the socket before
- * it returns for the first time. The file of a dead server is replaced; anything
- * else that is there is a {@linkcode ConfigError}.
+ * Listens at a path with the runtime's `bind`, which must make the socket before its
+ * first `await`. Replaces the socket file of a dead server; throws
+ * {@linkcode ConfigError} if anything else is there.
  *
- * Where that is allowed the socket is bound to another name next to `path`, and
- * then linked there: runtimes remove what has the name when they close the socket,
- * whatever that is by then.
+ * If permitted, the socket is bound to another name in the directory of `path`, and
+ * then renamed. On close, runtimes remove the file at the bound name even if another
+ * program made it.
  */
 export async function listenAt<Handle extends { close(): void }>(
   path: string,
@@ -79,10 +71,10 @@ export async function listenAt<Handle extends { close(): void }>(
     files: SocketFiles;
     bind: (path: string) => Promise<Handle>;
   },
-): Promise<Placed<Handle>> {
-  // Said before anything is made.
+): Promise<ListeningSocket<Handle>> {
+  // Checked first, so that an error leaves no file behind.
   const dead = await findDead(path, files);
-  const boundTo = besides(path, files) ?? path;
+  const boundTo = freeNameBeside(path, files) ?? path;
   if (boundTo === path && isUnchanged(path, dead, files)) files.remove(path);
   const handle = await bindWithMode(boundTo, mode, files, bind);
   try {
@@ -93,10 +85,10 @@ export async function listenAt<Handle extends { close(): void }>(
       handle,
       remove() {
         try {
-          if (isSame(files.look(path), own)) files.remove(path);
+          if (isSameFile(files.look(path), own)) files.remove(path);
           return files.look(boundTo) === undefined;
         } catch {
-          // Where this may not remove it, the runtime may not either.
+          // If this may not remove the file, the runtime may not either.
           return true;
         }
       },
@@ -108,8 +100,8 @@ export async function listenAt<Handle extends { close(): void }>(
 }
 
 /**
- * The socket of a server that is gone. Throws {@linkcode ConfigError} when there
- * is anything else.
+ * The socket file of a dead server, `undefined` if there is no file. Throws
+ * {@linkcode ConfigError} if there is anything else.
  */
 async function findDead(
   path: string,
@@ -138,7 +130,7 @@ async function findDead(
             `remove it if it is of no use, or listen elsewhere`,
           { cause: error },
         );
-      // It is served, but has a long queue, or is of another kind.
+      // A server uses it: its queue is full, or the socket is of another kind.
       case "EAGAIN":
       case "EPROTOTYPE":
         break;
@@ -146,27 +138,24 @@ async function findDead(
         throw error;
     }
   }
-  throw isServed(path);
+  throw alreadyServed(path);
 }
 
-function isServed(path: string): ConfigError {
+function alreadyServed(path: string): ConfigError {
   return new ConfigError(
     `unix:${path} is already served: stop that server, or listen elsewhere`,
   );
 }
 
-/**
- * A name in the same directory that nothing has; `undefined` where no other name
- * may be used.
- */
-function besides(path: string, files: SocketFiles): string | undefined {
+/** A free name in the same directory; `undefined` if no other name is permitted. */
+function freeNameBeside(path: string, files: SocketFiles): string | undefined {
   const byteLength = (text: string) => new TextEncoder().encode(text).length;
   const directory = path.slice(0, path.lastIndexOf("/") + 1);
   const most = longestPath - byteLength(directory);
   for (let attempt = 0; attempt < mostAttempts; attempt++) {
     const random = Math.random().toString(36).slice(2, 8);
     const longer = `${path}.${random}`;
-    // Of a path that is nearly too long there is little to choose from.
+    // A path that is nearly too long leaves room for a short name only.
     const name = byteLength(longer) <= longestPath
       ? longer
       : directory + random.slice(0, most);
@@ -182,8 +171,8 @@ async function bindWithMode<Handle>(
   files: SocketFiles,
   bind: (path: string) => Promise<Handle>,
 ): Promise<Handle> {
-  // From its first moment the socket has the mode: between bind() and chmod()
-  // anybody could connect.
+  // The umask sets the mode at once: between bind() and chmod() anybody could
+  // connect.
   const before = mode === undefined ? undefined : files.setUmask(0o777 & ~mode);
   let binding: Promise<Handle>;
   try {
@@ -194,78 +183,78 @@ async function bindWithMode<Handle>(
   return await binding;
 }
 
-/** Sets the mode, where the umask could not do all of it. */
+/** Sets the mode, if the umask did not set it completely. */
 function setMode(
   path: string,
   mode: number | undefined,
   files: SocketFiles,
 ): void {
-  const made = files.look(path);
-  if (mode === undefined || made === undefined) return;
-  if ((made.mode & 0o7777) === mode) return;
-  // Who may write to a socket may connect.
-  if ((made.mode & ~mode & 0o222) !== 0) {
-    const wanted = (0o777 & ~mode).toString(8).padStart(4, "0");
+  const found = files.look(path);
+  if (mode === undefined || found === undefined) return;
+  if ((found.mode & 0o7777) === mode) return;
+  // Write permission on a socket is the permission to connect.
+  if ((found.mode & ~mode & 0o222) !== 0) {
+    const umask = (0o777 & ~mode).toString(8).padStart(4, "0");
     throw new ConfigError(
       `the umask would let others connect before the mode is set: ` +
-        `start it with umask ${wanted}, or ${files.umaskCure}`,
+        `start it with umask ${umask}, or ${files.umaskCure}`,
     );
   }
   files.setMode(path, mode);
 }
 
-/** Gives a new socket its name, if no server has it. */
+/** Moves a new socket to its path, unless a live server is there. */
 async function moveTo(
   path: string,
   boundTo: string,
   files: SocketFiles,
 ): Promise<void> {
   for (let attempt = 0; attempt < mostAttempts; attempt++) {
-    if (giveName(path, boundTo, files)) return;
+    if (renameToFree(path, boundTo, files)) return;
     const dead = await findDead(path, files);
-    if (dead !== undefined) takeAway(path, dead, files);
+    if (dead !== undefined) removeDead(path, dead, files);
   }
-  throw isServed(path);
+  throw alreadyServed(path);
 }
 
-/** Gives a file another name instead; `false` when another file has that. */
-function giveName(path: string, from: string, files: SocketFiles): boolean {
+/** Renames a file without replacing another; `false` if `path` is taken. */
+function renameToFree(path: string, from: string, files: SocketFiles): boolean {
   try {
     files.link(from, path);
     files.remove(from);
   } catch {
     if (files.look(path) !== undefined) return false;
-    // Not every file system can have two names for one file.
+    // Not every file system has hard links.
     files.rename(from, path);
   }
   return true;
 }
 
 /**
- * Removes the socket of a dead server. Another program may do the same, and then
- * listen there: what turns out to be another file is put back.
+ * Removes the socket of a dead server. Another program may have replaced it
+ * meanwhile; then its file is moved back.
  */
-function takeAway(path: string, dead: FoundFile, files: SocketFiles): void {
+function removeDead(path: string, dead: FoundFile, files: SocketFiles): void {
   if (!isUnchanged(path, dead, files)) return;
-  const aside = besides(path, files);
+  const aside = freeNameBeside(path, files);
   if (aside === undefined) return;
   files.rename(path, aside);
   if (isUnchanged(aside, dead, files)) files.remove(aside);
-  else giveName(path, aside, files);
+  else renameToFree(path, aside, files);
 }
 
-/** Whether a name still belongs to the same file. */
+/** Whether a path still has the same file. */
 function isUnchanged(
   path: string,
   before: FoundFile | undefined,
   files: SocketFiles,
 ): boolean {
   const now = files.look(path);
-  // A new file may have the number of one that is gone.
-  return isSame(now, before) && now?.modified === before?.modified;
+  // A new file may have the inode number of a removed one.
+  return isSameFile(now, before) && now?.modified === before?.modified;
 }
 
-function isSame(
+function isSameFile(
   one: FoundFile | undefined,
   other: FoundFile | undefined,
 ): boolean {
@@ -273,7 +262,7 @@ function isSame(
     one.device === other.device && one.inode === other.inode;
 }
 
-/** What a person must change, so that one can listen. */
+/** The error for a failure to listen, with the cure. */
 export function cannotListen(endpoint: Endpoint, cause: unknown): Error {
   const place = formatEndpoint(endpoint);
   if (cause instanceof ConfigError) {
@@ -298,7 +287,7 @@ function explain({ transport }: Endpoint, cause: unknown): string {
       return "there is no such directory: make it first";
     case "EACCES":
     case "EPERM":
-      // To Node a directory that is not there is one that may not be written.
+      // Node reports a missing directory as one without write permission.
       return transport === "unix"
         ? "there is no such directory, or it does not let you write"
         : "you may not: ports below 1024 are root's";
@@ -307,7 +296,7 @@ function explain({ transport }: Endpoint, cause: unknown): string {
   }
 }
 
-/** The system's name of an error. */
+/** The system's name of an error, such as ENOENT. */
 export function codeOf(error: unknown): string | undefined {
   return (error as { code?: string }).code;
 }

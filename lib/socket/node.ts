@@ -1,6 +1,7 @@
 /**
- * Sockets of Node and Bun. `openTable` and `MemcacheTable` find them by
- * themselves there; hand them in to be sure of which are used.
+ * Sockets for Node and Bun. There `openTable` and `MemcacheTable` use them by
+ * default; pass {@linkcode connectNode} as the `connect` option to choose them
+ * explicitly.
  *
  * @example
  * ```ts
@@ -29,7 +30,7 @@ export type { Endpoint, Socket, TcpEndpoint, TlsOptions, UnixEndpoint };
 
 type Net = typeof import("node:net");
 
-/** What a {@linkcode NodeSocket} uses of a connection. */
+/** The part of a `net.Socket` that a {@linkcode NodeSocket} uses. */
 export interface NodeConnection {
   /** As in `net.Socket`. */
   readonly destroyed: boolean;
@@ -61,8 +62,8 @@ export interface NodeConnection {
   unref(): unknown;
 }
 
-// Bytes that may lie here before the server has to wait.
-const enoughBytes = 65536;
+// When this many received bytes are unread, reading from the network pauses.
+const defaultReadAhead = 65536;
 
 /** A socket over a connection of Node or Bun. */
 export class NodeSocket implements Socket {
@@ -72,17 +73,23 @@ export class NodeSocket implements Socket {
   #ended = false;
   #error: Error | undefined;
   #wake: (() => void) | undefined;
-  #enough: number;
+  #readAhead: number;
 
-  /** Takes over a connection that is open; reads so many bytes ahead, and a chunk. */
-  constructor(connection: NodeConnection, enough: number = enoughBytes) {
+  /**
+   * Takes over an open connection. Reading from it pauses while more than so many
+   * received bytes are unread; the default is 65,536.
+   */
+  constructor(
+    connection: NodeConnection,
+    readAhead: number = defaultReadAhead,
+  ) {
     this.#connection = connection;
-    this.#enough = enough;
+    this.#readAhead = readAhead;
     connection.on("data", (chunk) => {
       this.#chunks.push(chunk);
       this.#size += chunk.length;
       if (this.#wake !== undefined) this.#wake();
-      else if (this.#size > enough) connection.pause();
+      else if (this.#size > readAhead) connection.pause();
     });
     const end = () => {
       this.#ended = true;
@@ -106,7 +113,7 @@ export class NodeSocket implements Socket {
     }
     const chunk = this.#chunks.shift()!;
     this.#size -= chunk.length;
-    if (this.#connection.isPaused() && this.#size <= this.#enough) {
+    if (this.#connection.isPaused() && this.#size <= this.#readAhead) {
       this.#connection.resume();
     }
     return chunk;
@@ -115,10 +122,10 @@ export class NodeSocket implements Socket {
   /** As in {@linkcode Socket}. */
   write(data: Uint8Array): Promise<void> {
     return new Promise((resolve, reject) => {
-      // What is said of a connection that is gone tells nothing of why it is.
+      // The first error says why the connection is gone; later ones do not.
       const failed = (error: Error) => reject(this.#error ?? error);
       if (this.#connection.destroyed) return failed(new Error("it is closed"));
-      // A callback that is never called would leave its caller waiting.
+      // If the connection closes, the callback of `write` may never be called.
       const closed = () => failed(new Error("it was closed"));
       this.#connection.once("close", closed);
       this.#connection.write(data, (error) => {
@@ -137,7 +144,7 @@ export class NodeSocket implements Socket {
   /** As in {@linkcode Socket}. */
   endWrite(): Promise<void> {
     return new Promise((resolve) => {
-      // It ends by itself when the connection is gone.
+      // If the connection is gone, the callback of `end` may never be called.
       this.#connection.once("close", () => resolve());
       this.#connection.end(() => resolve());
     });
@@ -151,8 +158,8 @@ export class NodeSocket implements Socket {
 }
 
 /**
- * Opens sockets with `node:net`, TCP with TCP_NODELAY and UNIX-domain, on Node
- * and Bun. Elsewhere it rejects with {@linkcode ConfigError}.
+ * Opens TCP sockets, with TCP_NODELAY, and UNIX-domain sockets with `node:net`, on
+ * Node and Bun. Elsewhere it rejects with {@linkcode ConfigError}.
  */
 export async function connectNode(
   endpoint: Endpoint,
@@ -177,7 +184,7 @@ export async function connectNode(
     };
     const failed = (error: unknown) => {
       settle();
-      // Nobody is left to hear of a second error.
+      // A later error would have no listener, and end the program.
       connection.on("error", () => {});
       connection.destroy();
       reject(explain(error));
@@ -192,7 +199,7 @@ export async function connectNode(
 async function loadNet(): Promise<Net> {
   const net = nodeModule("node:net") as Net | undefined;
   if (net !== undefined) return net;
-  // In a try, for bundlers: those for the edge know no such module.
+  // The try makes bundlers for the edge, which lack this module, accept the import.
   try {
     return await import("node:net");
   } catch (cause) {
@@ -209,7 +216,7 @@ function address(endpoint: Endpoint): import("node:net").NetConnectOpts {
   return { host: hostname, port, noDelay: true };
 }
 
-/** The first reason, where a name has several addresses that all failed. */
+/** The first error, if a name has several addresses and all of them failed. */
 function explain(error: unknown): unknown {
   const { errors, message } = error as { errors?: Error[]; message?: string };
   return message === "" && errors?.[0] !== undefined ? errors[0] : error;

@@ -11,7 +11,7 @@ import {
   cannotListen,
   codeOf,
   listenAt,
-  type Placed,
+  type ListeningSocket,
   type SocketFiles,
 } from "./listening.ts";
 import { NodeSocket } from "./node.ts";
@@ -30,25 +30,29 @@ const { process } = globalThis as unknown as {
 class NodeListener implements Listener {
   readonly endpoint: Endpoint;
   #server: Server;
-  #file: Placed<Server> | undefined;
-  #waiting: Socket[] = [];
+  #file: ListeningSocket<Server> | undefined;
+  #accepted: Socket[] = [];
   #error: Error | undefined;
   #wake: (() => void) | undefined;
   #closed = false;
 
-  /** Takes over a server, with the file of a UNIX-domain socket. */
-  constructor(endpoint: Endpoint, server: Server, file?: Placed<Server>) {
+  /** Takes over a server; `file` is that of a UNIX-domain socket. */
+  constructor(
+    endpoint: Endpoint,
+    server: Server,
+    file?: ListeningSocket<Server>,
+  ) {
     this.endpoint = endpoint;
     this.#server = server;
     this.#file = file;
     server.on("connection", (connection) => {
       if (this.#closed) return void connection.destroy();
       connection.setNoDelay(true);
-      // Clients may be many: nothing is read before somebody wants it.
-      this.#waiting.push(new NodeSocket(connection, 0));
+      // There may be many clients: read ahead as little as possible.
+      this.#accepted.push(new NodeSocket(connection, 0));
       this.#wake?.();
     });
-    // What cannot be accepted for the moment can be later.
+    // After an error the server still listens, and can accept the next client.
     server.on("error", (error) => {
       this.#error = error;
       this.#wake?.();
@@ -56,7 +60,7 @@ class NodeListener implements Listener {
   }
 
   async accept(): Promise<Socket | null> {
-    while (this.#waiting.length === 0) {
+    while (this.#accepted.length === 0) {
       if (this.#closed) return null;
       const error = this.#error;
       this.#error = undefined;
@@ -64,16 +68,17 @@ class NodeListener implements Listener {
       await new Promise<void>((resolve) => this.#wake = resolve);
       this.#wake = undefined;
     }
-    return this.#waiting.shift()!;
+    return this.#accepted.shift()!;
   }
 
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
-    // Else it stays open until the program ends, and takes no client.
+    // Closing would remove another program's file: then the server stays open until
+    // the program ends, and rejects clients.
     if (this.#file?.remove() ?? true) this.#server.close();
     else this.#server.unref();
-    for (const socket of this.#waiting.splice(0)) socket.close();
+    for (const socket of this.#accepted.splice(0)) socket.close();
     this.#wake?.();
   }
 }
@@ -89,8 +94,8 @@ export async function listenNode(
   try {
     if (endpoint.transport === "unix") {
       const bind = (path: string) => listen({ path });
-      const placed = await listenAt(endpoint.path, { mode, files, bind });
-      return new NodeListener(endpoint, placed.handle, placed);
+      const socket = await listenAt(endpoint.path, { mode, files, bind });
+      return new NodeListener(endpoint, socket.handle, socket);
     }
     const { hostname: host, port } = endpoint;
     const server = await listen({ host, port });
@@ -104,7 +109,7 @@ export async function listenNode(
 function listen(
   place: { path: string } | { host: string; port: number },
 ): Promise<Server> {
-  // A client that has sent all of its requests still wants the replies.
+  // A client that ends its side after its last request still reads the replies.
   const server = createServer({ allowHalfOpen: true });
   return new Promise<Server>((resolve, reject) => {
     server.once("error", reject);
@@ -152,7 +157,7 @@ const files: SocketFiles = {
     try {
       return process.umask(mask);
     } catch {
-      // That is for the main thread alone.
+      // Only the main thread can set the umask.
       return undefined;
     }
   },

@@ -1,22 +1,22 @@
-/** A connected byte stream. Adapters make one for each runtime. */
+/** A connected byte stream. Each runtime has an adapter that opens them. */
 export interface Socket {
   /**
-   * The next bytes as they come, `null` at the end of the stream. The bytes
-   * are the caller's only until the next `read`.
+   * Reads the bytes that have arrived, or waits for some; `null` at the end of the
+   * stream. The bytes are valid only until the next `read`.
    */
   read(): Promise<Uint8Array | null>;
   /** Sends all of `data`. */
   write(data: Uint8Array): Promise<void>;
-  /** Idempotent; a pending read or write ends, in whatever way. */
+  /** Closes it. May be called twice. A pending read or write resolves or rejects. */
   close(): void;
   /**
-   * Tells the other side that no more is sent, where the runtime can do that;
-   * what it sends can still be read.
+   * Closes the sending half; the socket can still read. Missing where the runtime
+   * cannot do that.
    */
   endWrite?(): Promise<void>;
   /**
-   * Tells whether a reply is awaited. While none is, a pending read should not
-   * keep the process alive, where the runtime can do that.
+   * Tells whether a reply is expected. While none is, a pending read should not keep
+   * the process alive. Missing where the runtime cannot do that.
    */
   setBusy?(busy: boolean): void;
 }
@@ -45,9 +45,9 @@ export interface TlsOptions {
 
 /** A TCP server. */
 export interface TcpEndpoint {
-  /** Says which of the two it is. */
+  /** Marks a TCP server. */
   readonly transport: "tcp";
-  /** A name or an address; an IPv6 address has no brackets here. */
+  /** A host name or an address; an IPv6 address has no brackets. */
   readonly hostname: string;
   /** 1 to 65535. */
   readonly port: number;
@@ -57,44 +57,44 @@ export interface TcpEndpoint {
 
 /** A server on a UNIX-domain socket. */
 export interface UnixEndpoint {
-  /** Says which of the two it is. */
+  /** Marks a server on a UNIX-domain socket. */
   readonly transport: "unix";
   /** The path of the socket. */
   readonly path: string;
 }
 
-/** Where a server is. */
+/** The address of a server. */
 export type Endpoint = TcpEndpoint | UnixEndpoint;
 
 /**
- * Opens a socket. Rejects when that fails; `signal` ends the attempt, and what
- * is open by then is closed.
+ * Opens a socket. Rejects when that fails, or when `signal` is aborted first; then
+ * no socket stays open.
  */
 export type Connect = (
   endpoint: Endpoint,
   options: { signal?: AbortSignal },
 ) => Promise<Socket>;
 
-/** Takes connections at an endpoint. Adapters make one for each runtime. */
+/** Accepts connections at an endpoint. Each runtime has an adapter that makes them. */
 export interface Listener {
-  /** Where it listens; the port is the actual one. */
+  /** The address where it listens, with the actual port. */
   readonly endpoint: Endpoint;
   /**
-   * The next connection; `null` once it is closed. May reject when there is
-   * none to be had for the moment, and be called again.
+   * Waits for the next connection; `null` when the listener is closed. After a
+   * rejection it may be called again.
    */
   accept(): Promise<Socket | null>;
   /**
-   * Idempotent; a pending `accept` ends. The file of a UNIX-domain socket is
-   * removed, unless it is another one by now.
+   * Closes it, and ends a pending `accept`. May be called twice. Removes the file of
+   * a UNIX-domain socket, unless another program has replaced it.
    */
   close(): void;
 }
 
 /**
- * Listens at an endpoint; port 0 is any that is free. `mode` is that of the
- * file of a UNIX-domain socket. A socket file that a server left behind is
- * replaced, anything else that is there is an error.
+ * Listens at an endpoint. Port 0 means any free port. `mode` is the mode of a
+ * UNIX-domain socket's file. Replaces the socket file of a dead server; rejects if
+ * anything else is there.
  */
 export type Listen = (
   endpoint: Endpoint,

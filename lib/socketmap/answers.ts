@@ -1,33 +1,33 @@
 import type { Clock } from "../system/clock.ts";
 import { ConfigError, TemporaryError } from "../errors.ts";
 import { byteLength, byteText, type Text, utf8Text } from "../bytes/text.ts";
-import { mostUnanswered } from "./room.ts";
+import { maxUnanswered } from "./buffer_pool.ts";
 
-/** What is served under a name: any table is one. */
+/** A table that can be served. Every table of this project is one. */
 export interface LookupTable {
-  /** Names it in messages. */
+  /** The name of the table in messages. */
   readonly name: string;
   /** The value of a key, or `undefined` when the table does not have it. */
   lookup(key: string): Promise<string | undefined>;
 }
 
-/** A reply that is long: its bytes, a netstring, are made when they are needed. */
+/** A long reply, which is encoded as a netstring only when it can be sent. */
 export interface LongReply {
-  /** Writes them at the start of `memory`, and returns that part. */
+  /** Writes the netstring at the start of `memory`, and returns that part. */
   encodeInto(memory: Uint8Array): Uint8Array;
 }
 
-/** A table, and the name that clients know it by. */
-interface Served {
+/** A table and the name under which clients know it. */
+interface NamedTable {
   readonly name: string;
   readonly table: LookupTable;
 }
 
-/** A lookup that a client asks for. */
-export interface Question {
-  /** The table that is asked. */
-  readonly served: Served;
-  /** The key, as the table takes it. */
+/** A request of a client. */
+export interface LookupRequest {
+  /** The table to search. */
+  readonly target: NamedTable;
+  /** The key as a string of that table. */
   readonly key: string;
 }
 
@@ -35,148 +35,151 @@ const SPACE = 32;
 const COMMA = 44;
 const encoder = new TextEncoder();
 
-/** What a client of the protocol may be sent in one reply, socketmap_table(5). */
+/** The longest reply that Postfix accepts, in bytes; see socketmap_table(5). */
 export const longestReply = 100_000;
 
-// A reason goes into a log line of Postfix.
+// Characters. Postfix writes the reason into one line of its log.
 const longestReason = 500;
 
-// Lookups that may be under way for all clients together, and for those that left
-// without waiting. Each client has its share of far fewer.
-const mostUnderWay = 2 * mostUnanswered;
+// Lookups that may be under way at once. The limit for all connected clients is
+// half of it: the rest is for clients that left before they got a reply.
+const maxPending = 2 * maxUnanswered;
 
-// The same as long as nobody knows how long the values are. One of each client may
-// be under way all the same.
-const mostAtFirst = 256;
+// The same until the first reply shows how long the values are. Each client may
+// have one lookup under way even if this limit is reached.
+const maxPendingAtFirst = 256;
 
-// Lines of one kind within a minute. What a client can provoke may not fill a log.
-const linesAtOnce = 5;
+// Clients can cause warnings, and must not be able to fill the log.
+const linesPerMinute = 5;
 const minute = 60_000;
 
-/** Warnings, few of each kind. */
-export class Complaints {
+/** Passes warnings on, but only a few of each kind in a minute. */
+export class WarningLimiter {
   #warn: (message: string) => void;
   #clock: Clock;
   #kinds = new Map<string, { since: number; lines: number }>();
 
-  /** Nothing was said yet. */
+  /** Passes warnings on to `warn`. */
   constructor(warn: (message: string) => void, clock: Clock) {
     this.#warn = warn;
     this.#clock = clock;
   }
 
-  /** Warns, unless there was enough of that kind lately. */
+  /** Passes a warning on, unless there were too many of that kind lately. */
   warn(kind: string, message: string): void {
     const now = this.#clock.now();
-    const said = this.#kinds.get(kind);
-    if (said !== undefined && now - said.since < minute) {
-      if (said.lines++ < linesAtOnce) this.#warn(message);
+    const recent = this.#kinds.get(kind);
+    if (recent !== undefined && now - recent.since < minute) {
+      if (recent.lines++ < linesPerMinute) this.#warn(message);
       return;
     }
     this.#kinds.set(kind, { since: now, lines: 1 });
-    const unsaid = said === undefined ? 0 : said.lines - linesAtOnce;
-    const more = unsaid > 0 ? ` (and ${unsaid} more before)` : "";
+    const suppressed = recent === undefined ? 0 : recent.lines - linesPerMinute;
+    const more = suppressed > 0 ? ` (and ${suppressed} more before)` : "";
     this.#warn(message + more);
   }
 }
 
-/** From requests to replies: which table is asked, and what is said of it. */
+/** Parses requests, looks keys up, and makes the replies. */
 export class Answers {
-  /** How many lookups have no answer yet. */
-  underWay = 0;
-  /** About the size of the largest of the last replies, in bytes. */
-  usualSize = 0;
+  /** The number of lookups that are under way. */
+  pending = 0;
+  /** Roughly the largest size of recent replies, in bytes. */
+  typicalSize = 0;
   #hasReplied = false;
-  #tables = new Map<string, Served>();
-  #failing = new Set<Served>();
-  #names: string;
-  #long: number;
+  #tables = new Map<string, NamedTable>();
+  #failing = new Set<NamedTable>();
+  #tableNames: string;
+  #longSize: number;
   #text: Text;
-  #complaints: Complaints;
+  #warnings: WarningLimiter;
   #closed = false;
 
-  /** `text` is that of the tables, `long` the least size of a long reply. */
+  /**
+   * `text` is the encoding of the tables. A reply of `longSize` bytes or more is
+   * a {@linkcode LongReply}.
+   */
   constructor(
     tables: Readonly<Record<string, LookupTable>>,
-    { text, long, complaints }: {
+    { text, longSize, warnings }: {
       text: Text;
-      long: number;
-      complaints: Complaints;
+      longSize: number;
+      warnings: WarningLimiter;
     },
   ) {
     this.#text = text;
-    this.#long = long;
-    this.#complaints = complaints;
-    this.#names = Object.keys(tables).join(", ");
+    this.#longSize = longSize;
+    this.#warnings = warnings;
+    this.#tableNames = Object.keys(tables).join(", ");
     for (const [name, table] of Object.entries(tables)) {
       this.#tables.set(asBytes(name), { name, table });
     }
   }
 
-  /** Nobody wants to know of what fails from now on. */
+  /** Stops all warnings: what fails from now on concerns nobody. */
   close(): void {
     this.#closed = true;
   }
 
-  /** Whether a client that has a lookup under way may start another. */
-  get hasRoom(): boolean {
-    return this.#hasReplied || this.underWay < mostAtFirst;
+  /** Whether a client that has a lookup under way may start another one. */
+  get hasCapacity(): boolean {
+    return this.#hasReplied || this.pending < maxPendingAtFirst;
   }
 
-  /** The bytes of replies. */
+  /** Encodes replies. */
   encode(replies: string): Uint8Array {
     return this.#text.encode(replies);
   }
 
-  /** What the data of a request asks for, or the reply to it at once. */
-  read(request: Uint8Array): Question | string {
+  /** Parses a request. Returns the reply instead if no lookup is needed. */
+  parse(request: Uint8Array): LookupRequest | string {
     const space = request.indexOf(SPACE);
     if (space < 0) {
       return this.refusal("request", "no request: need NAME, a space, KEY");
     }
     const name = request.subarray(0, space);
-    const served = this.#tables.get(byteText.decode(name)!);
-    if (served === undefined) return this.#unknown(name);
+    const target = this.#tables.get(byteText.decode(name)!);
+    if (target === undefined) return this.#unknown(name);
     const key = this.#text.decode(request.subarray(space + 1));
-    return key === undefined ? notFound : { served, key };
+    return key === undefined ? notFound : { target, key };
   }
 
-  /** The reply to a question, as a netstring. Never rejects. */
-  ask({ served, key }: Question): Promise<string | LongReply> {
-    if (this.underWay >= mostUnderWay) {
-      const reason = `${mostUnderWay} lookups are under way`;
+  /** Looks a key up. Returns the reply, as a netstring. Never rejects. */
+  lookUp({ target, key }: LookupRequest): Promise<string | LongReply> {
+    if (this.pending >= maxPending) {
+      const reason = `${maxPending} lookups are under way`;
       return Promise.resolve(this.#temporary("busy", reason));
     }
-    this.underWay++;
-    return lookUp(served.table, key).then((value) => {
-      this.underWay--;
+    this.pending++;
+    return lookupOrReject(target.table, key).then((value) => {
+      this.pending--;
       this.#hasReplied = true;
-      if (this.#failing.size > 0) this.#failing.delete(served);
-      return value === undefined ? notFound : this.#found(served.name, value);
+      if (this.#failing.size > 0) this.#failing.delete(target);
+      return value === undefined ? notFound : this.#found(target.name, value);
     }, (error) => {
-      this.underWay--;
-      return this.#failed(served, error);
+      this.pending--;
+      return this.#failed(target, error);
     });
   }
 
-  /** Says that a request cannot be answered, and never will. */
+  /** Makes the reply to a request that can never be answered, and warns. */
   refusal(kind: string, reason: string): string {
     this.#warn(kind, `a client was refused: ${reason}`);
     return this.#reply("PERM", reason);
   }
 
-  /** Says that a lookup took too long. */
-  timeout({ served }: Question, seconds: number): string {
+  /** Makes the reply to a lookup that took too long, and warns. */
+  timeout({ target }: LookupRequest, seconds: number): string {
     const reason = `no answer within ${seconds} s`;
-    this.#warnOnce(served, `${served.table.name}: ${reason}`);
+    this.#warnOnce(target, `${target.table.name}: ${reason}`);
     return this.#reply("TIMEOUT", reason);
   }
 
   #found(name: string, value: string): string | LongReply {
     const text = this.#text;
     const length = byteLength(text, value) + 3;
-    const usual = this.usualSize;
-    this.usualSize = length > usual
+    const usual = this.typicalSize;
+    this.typicalSize = length > usual
       ? length
       : usual - Math.ceil((usual - length) / 64);
     if (length > longestReply) {
@@ -186,7 +189,7 @@ export class Answers {
       return this.#reply("PERM", reason);
     }
     const start = `${length}:OK `;
-    if (length < this.#long) return `${start}${value},`;
+    if (length < this.#longSize) return `${start}${value},`;
     return {
       encodeInto: (memory) => encodeReply(text, start, value, length, memory),
     };
@@ -194,28 +197,31 @@ export class Answers {
 
   #unknown(bytes: Uint8Array): string {
     const name = new TextDecoder().decode(bytes.subarray(0, 60));
-    return this.refusal("name", `no table "${name}": there are ${this.#names}`);
+    return this.refusal(
+      "name",
+      `no table "${name}": there are ${this.#tableNames}`,
+    );
   }
 
-  #failed(served: Served, error: unknown): string {
-    const { name, table } = served;
+  #failed(target: NamedTable, error: unknown): string {
+    const { name, table } = target;
     const kind = `table ${name}`;
     if (error instanceof ConfigError) {
       this.#warn(kind, `${name}: ${error.message}`);
       return this.#reply("PERM", error.message);
     }
     if (error instanceof TemporaryError) {
-      this.#warnOnce(served, error.message);
+      this.#warnOnce(target, error.message);
       return this.#reply("TEMP", error.message);
     }
     return this.#temporary(kind, `${name}: ${table.name}: ${error}`);
   }
 
-  /** Warns once for each outage: it is over when a lookup succeeds. */
-  #warnOnce(served: Served, reason: string): void {
-    if (this.#failing.has(served)) return;
-    this.#failing.add(served);
-    this.#warn(`table ${served.name}`, `${served.name}: ${reason}`);
+  /** Warns once for each outage. An outage ends when a lookup succeeds. */
+  #warnOnce(target: NamedTable, reason: string): void {
+    if (this.#failing.has(target)) return;
+    this.#failing.add(target);
+    this.#warn(`table ${target.name}`, `${target.name}: ${reason}`);
   }
 
   #temporary(kind: string, reason: string): string {
@@ -224,7 +230,7 @@ export class Answers {
   }
 
   #warn(kind: string, message: string): void {
-    if (!this.#closed) this.#complaints.warn(kind, message);
+    if (!this.#closed) this.#warnings.warn(kind, message);
   }
 
   #reply(status: string, reason: string): string {
@@ -235,10 +241,10 @@ export class Answers {
   }
 }
 
-/** The reply that there is no such key, as a netstring. */
+/** The reply for a key that does not exist, as a netstring. */
 export const notFound = "9:NOTFOUND ,";
 
-/** A reply as bytes; `start` is what stands before the value. */
+/** Encodes a reply; `start` is what comes before the value. */
 function encodeReply(
   text: Text,
   start: string,
@@ -249,15 +255,18 @@ function encodeReply(
   const size = start.length + length - 2;
   const reply = memory.subarray(0, size);
   reply.set(text.encode(start));
-  const place = reply.subarray(start.length, size - 1);
-  if (text.utf8) encoder.encodeInto(value, place);
-  else place.set(text.encode(value));
+  const target = reply.subarray(start.length, size - 1);
+  if (text.utf8) encoder.encodeInto(value, target);
+  else target.set(text.encode(value));
   reply[size - 1] = COMMA;
   return reply;
 }
 
-/** As the table does; what it throws at once is a rejection too. */
-function lookUp(table: LookupTable, key: string): Promise<string | undefined> {
+/** Looks a key up. Rejects if the table throws an error at once. */
+function lookupOrReject(
+  table: LookupTable,
+  key: string,
+): Promise<string | undefined> {
   try {
     return table.lookup(key);
   } catch (error) {
@@ -265,7 +274,7 @@ function lookUp(table: LookupTable, key: string): Promise<string | undefined> {
   }
 }
 
-/** Text as the byte string of its UTF-8. */
+/** The UTF-8 bytes of a text as a byte string. */
 function asBytes(text: string): string {
   return byteText.decode(utf8Text.encode(text))!;
 }

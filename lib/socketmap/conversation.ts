@@ -2,45 +2,44 @@ import type { Socket } from "../socket/socket.ts";
 import { type Answers, notFound } from "./answers.ts";
 import { NetstringParser, tooLong } from "./netstring.ts";
 import { ReplyQueue } from "./reply_queue.ts";
-import type { Room } from "./room.ts";
+import type { BufferPool } from "./buffer_pool.ts";
 
-/** The longest request that is looked up, in bytes: as Postfix has it. */
+/** The longest request that is looked up, in bytes; the same as in Postfix. */
 export const longestRequest = 102_400;
 
-// What a client that broke the protocol may still send while it is told so.
+// How much, and for how long, a client may still send after it broke the protocol.
 const lingerBytes = 262_144;
 const lingerMilliseconds = 2000;
 
-/** What all conversations of a server share. Times are milliseconds. */
-export interface Surroundings {
+/** What all conversations of a server share. Times are in milliseconds. */
+export interface ConversationContext {
   /** Answers requests. */
   readonly answers: Answers;
-  /** The room for what is long. */
-  readonly room: Room;
-  /** The time, as it was a second ago at the most. */
+  /** Buffers for long requests and replies. */
+  readonly pool: BufferPool;
+  /** The current time, at most a second old. */
   readonly now: number;
   /**
-   * Requests of one client that may be without a reply that it took; then no
-   * more are read.
+   * How many requests of one client may be unanswered; then no more are read.
    */
-  readonly mostUnanswered: number;
+  readonly maxUnanswered: number;
   /** How long a client may be silent, or leave its replies unread. */
   readonly idle: number;
-  /** How long it may take to send a request. */
+  /** How long a client may take to send a request. */
   readonly requestTimeout: number;
   /** How long a lookup may take. */
   readonly lookupTimeout: number;
-  /** Told of clients that are sent away. */
+  /** Called when a client is disconnected for a fault. */
   readonly onWarning: (kind: string, message: string) => void;
 }
 
 /**
- * One client: reads its requests, starts a lookup for each at once, and sends
- * the replies in the order of the requests.
+ * The connection of one client. Starts a lookup for each request as soon as it
+ * is read, and sends the replies in the order of the requests.
  */
 export class Conversation {
   #socket: Socket;
-  #around: Surroundings;
+  #context: ConversationContext;
   #parser = new NetstringParser(longestRequest);
   #queue: ReplyQueue;
   #reading = false;
@@ -48,86 +47,88 @@ export class Conversation {
   #closed = false;
   #lastActive: number;
   #partialSince: number | undefined;
-  /** The place in the room that a long request takes while it comes. */
-  #place: number | undefined;
+  /** The slot of a long request that is not complete. */
+  #slot: number | undefined;
   #stopWaiting: (() => void) | undefined;
   #lingeringSince: number | undefined;
   #wakeReader: (() => void) | undefined;
 
   /** Takes over the socket. */
-  constructor(socket: Socket, around: Surroundings) {
+  constructor(socket: Socket, context: ConversationContext) {
     this.#socket = socket;
-    this.#around = around;
-    this.#lastActive = around.now;
+    this.#context = context;
+    this.#lastActive = context.now;
     this.#queue = new ReplyQueue({
       socket,
-      answers: around.answers,
-      room: around.room,
-      now: () => around.now,
+      answers: context.answers,
+      pool: context.pool,
+      now: () => context.now,
       onProgress: () => this.#progress(),
       onBroken: () => this.close(),
     });
   }
 
-  /** Converses until the client leaves, or is sent away. Never rejects. */
+  /** Serves the client until it leaves or is disconnected. Never rejects. */
   async run(): Promise<void> {
     try {
       await this.#read();
-      await this.#until(() => this.#queue.idle);
+      await this.#waitUntil(() => this.#queue.isIdle);
       if (this.#parser.broken !== undefined) await this.#linger();
     } catch {
-      // The connection broke: there is nobody left to be told.
+      // The connection broke, so the client cannot be told.
     } finally {
       this.close();
     }
   }
 
-  /** Answers what was read, and reads no more. */
+  /** Answers the requests that were read, then closes the connection. */
   finish(): void {
     this.#ending = true;
     this.#closeIfDone();
   }
 
-  /** Ends it at once. */
+  /** Closes the connection at once. */
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
     this.#queue.close();
     this.#stopWaiting?.();
-    this.#givePlace();
+    this.#releaseSlot();
     this.#wakeReader?.();
     this.#socket.close();
   }
 
-  /** Whether the client takes room that another could use. */
-  get holdsRoom(): boolean {
-    return this.#queue.holdsRoom || this.#place !== undefined;
+  /** Whether the client has a slot that another client could use. */
+  get holdsSlot(): boolean {
+    return this.#queue.holdsSlot || this.#slot !== undefined;
   }
 
   /**
-   * Since when the client keeps the server waiting: it does not read its
-   * replies, or does not send the rest of a request.
+   * Since when the server has waited for the client to read its replies, or to
+   * send the rest of a request.
    */
   get stuckSince(): number | undefined {
     return this.#queue.writingSince ?? this.#partialSince;
   }
 
-  /** Looks whether something takes too long; called about once a second. */
+  /** Checks all time limits. To be called about once a second. */
   checkTime(): void {
     if (this.#closed) return;
     const { now, idle, requestTimeout, lookupTimeout, onWarning } =
-      this.#around;
+      this.#context;
     const queue = this.#queue;
-    queue.endLate(lookupTimeout);
-    if (isOver(this.#lingeringSince, lingerMilliseconds, now)) this.close();
-    else if (isOver(queue.writingSince, idle, now)) {
+    queue.answerTimeouts(lookupTimeout);
+    if (hasElapsed(this.#lingeringSince, lingerMilliseconds, now)) this.close();
+    else if (hasElapsed(queue.writingSince, idle, now)) {
       onWarning("unread", "a client does not take its replies: disconnected");
       this.close();
     } else if (!this.#reading) return;
-    else if (isOver(this.#partialSince, requestTimeout, now)) {
+    else if (hasElapsed(this.#partialSince, requestTimeout, now)) {
       onWarning("slow", "a client sent half a request: disconnected");
       this.close();
-    } else if (queue.idle && isOver(this.#lastActive, idle, now)) this.close();
+    } else if (queue.isIdle && hasElapsed(this.#lastActive, idle, now)) {
+      this.close();
+    }
   }
 
   async #read(): Promise<void> {
@@ -136,65 +137,66 @@ export class Conversation {
       const bytes = await this.#socket.read();
       this.#reading = false;
       if (bytes === null) return;
-      this.#lastActive = this.#around.now;
+      this.#lastActive = this.#context.now;
       this.#parser.push(bytes);
-      const complete = await this.#askAll();
+      const complete = await this.#startLookups();
       if (this.#closed) return;
       const { broken, partial } = this.#parser;
       if (broken !== undefined) {
-        this.#queue.say(this.#around.answers.refusal("protocol", broken));
+        this.#queue.addReply(this.#context.answers.refusal("protocol", broken));
         return;
       }
       if (!partial) this.#partialSince = undefined;
-      else if (complete) this.#partialSince = this.#around.now;
-      else this.#partialSince ??= this.#around.now;
-      if (this.#parser.held < this.#around.room.long) this.#givePlace();
-      else await this.#takePlace();
+      else if (complete) this.#partialSince = this.#context.now;
+      else this.#partialSince ??= this.#context.now;
+      if (this.#parser.held < this.#context.pool.longSize) this.#releaseSlot();
+      else await this.#takeSlot();
     }
   }
 
-  /** Asks for what is complete; whether there was anything. */
-  async #askAll(): Promise<boolean> {
+  /** Starts a lookup for each complete request. Returns whether there was one. */
+  async #startLookups(): Promise<boolean> {
     for (let count = 0;; count++) {
       const request = this.#parser.next();
       if (request === undefined) return count > 0;
-      if (request === tooLong) this.#queue.say(notFound);
-      else if (request.length < this.#around.room.long) this.#ask(request);
-      else await this.#askLong(request);
-      if (this.#hasRoom()) continue;
-      await this.#until(() => this.#hasRoom());
+      if (request === tooLong) this.#queue.addReply(notFound);
+      else if (request.length < this.#context.pool.longSize) {
+        this.#startLookup(request);
+      } else await this.#startLongLookup(request);
+      if (this.#canTake()) continue;
+      await this.#waitUntil(() => this.#canTake());
       if (this.#closed) return true;
     }
   }
 
-  #hasRoom(): boolean {
-    return this.#queue.hasRoom(this.#around.mostUnanswered);
+  #canTake(): boolean {
+    return this.#queue.canTake(this.#context.maxUnanswered);
   }
 
-  #ask(request: Uint8Array, release?: () => void): void {
-    const question = this.#around.answers.read(request);
-    if (typeof question !== "string") return this.#queue.ask(question, release);
+  #startLookup(request: Uint8Array, release?: () => void): void {
+    const question = this.#context.answers.parse(request);
+    if (typeof question !== "string") return this.#queue.add(question, release);
     release?.();
-    this.#queue.say(question);
+    this.#queue.addReply(question);
   }
 
-  /** A long key takes room until the lookup is over, also when the client left. */
-  async #askLong(request: Uint8Array): Promise<void> {
-    await this.#takePlace();
-    const place = this.#place;
-    if (place === undefined) return;
-    this.#place = undefined;
-    this.#ask(request, () => this.#around.room.give(place));
+  /** A long key keeps its slot until the lookup ends, even if the client leaves. */
+  async #startLongLookup(request: Uint8Array): Promise<void> {
+    await this.#takeSlot();
+    const slot = this.#slot;
+    if (slot === undefined) return;
+    this.#slot = undefined;
+    this.#startLookup(request, () => this.#context.pool.release(slot));
   }
 
-  /** Waits until this has a place in the room, or is closed. */
-  async #takePlace(): Promise<void> {
-    const { room } = this.#around;
-    this.#place ??= room.take();
-    if (this.#place !== undefined) return;
+  /** Waits until this has a slot, or is closed. */
+  async #takeSlot(): Promise<void> {
+    const { pool } = this.#context;
+    this.#slot ??= pool.take();
+    if (this.#slot !== undefined) return;
     await new Promise<void>((resolve) => {
-      const stop = room.wait((place) => {
-        this.#place = place;
+      const stop = pool.wait((slot) => {
+        this.#slot = slot;
         resolve();
       });
       this.#stopWaiting = () => {
@@ -205,37 +207,37 @@ export class Conversation {
     this.#stopWaiting = undefined;
   }
 
-  #givePlace(): void {
-    if (this.#place !== undefined) this.#around.room.give(this.#place);
-    this.#place = undefined;
+  #releaseSlot(): void {
+    if (this.#slot !== undefined) this.#context.pool.release(this.#slot);
+    this.#slot = undefined;
   }
 
   #progress(): void {
-    this.#lastActive = this.#around.now;
+    this.#lastActive = this.#context.now;
     this.#wakeReader?.();
     this.#closeIfDone();
   }
 
-  /** Nothing is left to be said to a client that is waited for in vain. */
+  /** After `finish`, closes the connection when all replies were sent. */
   #closeIfDone(): void {
     const waits = this.#reading || this.#lingeringSince !== undefined;
-    if (this.#ending && waits && this.#queue.idle) this.close();
+    if (this.#ending && waits && this.#queue.isIdle) this.close();
   }
 
-  /** Waits until something holds, or the conversation is closed. */
-  async #until(holds: () => boolean): Promise<void> {
-    while (!this.#closed && !holds()) {
+  /** Waits until a condition is true, or the connection is closed. */
+  async #waitUntil(condition: () => boolean): Promise<void> {
+    while (!this.#closed && !condition()) {
       await new Promise<void>((resolve) => this.#wakeReader = resolve);
       this.#wakeReader = undefined;
     }
   }
 
   /**
-   * Reads on for a while. To close a connection on which there is more to read
-   * would take from the client the reply that says what it did wrong.
+   * Reads on for a while. If a connection is closed that still has unread data,
+   * the client may lose the reply that says what it did wrong.
    */
   async #linger(): Promise<void> {
-    this.#lingeringSince = this.#around.now;
+    this.#lingeringSince = this.#context.now;
     await this.#socket.endWrite?.();
     for (let left = lingerBytes; left > 0 && !this.#closed;) {
       const bytes = await this.#socket.read();
@@ -245,7 +247,7 @@ export class Conversation {
   }
 }
 
-function isOver(
+function hasElapsed(
   since: number | undefined,
   milliseconds: number,
   now: number,

@@ -1,5 +1,4 @@
-// Netstrings, `LENGTH:DATA,`: the form of requests and replies of the socketmap
-// protocol.
+// Requests and replies of the socketmap protocol are netstrings: `LENGTH:DATA,`.
 
 const COLON = 58;
 const COMMA = 44;
@@ -8,15 +7,15 @@ const ZERO = 48;
 // A client that announces more than this, in bytes, does not speak the protocol.
 const largestLength = 999_999_999;
 
-/** Stands for a netstring that was longer than the limit, and was not kept. */
+/** Returned instead of a netstring that is longer than the limit. */
 export const tooLong: unique symbol = Symbol("a netstring that is too long");
 
 const nothing = new Uint8Array(0);
 
 /**
- * Reads netstrings from bytes as they arrive. Does no I/O. It keeps at most one
- * incomplete netstring beside the bytes that arrived last. Data of more than
- * `limit` bytes is skipped and not kept.
+ * Parses netstrings as their bytes arrive. Does no I/O. Keeps at most one
+ * incomplete netstring beside the bytes that arrived last. Skips data of more
+ * than `limit` bytes.
  *
  * @example
  * ```ts
@@ -32,19 +31,19 @@ const nothing = new Uint8Array(0);
  * ```
  */
 export class NetstringParser {
-  /** What is wrong with the bytes; nothing after that place can be read. */
+  /** What is wrong with the input; nothing after it can be parsed. */
   broken: string | undefined;
   #limit: number;
-  /** What `next` reads: the bytes that arrived last, or `#kept`. */
+  /** The input of `next`: the bytes that arrived last, or `#kept`. */
   #bytes: Uint8Array = nothing;
   #at = 0;
   /** Memory for a netstring that arrives in pieces. */
   #kept: Uint8Array = nothing;
-  /** How many bytes of data are still to be skipped. */
+  /** How many bytes of data remain to be skipped. */
   #skipping = 0;
   #isSkipping = false;
 
-  /** Takes netstrings of at most `limit` bytes of data. */
+  /** `limit` is the most bytes of data that a netstring may have. */
   constructor(limit: number) {
     this.#limit = limit;
   }
@@ -60,8 +59,8 @@ export class NetstringParser {
   }
 
   /**
-   * Takes the next bytes, when `next` has returned `undefined`. They must not
-   * change until it does so again.
+   * Adds bytes. Call it only when `next` has returned `undefined`; the bytes must
+   * not change until `next` returns `undefined` again.
    */
   push(bytes: Uint8Array): void {
     if (this.broken !== undefined) return;
@@ -76,8 +75,8 @@ export class NetstringParser {
     this.#at = 0;
   }
 
-  // Twice the size at least: then all the copying is linear, however small the
-  // pieces are.
+  // The size is doubled at least, so that copying takes linear time however small
+  // the pieces are.
   #grow(length: number, needed: number): void {
     const grown = new Uint8Array(Math.max(needed, 2 * this.#kept.length));
     grown.set(this.#kept.subarray(0, length));
@@ -85,8 +84,8 @@ export class NetstringParser {
   }
 
   /**
-   * The data of the next netstring, {@linkcode tooLong} for one that was
-   * skipped, `undefined` while it is not complete.
+   * Returns the data of the next netstring, {@linkcode tooLong} for one that was
+   * skipped, or `undefined` if it is not complete.
    */
   next(): Uint8Array | typeof tooLong | undefined {
     if (this.broken !== undefined) return undefined;
@@ -141,7 +140,7 @@ export class NetstringParser {
     this.#isSkipping = false;
   }
 
-  /** Keeps what there is of a netstring, for the bytes are not ours. */
+  /** Copies the start of an incomplete netstring: the bytes belong to the caller. */
   #wait(): undefined {
     const rest = this.#bytes.subarray(this.#at);
     const isKept = this.#at === 0 && rest.buffer === this.#kept.buffer;

@@ -1,188 +1,187 @@
 import type { Socket } from "../socket/socket.ts";
-import type { Answers, LongReply, Question } from "./answers.ts";
-import type { Room } from "./room.ts";
+import type { Answers, LongReply, LookupRequest } from "./answers.ts";
+import type { BufferPool } from "./buffer_pool.ts";
 
-// How much of short replies goes out in one write, in characters. A long one has
-// a write of its own.
-const writeSize = 65536;
+// Characters. Short replies are written together, up to this length; each long
+// one is written alone.
+const maxWriteLength = 65536;
 
-/** What a queue of replies needs. */
+/** What a reply queue works with. */
 export interface ReplyQueueParts {
-  /** Where replies are sent. */
+  /** The connection to the client. */
   readonly socket: Socket;
   /** Answers questions. */
   readonly answers: Answers;
-  /** The room for long replies. */
-  readonly room: Room;
-  /** The time in milliseconds. */
+  /** Buffers for long replies. */
+  readonly pool: BufferPool;
+  /** The current time in milliseconds. */
   readonly now: () => number;
-  /** Called when replies were taken from the queue, and when they were sent. */
+  /** Called when replies leave the queue, and when they were sent. */
   readonly onProgress: () => void;
-  /** Called when nothing can be sent any more. */
+  /** Called when the connection broke. */
   readonly onBroken: () => void;
 }
 
-interface Asked {
-  /** Missing where the reply needed no lookup. */
-  readonly question?: Question;
+interface QueuedRequest {
+  /** Missing if no lookup was needed. */
+  readonly request?: LookupRequest;
   /** Called when the key is no longer needed. */
   readonly release?: () => void;
-  /** When the table was asked last, in milliseconds. */
+  /** When the last lookup began, in milliseconds. */
   since: number;
   state: "lookup" | "dropped" | "replied";
   reply: string | Uint8Array;
-  /** Where a long reply is in the room. */
-  place?: number;
+  /** The slot of a long reply. */
+  slot?: number;
 }
 
 /**
- * The requests of one client that have no reply yet, or whose reply was not sent.
- * Replies go out in the order of the requests, those that are ready together in
- * one write.
+ * The requests of one client whose reply was not sent yet. Replies are sent in
+ * the order of the requests; short ones that are ready are sent in one write.
  *
- * A long reply does not wait here: unless it can be sent at once it is dropped,
- * and when its turn comes, the table is asked once more. Postfix waits for each
- * reply before it asks again, so this is for others.
+ * A long reply is not kept in the queue. If it cannot be sent at once, it is
+ * dropped, and the lookup is repeated when its turn comes. This does not happen
+ * to Postfix, which waits for each reply before it sends the next request.
  */
 export class ReplyQueue {
-  /** When the write began that is not complete, in milliseconds. */
+  /** When the current write began, in milliseconds. */
   writingSince: number | undefined;
   #parts: ReplyQueueParts;
-  #queue: Asked[] = [];
+  #queue: QueuedRequest[] = [];
   #writing = false;
   #closed = false;
-  /** About the size of the largest of the last replies, in bytes, if any. */
-  #usualSize: number | undefined;
+  /** Roughly the largest size of recent replies, in bytes. */
+  #typicalSize: number | undefined;
   #sendsLong = false;
   #stopWaiting: (() => void) | undefined;
 
-  /** An empty queue. */
+  /** Makes an empty queue. */
   constructor(parts: ReplyQueueParts) {
     this.#parts = parts;
   }
 
-  /** Whether every request has its reply, and all replies were sent. */
-  get idle(): boolean {
+  /** Whether all requests were answered and all replies sent. */
+  get isIdle(): boolean {
     return this.#queue.length === 0 && !this.#writing;
   }
 
   /** Whether a long reply is being sent. */
-  get holdsRoom(): boolean {
+  get holdsSlot(): boolean {
     return this.#sendsLong;
   }
 
-  /** Whether one request more may be added, with `most` as the limit. */
-  hasRoom(most: number): boolean {
+  /** Whether another request may be added; the queue may have `limit` of them. */
+  canTake(limit: number): boolean {
     const { length } = this.#queue;
-    const { answers, room } = this.#parts;
-    const usualSize = this.#usualSize ?? answers.usualSize;
+    const { answers, pool } = this.#parts;
+    const typicalSize = this.#typicalSize ?? answers.typicalSize;
     return length === 0 ||
-      length < most && answers.hasRoom && usualSize < room.long;
+      length < limit && answers.hasCapacity && typicalSize < pool.longSize;
   }
 
   /**
-   * Asks the table, and sends its reply. `release` is called when the key is no
+   * Looks a key up, and sends the reply. `release` is called when the key is no
    * longer needed.
    */
-  ask(question: Question, release?: () => void): void {
-    this.#lookUp(this.#add(question, release), question);
+  add(request: LookupRequest, release?: () => void): void {
+    this.#lookUp(this.#enqueue(request, release), request);
   }
 
   /** Sends a reply that needs no lookup. */
-  say(reply: string): void {
-    this.#settle(this.#add(), reply);
+  addReply(reply: string): void {
+    this.#settle(this.#enqueue(), reply);
   }
 
-  /** Answers for tables that were asked so many milliseconds ago. */
-  endLate(milliseconds: number): void {
+  /** Answers for lookups that take longer than `milliseconds`. */
+  answerTimeouts(milliseconds: number): void {
     const { answers, now } = this.#parts;
-    for (const asked of this.#queue) {
-      const { question, state, since } = asked;
+    for (const queued of this.#queue) {
+      const { request, state, since } = queued;
       if (state !== "lookup" || now() - since < milliseconds) continue;
-      this.#settle(asked, answers.timeout(question!, milliseconds / 1000));
+      this.#settle(queued, answers.timeout(request!, milliseconds / 1000));
     }
   }
 
-  /** Forgets everything. */
+  /** Drops all requests and replies. */
   close(): void {
     this.#closed = true;
     this.#stopWaiting?.();
-    for (const { state, release, place } of this.#queue) {
+    for (const { state, release, slot } of this.#queue) {
       if (state === "dropped") release?.();
-      if (place !== undefined) this.#parts.room.give(place);
+      if (slot !== undefined) this.#parts.pool.release(slot);
     }
     this.#queue = [];
   }
 
-  #add(question?: Question, release?: () => void): Asked {
+  #enqueue(request?: LookupRequest, release?: () => void): QueuedRequest {
     const since = this.#parts.now();
-    const asked: Asked = {
-      question,
+    const queued: QueuedRequest = {
+      request,
       release,
       since,
       state: "lookup",
       reply: "",
     };
-    this.#queue.push(asked);
-    return asked;
+    this.#queue.push(queued);
+    return queued;
   }
 
-  /** Asks the table; `place` is for the reply, where that was long before. */
-  #lookUp(asked: Asked, question: Question, place?: number): void {
-    const { answers, room } = this.#parts;
-    answers.ask(question).then((reply) => {
-      const isLate = this.#closed || asked.state === "replied";
-      if (!isLate && typeof reply !== "string") {
-        return this.#settleLong(asked, reply, place);
+  /** If the reply was long before, `slot` is the slot for it. */
+  #lookUp(queued: QueuedRequest, request: LookupRequest, slot?: number): void {
+    const { answers, pool } = this.#parts;
+    answers.lookUp(request).then((reply) => {
+      const isObsolete = this.#closed || queued.state === "replied";
+      if (!isObsolete && typeof reply !== "string") {
+        return this.#settleLong(queued, reply, slot);
       }
-      if (place !== undefined) room.give(place);
-      asked.release?.();
-      if (!isLate) this.#settle(asked, reply as string);
+      if (slot !== undefined) pool.release(slot);
+      queued.release?.();
+      if (!isObsolete) this.#settle(queued, reply as string);
     });
   }
 
   /** Keeps a long reply if it can be sent at once. */
-  #settleLong(asked: Asked, reply: LongReply, place?: number): void {
-    const { room } = this.#parts;
-    const isNext = !this.#writing && this.#queue[0] === asked;
-    place ??= isNext ? room.take() : undefined;
-    if (place === undefined) {
-      asked.state = "dropped";
-      return this.#askAgain();
+  #settleLong(queued: QueuedRequest, reply: LongReply, slot?: number): void {
+    const { pool } = this.#parts;
+    const isNext = !this.#writing && this.#queue[0] === queued;
+    slot ??= isNext ? pool.take() : undefined;
+    if (slot === undefined) {
+      queued.state = "dropped";
+      return this.#repeatLookup();
     }
-    asked.release?.();
-    asked.place = place;
-    this.#settle(asked, reply.encodeInto(room.memory(place)));
+    queued.release?.();
+    queued.slot = slot;
+    this.#settle(queued, reply.encodeInto(pool.memory(slot)));
   }
 
-  /** Asks once more for the reply whose turn it is, if that was dropped. */
-  #askAgain(): void {
-    const asked = this.#queue[0];
-    const isNext = !this.#writing && asked?.state === "dropped";
+  /** Repeats the lookup of the first request if its reply was dropped. */
+  #repeatLookup(): void {
+    const queued = this.#queue[0];
+    const isNext = !this.#writing && queued?.state === "dropped";
     if (!isNext || this.#stopWaiting !== undefined) return;
-    const { room, now } = this.#parts;
-    const ask = (place: number) => {
+    const { pool, now } = this.#parts;
+    const ask = (slot: number) => {
       this.#stopWaiting = undefined;
-      asked.state = "lookup";
-      asked.since = now();
-      this.#lookUp(asked, asked.question!, place);
+      queued.state = "lookup";
+      queued.since = now();
+      this.#lookUp(queued, queued.request!, slot);
     };
-    const place = room.take();
-    if (place !== undefined) ask(place);
-    else this.#stopWaiting = room.wait(ask);
+    const slot = pool.take();
+    if (slot !== undefined) ask(slot);
+    else this.#stopWaiting = pool.wait(ask);
   }
 
-  #settle(asked: Asked, reply: string | Uint8Array): void {
+  #settle(queued: QueuedRequest, reply: string | Uint8Array): void {
     const size = reply.length;
-    const usual = this.#usualSize ?? 0;
-    this.#usualSize = size > usual
+    const usual = this.#typicalSize ?? 0;
+    this.#typicalSize = size > usual
       ? size
       : usual - Math.ceil((usual - size) / 8);
-    asked.reply = reply;
-    asked.state = "replied";
-    if (this.#closed || this.#writing || this.#queue[0] !== asked) return;
+    queued.reply = reply;
+    queued.state = "replied";
+    if (this.#closed || this.#writing || this.#queue[0] !== queued) return;
     this.#writing = true;
-    // Those that are answered in the same turn go with it.
+    // Later, so that replies which are ready in the same turn are sent together.
     queueMicrotask(() => this.#write());
   }
 
@@ -190,24 +189,24 @@ export class ReplyQueue {
     const { now, onProgress, onBroken } = this.#parts;
     try {
       for (;;) {
-        const { reply, place } = this.#takeReady();
+        const { reply, slot } = this.#takeReady();
         if (reply.length === 0) break;
         this.writingSince = now();
         onProgress();
-        await this.#send(reply, place);
+        await this.#send(reply, slot);
       }
     } catch {
       onBroken();
     }
     this.writingSince = undefined;
     this.#writing = false;
-    this.#askAgain();
+    this.#repeatLookup();
     onProgress();
   }
 
-  async #send(reply: string | Uint8Array, place?: number): Promise<void> {
-    const { socket, answers, room } = this.#parts;
-    if (place === undefined) {
+  async #send(reply: string | Uint8Array, slot?: number): Promise<void> {
+    const { socket, answers, pool } = this.#parts;
+    if (slot === undefined) {
       return await socket.write(answers.encode(reply as string));
     }
     this.#sendsLong = true;
@@ -215,20 +214,20 @@ export class ReplyQueue {
       await socket.write(reply as Uint8Array);
     } finally {
       this.#sendsLong = false;
-      room.give(place);
+      pool.release(slot);
     }
   }
 
-  /** Takes the replies whose turn it is: short ones together, or a long one. */
-  #takeReady(): { reply: string | Uint8Array; place?: number } {
+  /** Takes the next replies: several short ones, or one long one. */
+  #takeReady(): { reply: string | Uint8Array; slot?: number } {
     const [first] = this.#queue;
-    if (first?.place !== undefined) return this.#queue.shift()!;
+    if (first?.slot !== undefined) return this.#queue.shift()!;
     let reply = "";
     let count = 0;
-    for (const asked of this.#queue) {
-      const isShort = asked.state === "replied" && asked.place === undefined;
-      if (!isShort || reply.length >= writeSize) break;
-      reply += asked.reply;
+    for (const queued of this.#queue) {
+      const isShort = queued.state === "replied" && queued.slot === undefined;
+      if (!isShort || reply.length >= maxWriteLength) break;
+      reply += queued.reply;
       count++;
     }
     this.#queue.splice(0, count);

@@ -5,76 +5,74 @@ import { SeenFiles } from "../system/seen_files.ts";
 import type { OpenOptions, RequestOptions, Table } from "../table.ts";
 import type { LookupTable } from "./answers.ts";
 
-// Milliseconds. Between two looks at the files, also while one is being written,
-// and how long that may take; how long lookups wait while the table is opened
-// again; between two attempts to open it when no file changes.
-const lookPause = 1000;
-const shortPause = 250;
-const longestChange = 5000;
-const patience = 1000;
-const retryPause = 30_000;
+// All in milliseconds. The time between two checks of the files; the same while a
+// file is being written; how long such writing may take; how long lookups wait
+// while the table is opened again; the time between two attempts to open it.
+const checkInterval = 1000;
+const changingInterval = 250;
+const maxChangeTime = 5000;
+const maxReloadWait = 1000;
+const retryInterval = 30_000;
 
 /** Options of {@linkcode openServedTable}. */
 export interface ServedTableOptions extends OpenOptions {
-  /**
-   * Called when the table was opened again, with a line that says so.
-   */
+  /** Called with a line of text when the table was opened again. */
   onReload?: (message: string) => void;
 }
 
-/** A table that is open, and the files that it was made of. */
-interface Opened {
+/** An open table, and the files that it was read from. */
+interface OpenedTable {
   readonly table: Table;
   readonly files: SeenFiles;
-  /** Lookups that have no answer yet. */
-  underWay: number;
-  /** Whether another has taken its place. */
+  /** The number of lookups that are under way. */
+  pending: number;
+  /** Whether a newer one has replaced it. */
   isOld: boolean;
 }
 
 /**
- * A table that follows the files that it is made of, as Postfix's daemons do:
- * the table's own file, main.cf, the source of a `texthash:`, files of a domain
- * list. {@linkcode openServedTable} opens one.
+ * A table that is opened again when one of its files changes, as in Postfix's
+ * daemons: the table's own file, main.cf, the source of a `texthash:`, or a file
+ * of a domain list. {@linkcode openServedTable} opens one.
  */
 export class ServedTable implements LookupTable, AsyncDisposable {
   /** The name that it was opened with, `type:name`. */
   readonly name: string;
   #options: ServedTableOptions;
   #clock: Clock;
-  #current: Opened;
+  #current: OpenedTable;
   /** The files of the last attempt to open the table. */
   #files: SeenFiles;
-  #nextLook: number;
+  #nextCheck: number;
   #changingSince: number | undefined;
   #reloading: Promise<boolean> | undefined;
   #waiting: Promise<void> | undefined;
   #failure: { readonly reason: string; at: number } | undefined;
-  #old = new Set<Opened>();
+  #old = new Set<OpenedTable>();
   #closed = false;
 
-  /** Takes over a table that is open; {@linkcode openServedTable} makes one. */
-  constructor(options: ServedTableOptions, opened: Opened) {
+  /** Takes over an open table. Use {@linkcode openServedTable} instead. */
+  constructor(options: ServedTableOptions, opened: OpenedTable) {
     this.name = opened.table.name;
     this.#options = options;
     this.#clock = options.clock ?? systemClock;
     this.#current = opened;
     this.#files = opened.files;
-    this.#nextLook = this.#clock.now() + lookPause;
+    this.#nextCheck = this.#clock.now() + checkInterval;
   }
 
-  /** As in Table. Looks at the files, at most once a second. */
+  /** As in Table. Checks the files at most once a second. */
   lookup(key: string, options?: RequestOptions): Promise<string | undefined> {
-    const waiting = this.#look();
+    const waiting = this.#checkFiles();
     return waiting === undefined
       ? this.#ask(key, options)
       : waiting.then(() => this.#ask(key, options));
   }
 
   /**
-   * Opens the table again, whether or not a file has changed. Lookups that are
-   * under way are answered by the old one, which is closed then. When the table
-   * cannot be opened any more the old one stays, with a warning; `false` tells so.
+   * Opens the table again, whether or not a file has changed. The old table
+   * answers the lookups that are under way, and is closed then. If the table
+   * cannot be opened, warns, keeps the old one and returns `false`.
    */
   reload(): Promise<boolean> {
     return this.#reloading ??= this.#reload().finally(() =>
@@ -82,7 +80,7 @@ export class ServedTable implements LookupTable, AsyncDisposable {
     );
   }
 
-  /** Ends what is under way and frees all that is open. May be called twice. */
+  /** Ends the lookups under way and closes all that is open. May be called twice. */
   async close(): Promise<void> {
     this.#closed = true;
     await this.#reloading;
@@ -98,39 +96,39 @@ export class ServedTable implements LookupTable, AsyncDisposable {
   #ask(key: string, options?: RequestOptions): Promise<string | undefined> {
     const opened = this.#current;
     const answer = opened.table.lookup(key, options);
-    opened.underWay++;
+    opened.pending++;
     const settled = () => {
-      opened.underWay--;
+      opened.pending--;
       if (opened.isOld) void this.#closeIfDone(opened);
     };
     answer.then(settled, settled);
     return answer;
   }
 
-  /** Looks at the files if it is time to. What it returns is worth waiting for. */
-  #look(): Promise<void> | undefined {
+  /** Checks the files if it is time to. A lookup waits for what this returns. */
+  #checkFiles(): Promise<void> | undefined {
     const now = this.#clock.now();
-    if (now < this.#nextLook || this.#closed) return this.#waiting;
-    this.#nextLook = now + lookPause;
+    if (now < this.#nextCheck || this.#closed) return this.#waiting;
+    this.#nextCheck = now + checkInterval;
     if (this.#reloading !== undefined) return this.#waiting;
     if (this.#hasChanged(now)) {
-      this.#waiting = this.#upToPatience(this.reload());
+      this.#waiting = this.#waitBriefly(this.reload());
     } else if (
-      this.#failure !== undefined && now - this.#failure.at >= retryPause
+      this.#failure !== undefined && now - this.#failure.at >= retryInterval
     ) {
-      // It may be for what is none of the files: the database of a backup.
+      // The cause may be none of the files, such as the database of a backup.
       void this.reload();
     }
     return this.#waiting;
   }
 
-  /** Whether files have changed, and are complete as far as one can tell. */
+  /** Whether files have changed and seem to be complete. */
   #hasChanged(now: number): boolean {
     const look = this.#files.look();
     if (look === "changing") {
       this.#changingSince ??= now;
-      if (now - this.#changingSince < longestChange) {
-        this.#nextLook = now + shortPause;
+      if (now - this.#changingSince < maxChangeTime) {
+        this.#nextCheck = now + changingInterval;
         return false;
       }
     }
@@ -138,10 +136,10 @@ export class ServedTable implements LookupTable, AsyncDisposable {
     return look !== "same";
   }
 
-  async #upToPatience(reloading: Promise<boolean>): Promise<void> {
+  async #waitBriefly(reloading: Promise<boolean>): Promise<void> {
     let giveUp = () => {};
     const tooLong = new Promise<void>((resolve) => giveUp = resolve);
-    const timer = this.#clock.setTimer(patience, giveUp);
+    const timer = this.#clock.setTimer(maxReloadWait, giveUp);
     await Promise.race([reloading, tooLong]);
     timer.cancel();
     this.#waiting = undefined;
@@ -150,7 +148,7 @@ export class ServedTable implements LookupTable, AsyncDisposable {
   async #reload(): Promise<boolean> {
     const { onReload } = this.#options;
     const warnings: string[] = [];
-    let opened: Opened;
+    let opened: OpenedTable;
     try {
       opened = await open(
         this.name,
@@ -159,7 +157,7 @@ export class ServedTable implements LookupTable, AsyncDisposable {
         (line) => warnings.push(line),
       );
     } catch (error) {
-      this.#keepOld(error, warnings);
+      this.#reportFailure(error, warnings);
       return false;
     }
     if (this.#closed) {
@@ -177,8 +175,8 @@ export class ServedTable implements LookupTable, AsyncDisposable {
     return true;
   }
 
-  /** Says once why the table cannot be opened. */
-  #keepOld(error: unknown, warnings: readonly string[]): void {
+  /** Warns why the table cannot be opened, once for each reason. */
+  #reportFailure(error: unknown, warnings: readonly string[]): void {
     const reason = reasonOf(error);
     const isNew = this.#failure?.reason !== reason;
     this.#failure = { reason, at: this.#clock.now() };
@@ -195,22 +193,22 @@ export class ServedTable implements LookupTable, AsyncDisposable {
     for (const line of warnings) onWarning(line);
   }
 
-  /** Closes a table that was replaced, when its lookups are over. */
-  async #closeIfDone(opened: Opened): Promise<void> {
-    if (opened.underWay > 0 || !this.#old.has(opened)) return;
+  /** Closes a replaced table when its lookups are done. */
+  async #closeIfDone(opened: OpenedTable): Promise<void> {
+    if (opened.pending > 0 || !this.#old.has(opened)) return;
     await opened.table.close();
     this.#old.delete(opened);
   }
 }
 
 /**
- * Opens a table that is to be served for a long time: when one of the files that
- * it is made of changes, it is opened again within about a second. The files are
- * looked at when it is asked, at most once a second. No lookup fails or is lost
- * because of that: a table that cannot be opened any more goes on as it was, with
- * one warning, until a file changes again.
+ * Opens a table for a program that runs for a long time. When one of its files
+ * changes, the table is opened again within about a second. The files are checked
+ * when a key is looked up, at most once a second. No lookup fails because of that:
+ * if the table cannot be opened again, the old one stays in use, with one warning,
+ * until a file changes again.
  *
- * Throws as `openTable`, the first time.
+ * Throws the same errors as `openTable`, but only for the first opening.
  *
  * @example
  * ```ts
@@ -237,15 +235,15 @@ export async function openServedTable(
 const warnOnConsole = (line: string) => console.warn(line);
 
 /**
- * Opens a table. Tells of its files before it is sure that it can be opened, and
- * of warnings until then.
+ * Opens a table. Calls `onFiles` even if the table cannot be opened. Warnings go
+ * to `onEarlyWarning` until the table is open.
  */
 async function open(
   name: string,
   { onReload: _, ...options }: ServedTableOptions,
   onFiles: (files: SeenFiles) => void,
   onEarlyWarning?: (line: string) => void,
-): Promise<Opened> {
+): Promise<OpenedTable> {
   const files = await SeenFiles.make();
   onFiles(files);
   const { onFile, onWarning = warnOnConsole } = options;
@@ -259,5 +257,5 @@ async function open(
     onWarning: (line) => warn(line),
   });
   warn = onWarning;
-  return { table, files, underWay: 0, isOld: false };
+  return { table, files, pending: 0, isOld: false };
 }

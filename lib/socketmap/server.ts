@@ -1,6 +1,6 @@
 /**
- * A socketmap_table(5) server: Postfix looks up in any table of this project,
- * over a socket.
+ * A socketmap_table(5) server: lets Postfix look keys up in any table of this
+ * project, over a socket.
  *
  * @example
  * ```ts
@@ -40,9 +40,9 @@ import type {
   TcpEndpoint,
   UnixEndpoint,
 } from "../socket/socket.ts";
-import { Answers, Complaints, type LookupTable } from "./answers.ts";
-import { Conversation, type Surroundings } from "./conversation.ts";
-import { mostUnanswered, Room } from "./room.ts";
+import { Answers, type LookupTable, WarningLimiter } from "./answers.ts";
+import { Conversation, type ConversationContext } from "./conversation.ts";
+import { BufferPool, maxUnanswered } from "./buffer_pool.ts";
 
 export { ConfigError };
 export {
@@ -65,19 +65,20 @@ export type {
 /** Options of {@linkcode serveSocketmap}. Times are in seconds. */
 export interface SocketmapOptions {
   /**
-   * Where to listen: `inet:HOST:PORT`, `inet:[IPV6]:PORT`, `unix:PATH`. Port 0
-   * is any that is free.
+   * Where to listen: `inet:HOST:PORT`, `inet:[IPV6]:PORT` or `unix:PATH`. Port 0
+   * stands for any free port.
    */
   endpoint: string;
   /**
-   * Keys and values are UTF-8, as the tables were opened; else byte strings.
+   * Keys and values are UTF-8; otherwise they are byte strings. Must be the same
+   * as when the tables were opened.
    *
    * @default {true}
    */
   utf8?: boolean;
   /**
-   * The mode of the file of a UNIX-domain socket: whoever may write it may
-   * connect. By default everybody who gets to its directory.
+   * The file mode of a UNIX-domain socket. Who may write to it may connect: by
+   * default, every user who can reach its directory.
    *
    * @default {0o666}
    */
@@ -85,34 +86,38 @@ export interface SocketmapOptions {
   /**
    * How long a client may be silent, or leave its replies unread, before it is
    * disconnected. Postfix closes connections that were idle for 10 seconds, and
-   * waits for a reply for 100.
+   * waits up to 100 seconds for a reply.
    *
    * @default {100}
    */
   idle?: number;
   /**
-   * How many clients there may be at once; one more is disconnected at once.
+   * How many clients may be connected. Any further one is disconnected at once.
    *
    * @default {1000}
    */
   clients?: number;
   /**
-   * How long a lookup may take before it is answered with TIMEOUT.
+   * How long a lookup may take. Then the reply is TIMEOUT.
    *
    * @default {30}
    */
   lookupTimeout?: number;
   /**
-   * How long it may take to send a request.
+   * How long a client may take to send a request.
    *
    * @default {10}
    */
   requestTimeout?: number;
-  /** Called with each warning, one line; by default warnings go to `console.warn`. */
+  /**
+   * Called with each warning, one line of text.
+   *
+   * @default {console.warn}
+   */
   onWarning?: (message: string) => void;
-  /** Listens; by default the runtime's own adapter. */
+  /** Listens for connections; by default the adapter of the runtime. */
   listen?: Listen;
-  /** The time. */
+  /** The clock; by default that of the system. */
   clock?: Clock;
 }
 
@@ -129,35 +134,33 @@ const optionNames: Readonly<Record<keyof SocketmapOptions, true>> = {
   clock: true,
 };
 
-// Requests of one client that may be unanswered.
-const mostOfOne = 256;
+const maxUnansweredOfClient = 256;
 
 const checkMilliseconds = 1000;
 const drainSeconds = 10;
 
-// Errors of accept() that last until somebody gives something back: then it rests
-// before it tries again. All others are about one client, who has left already.
-const lacking = ["EMFILE", "ENFILE", "ENOBUFS", "ENOMEM"];
-const lackingText =
+// Errors of accept() that last until some program frees a resource: the server
+// pauses before it tries again. All others concern one client that has left.
+const resourceCodes = ["EMFILE", "ENFILE", "ENOBUFS", "ENOMEM"];
+const resourceMessages =
   /too many open files|no buffer space|cannot allocate memory/i;
 const longPause = 1000;
-// In case that an error lasts all the same: one that nobody expected must not
-// keep the processor busy.
+// An unexpected error that lasts must not keep the processor busy.
 const shortPause = 10;
 const failuresInARow = 100;
 
-/** A server that listens. */
+/** A socketmap server that is listening. */
 export class SocketmapServer implements AsyncDisposable {
-  /** Where it listens, `inet:HOST:PORT` with the actual port, or `unix:PATH`. */
+  /** Where it listens: `inet:HOST:PORT` with the actual port, or `unix:PATH`. */
   readonly endpoint: string;
-  /** Settles when it is closed and no client is left. Never rejects. */
+  /** Resolves when the server is closed and no client is left. Never rejects. */
   readonly finished: Promise<void>;
   #listener: Listener;
   #clock: Clock;
   #answers: Answers;
-  #complaints: Complaints;
-  #around: Surroundings & { now: number; mostUnanswered: number };
-  #mostClients: number;
+  #warnings: WarningLimiter;
+  #context: ConversationContext & { now: number; maxUnanswered: number };
+  #maxClients: number;
   #clients = new Set<Conversation>();
   #work = new Set<Promise<void>>();
   #timer: Timer | undefined;
@@ -165,7 +168,7 @@ export class SocketmapServer implements AsyncDisposable {
   #isFull = false;
   #closing = false;
 
-  /** Takes over the listener; {@linkcode serveSocketmap} makes one. */
+  /** Takes over a listener. Use {@linkcode serveSocketmap} instead. */
   constructor(
     listener: Listener,
     tables: Readonly<Record<string, LookupTable>>,
@@ -183,31 +186,32 @@ export class SocketmapServer implements AsyncDisposable {
     this.endpoint = formatEndpoint(listener.endpoint);
     this.#listener = listener;
     this.#clock = clock;
-    this.#mostClients = clients;
-    this.#complaints = new Complaints(onWarning, clock);
+    this.#maxClients = clients;
+    this.#warnings = new WarningLimiter(onWarning, clock);
     const text = utf8 ? utf8Text : byteText;
-    const room = new Room({ clients });
+    const pool = new BufferPool({ clients });
     this.#answers = new Answers(tables, {
       text,
-      long: room.long,
-      complaints: this.#complaints,
+      longSize: pool.longSize,
+      warnings: this.#warnings,
     });
-    this.#around = {
+    this.#context = {
       answers: this.#answers,
-      room,
+      pool,
       now: clock.now(),
-      mostUnanswered: mostOfOne,
+      maxUnanswered: maxUnansweredOfClient,
       idle: idle * 1000,
       requestTimeout: requestTimeout * 1000,
       lookupTimeout: lookupTimeout * 1000,
-      onWarning: (kind, message) => this.#complaints.warn(kind, message),
+      onWarning: (kind, message) => this.#warnings.warn(kind, message),
     };
     this.finished = this.#serve();
   }
 
   /**
-   * Stops listening, answers what clients asked, and disconnects them; after
-   * `drain` seconds at the latest. May be called again, with less.
+   * Stops listening, answers the requests that were read, and disconnects all
+   * clients, after `drain` seconds at the latest (10 by default). May be called
+   * again with a shorter time.
    */
   async close({ drain = drainSeconds }: { drain?: number } = {}): Promise<
     void
@@ -237,8 +241,8 @@ export class SocketmapServer implements AsyncDisposable {
         failures = 0;
       } catch (error) {
         const reason = reasonOf(error);
-        if (isLacking(error) || lackingText.test(reason)) {
-          this.#complaints.warn("accept", `cannot take a client: ${reason}`);
+        if (isOutOfResources(error) || resourceMessages.test(reason)) {
+          this.#warnings.warn("accept", `cannot take a client: ${reason}`);
           await this.#pause(longPause);
         } else if (++failures % failuresInARow === 0) {
           await this.#pause(shortPause);
@@ -247,22 +251,22 @@ export class SocketmapServer implements AsyncDisposable {
       }
       if (socket === null) break;
       if (this.#closing) socket.close();
-      else this.#take(socket);
+      else this.#accept(socket);
     }
     while (this.#work.size > 0) await Promise.all(this.#work);
     this.#answers.close();
     this.#timer?.cancel();
   }
 
-  #take(socket: Socket): void {
-    if (this.#clients.size >= this.#mostClients) return this.#sendAway(socket);
-    this.#around.now = this.#clock.now();
-    const client = new Conversation(socket, this.#around);
+  #accept(socket: Socket): void {
+    if (this.#clients.size >= this.#maxClients) return this.#reject(socket);
+    this.#context.now = this.#clock.now();
+    const client = new Conversation(socket, this.#context);
     this.#clients.add(client);
-    this.#share();
+    this.#divideRequestLimit();
     const work = client.run().then(() => {
       this.#clients.delete(client);
-      this.#share();
+      this.#divideRequestLimit();
       this.#work.delete(work);
       this.#isFull = false;
       this.#endPause?.();
@@ -271,47 +275,51 @@ export class SocketmapServer implements AsyncDisposable {
     this.#timer ??= this.#checkSoon();
   }
 
-  /** The more clients there are, the fewer requests of each are taken at once. */
-  #share(): void {
-    const each = Math.floor(mostUnanswered / Math.max(this.#clients.size, 1));
-    this.#around.mostUnanswered = Math.min(Math.max(each, 1), mostOfOne);
-  }
-
-  #sendAway(socket: Socket): void {
-    socket.close();
-    // Once, until one of them leaves.
-    if (this.#isFull) return;
-    this.#isFull = true;
-    this.#complaints.warn(
-      "clients",
-      `there are ${this.#mostClients} clients: no more are taken`,
+  /** Divides the limit of unanswered requests among the clients. */
+  #divideRequestLimit(): void {
+    const each = Math.floor(maxUnanswered / Math.max(this.#clients.size, 1));
+    this.#context.maxUnanswered = Math.min(
+      Math.max(each, 1),
+      maxUnansweredOfClient,
     );
   }
 
-  /** One timer for all clients: one for each request would cost more than it. */
+  #reject(socket: Socket): void {
+    socket.close();
+    // One warning is enough until a client leaves.
+    if (this.#isFull) return;
+    this.#isFull = true;
+    this.#warnings.warn(
+      "clients",
+      `there are ${this.#maxClients} clients: no more are taken`,
+    );
+  }
+
+  /** One timer for all clients: one for each request would cost too much time. */
   #checkSoon(): Timer {
     return this.#clock.setTimer(checkMilliseconds, () => {
-      this.#around.now = this.#clock.now();
+      this.#context.now = this.#clock.now();
       for (const client of this.#clients) client.checkTime();
-      this.#makeRoom();
-      const isIdle = this.#around.room.tidy() && this.#clients.size === 0;
+      this.#disconnectStuckClients();
+      const isIdle = this.#context.pool.freeIfUnused() &&
+        this.#clients.size === 0;
       this.#timer = isIdle ? undefined : this.#checkSoon();
     });
   }
 
   /**
-   * Disconnects those who have kept the server waiting for longest, when others
-   * need the room that these take.
+   * Disconnects the clients for which the server has waited longest, if others
+   * wait for the slots that these have.
    */
-  #makeRoom(): void {
-    const { room, now } = this.#around;
-    if (room.waiting === 0) return;
-    const stuck = [...this.#clients].filter(({ holdsRoom, stuckSince }) =>
-      holdsRoom && stuckSince !== undefined &&
+  #disconnectStuckClients(): void {
+    const { pool, now } = this.#context;
+    if (pool.waiting === 0) return;
+    const stuck = [...this.#clients].filter(({ holdsSlot, stuckSince }) =>
+      holdsSlot && stuckSince !== undefined &&
       now - stuckSince >= checkMilliseconds
     ).sort((one, two) => one.stuckSince! - two.stuckSince!);
-    for (const client of stuck.slice(0, room.waiting)) {
-      this.#complaints.warn(
+    for (const client of stuck.slice(0, pool.waiting)) {
+      this.#warnings.warn(
         "room",
         "a client that does not take its replies, or sends half a request, " +
           "takes memory that others need: disconnected",
@@ -329,27 +337,26 @@ export class SocketmapServer implements AsyncDisposable {
   }
 }
 
-function isLacking(error: unknown): boolean {
+function isOutOfResources(error: unknown): boolean {
   const { code } = error as { code?: string };
-  return code !== undefined && lacking.includes(code);
+  return code !== undefined && resourceCodes.includes(code);
 }
 
 /**
- * Serves tables by the names that Postfix shall ask for,
- * `socketmap:ENDPOINT:NAME`. The tables stay the caller's, to be closed after
- * the server.
+ * Serves tables under the given names; in main.cf, a table is
+ * `socketmap:ENDPOINT:NAME`. The caller closes the tables, after the server.
  *
- * Requests of up to 102,400 bytes are looked up, longer ones are answered with
- * NOTFOUND. A reply has at most 100,000 bytes; a longer value is answered with
- * PERM. Of one client 256 requests may be without a reply that it took, of all
- * clients 10,000; what waits for them takes at most 64 MB. Then no more is read
- * from those who do not read their replies.
+ * A request of more than 102,400 bytes is answered with NOTFOUND. A reply has at
+ * most 100,000 bytes; for a longer value the reply is PERM. One client may have
+ * 256 unanswered requests, all clients together 10,000, and these take at most
+ * 64 MB of memory. When a limit is reached, the server reads no more requests
+ * until clients read their replies.
  *
- * Throws a `TypeError` for an option that does not exist, and
- * {@linkcode ConfigError} when it cannot listen there, or a name cannot
- * be one.
+ * Throws a `TypeError` for an option that does not exist, and a
+ * {@linkcode ConfigError} if it cannot listen at the endpoint, or if a name is
+ * not possible in socketmap.
  *
- * Implements socketmap_table(5), the side that answers.
+ * Implements the server side of socketmap_table(5).
  *
  * @example
  * ```ts

@@ -1,29 +1,29 @@
 import { runtime } from "./runtime.ts";
 
-/** A timer that was set. */
+/** A running timer. */
 export interface Timer {
-  /** Takes it back. */
+  /** Stops it: the callback is not called any more. */
   cancel(): void;
   /**
-   * Tells whether anything waits for the timer. While nothing does, it should
-   * not keep the process alive, where the runtime can do that.
+   * Tells whether anything waits for the timer. While nothing does, it should not
+   * keep the process alive. Missing where the runtime cannot do that.
    */
   setBusy?(busy: boolean): void;
 }
 
 /**
- * Time as the client sees it. Hand in another one, and a retry pause or a
- * time-out costs a test no time.
+ * The source of time for retry pauses and time-outs. With a fake clock, tests of
+ * them take no time.
  */
 export interface Clock {
-  /** Milliseconds from any fixed point; never goes back. */
+  /** The milliseconds since a fixed point in time; never decreases. */
   now(): number;
   /** Calls `callback` once, after so many milliseconds. */
   setTimer(milliseconds: number, callback: () => void): Timer;
 }
 
-// A longer one goes off at once. Whoever waits for more than these 24 days looks
-// at the time again.
+// The runtimes fire a longer timer at once. This is 24 days; callers that wait
+// longer check the time when the timer fires.
 const longestTimer = 2147483647;
 
 /** The clock of the runtime. */
@@ -35,15 +35,14 @@ export const systemClock: Clock = {
   },
 };
 
-// Not setTimeout: the first of them costs a Deno program 5 ms, a fifth of a
-// whole command.
+// In Deno the first setTimeout takes 5 ms, a fifth of a short command.
 function signalTimer(milliseconds: number, callback: () => void): Timer {
   const signal = AbortSignal.timeout(milliseconds);
   let busy = false;
   const setBusy = (now: boolean) => {
     if (now === busy) return;
     busy = now;
-    // It went off while nothing waited for it, and nobody was told.
+    // It fired while nothing waited for it, so the callback was not called.
     if (now && signal.aborted) queueMicrotask(() => busy && callback());
     else if (now) signal.addEventListener("abort", callback);
     else signal.removeEventListener("abort", callback);
@@ -52,15 +51,15 @@ function signalTimer(milliseconds: number, callback: () => void): Timer {
   return { cancel: () => setBusy(false), setBusy };
 }
 
-// Elsewhere such a signal does not keep the process alive.
+// In other runtimes, the signal of a time-out does not keep the process alive.
 function plainTimer(milliseconds: number, callback: () => void): Timer {
   let busy = true;
-  let wentOff = false;
+  let fired = false;
   const timer = setTimeout(() => {
-    wentOff = true;
+    fired = true;
     if (busy) callback();
   }, milliseconds);
-  // On the edge it is a number, and there is no process to keep alive.
+  // On the edge a timer is a number, and there is no process to keep alive.
   const handle = timer as unknown as { ref?(): void; unref?(): void };
   return {
     cancel() {
@@ -71,7 +70,7 @@ function plainTimer(milliseconds: number, callback: () => void): Timer {
       if (now === busy) return;
       busy = now;
       if (!now) handle.unref?.();
-      else if (wentOff) queueMicrotask(() => busy && callback());
+      else if (fired) queueMicrotask(() => busy && callback());
       else handle.ref?.();
     },
   };

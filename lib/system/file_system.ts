@@ -1,91 +1,91 @@
 import { nodeModule, runtime } from "./runtime.ts";
 
-// What a table does with a database file beside opening it. Apart from files.ts,
-// which every command loads.
+// Operations on database files. They are separate from files.ts, which every command
+// loads.
 
 type Files = typeof import("node:fs");
 
-/** What is known of a file without opening it. Times are in milliseconds. */
+/** The metadata of a file. Times are in milliseconds since 1970. */
 export interface FileStatus {
-  /** What it is: a regular file, or the word for what else. */
+  /** The type of the file; "file" is a regular one. */
   readonly kind: "file" | "directory" | "socket" | "pipe" | "device";
-  /** With `inode`, what tells it from all other files that there are. */
+  /** The number of its device. With `inode` it identifies the file. */
   readonly device: number;
-  /** Its number on the device. */
+  /** The number of its inode. */
   readonly inode: number;
-  /** Permissions: the lowest twelve bits. */
+  /** The permissions: the lowest twelve bits. */
   readonly mode: number;
-  /** The number of its owner. */
+  /** The user id of its owner. */
   readonly owner: number;
-  /** The number of its group. */
+  /** The id of its group. */
   readonly group: number;
-  /** Bytes. */
+  /** The size in bytes. */
   readonly size: number;
   /** When its content changed. */
   readonly modified: number;
-  /** When it changed, or its name or mode; on Deno in whole seconds. */
+  /** When its content, name or mode changed; whole seconds on Deno. */
   readonly changed: number;
-  /** When it was made, where the file system keeps that. */
+  /** When it was made, if the file system records that. */
   readonly born: number | undefined;
 }
 
-/** A file, or why there is none: it may be there, but one may not know. */
+/** The status of a file; `hidden` if permissions do not even allow to look. */
 export type FileLook = FileStatus | "missing" | "hidden";
 
-/** Reads so many bytes, fewer at the end of the file. */
+/** Reads `length` bytes from `at`, fewer at the end of the file. */
 export type ReadAt = (at: number, length: number) => Uint8Array;
 
 /** The user that this process runs as. */
 export interface User {
-  /** Number of the user; 0 is root. */
+  /** The user id; 0 is root. */
   readonly id: number;
-  /** Numbers of the groups. */
+  /** The ids of the groups. */
   readonly groups: readonly number[];
 }
 
 /**
- * Files, all at once: what is looked at in one turn was so at one time. Nothing
- * here asks anybody for a permission.
+ * Synchronous access to files: results of one turn of the event loop belong
+ * together. No method prompts for a permission.
  */
 export interface FileSystem {
-  /** What is there, behind symbolic links. */
+  /** The status of a file. Follows symbolic links. */
   look(path: string): FileLook;
   /**
-   * Reads parts of a file. Not of one that this process has open as a database:
-   * to close it would drop the locks of the database.
+   * Reads parts of a file. Not for a file that this process has open as a database:
+   * closing it here would drop the locks of the database.
    */
   read<T>(path: string, work: (read: ReadAt) => T): T;
-  /** The text of a file, `undefined` where it cannot be read. */
+  /** The text of a file; `undefined` if it cannot be read. */
   readText(path: string): string | undefined;
-  /** Makes an empty file; false where there is one, or a permission is missing. */
+  /** Makes an empty file; `false` if it exists, or a permission is missing. */
   create(path: string, mode: number): boolean;
-  /** Removes a file; whether that could be done. */
+  /** Removes a file; `false` if that fails. */
   remove(path: string): boolean;
-  /** Gives a file another name; whether that could be done. */
+  /** Renames a file; `false` if that fails. */
   rename(from: string, to: string): boolean;
   /**
-   * Why files cannot be made in a folder, as an error code such as EACCES;
-   * `undefined` when they can, or nobody knows. Makes none.
+   * Why no file can be made in a folder, as an error code such as EACCES;
+   * `undefined` if it is possible or unknown. Makes no file.
    */
   whyNotIn(folder: string): string | undefined;
-  /** Who this is, where that may be known. */
+  /** The user of this process, if permissions allow to ask. */
   user(): User | undefined;
-  /** The number of this process. */
+  /** The process id. */
   readonly process: number;
 }
 
-/** The code of an error of these methods, such as ENOENT; empty for any other. */
+/** The code of a system error, such as ENOENT; empty for any other error. */
 export function errorCode(error: unknown): string {
   const { code } = error as { code?: unknown };
   return typeof code === "string" ? code : "";
 }
 
-/** The files of this runtime; `undefined` where it has none. */
+/** The file system of this runtime; `undefined` if it has none. */
 export async function fileSystem(): Promise<FileSystem | undefined> {
   if (runtime === "deno") return denoFiles;
   if (runtime !== "node") return undefined;
   const files = nodeModule("node:fs") as Files | undefined;
-  // In a try, for bundlers: those for the edge know no such module.
+  // The try makes bundlers for the edge, which lack this module, accept the import.
   try {
     return nodeFiles ??= new NodeFiles(files ?? await import("node:fs"));
   } catch {
@@ -95,7 +95,7 @@ export async function fileSystem(): Promise<FileSystem | undefined> {
 
 let nodeFiles: FileSystem | undefined;
 
-/** What Node and Deno tell of a file alike. */
+/** The fields that Node's and Deno's file status have in common. */
 interface Stat {
   dev: number;
   ino: number | null;
@@ -127,7 +127,7 @@ function lookOf(error: unknown): "missing" | "hidden" {
   return isMissing ? "missing" : "hidden";
 }
 
-/** Whether something can be done; what stands in the way is not asked. */
+/** Whether `work` succeeds. */
 function succeeds(work: () => void): boolean {
   try {
     work();
@@ -137,7 +137,7 @@ function succeeds(work: () => void): boolean {
   }
 }
 
-/** Reads what there is of so many bytes. */
+/** Fills the buffer by repeated reads, and returns the part that was filled. */
 function readAll(
   buffer: Uint8Array,
   readSome: (rest: Uint8Array, done: number) => number | null,
@@ -155,7 +155,7 @@ function denoMay(permission: Deno.PermissionDescriptor): boolean {
   return Deno.permissions.querySync(permission).state === "granted";
 }
 
-// To ask again and again takes as long as to look.
+// A cache: a permission query takes as long as reading the status.
 const readable = new Set<string>();
 
 const denoFiles: FileSystem = {
@@ -196,10 +196,10 @@ const denoFiles: FileSystem = {
     }
   },
   readText(path) {
-    // Of what is under /proc, only who may do everything reads.
+    // Deno allows /proc only with all permissions, so reading may still fail.
     if (!denoMay({ name: "read", path })) return undefined;
     try {
-      return Deno.readTextFileSync(path);
+      return readWhole(Deno.openSync(path));
     } catch {
       return undefined;
     }
@@ -228,8 +228,8 @@ const denoFiles: FileSystem = {
       denoMay({ name: "write", path: folder });
     if (!may || Deno.build.os !== "linux") return undefined;
     try {
-      // Deno cannot ask what may be done. Linux gives no folder a second name,
-      // but says first whether a file could have this one.
+      // Deno has no access(). A hard link to a folder always fails on Linux, but
+      // the error first tells whether the folder allows a new name.
       Deno.linkSync(folder, `${folder}/.memcache-table`);
       return undefined;
     } catch (error) {
@@ -251,6 +251,24 @@ const denoFiles: FileSystem = {
     return Deno.pid;
   },
 };
+
+/**
+ * The text of an open file, which it closes. Reads large pieces, since a file of
+ * /proc can change between two reads.
+ */
+function readWhole(file: Deno.FsFile): string {
+  const piece = new Uint8Array(65536);
+  const decoder = new TextDecoder();
+  let text = "";
+  try {
+    for (let size; (size = file.readSync(piece)) !== null;) {
+      text += decoder.decode(piece.subarray(0, size), { stream: true });
+    }
+    return text + decoder.decode();
+  } finally {
+    file.close();
+  }
+}
 
 class NodeFiles implements FileSystem {
   #files: Files;
@@ -350,7 +368,7 @@ class NodeFiles implements FileSystem {
   }
 }
 
-/** What is used of Node's process; what is of users is missing on Windows. */
+/** The part of Node's `process` that is used here. Windows has no user ids. */
 interface NodeProcess {
   readonly pid: number;
   geteuid?(): number;

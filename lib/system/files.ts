@@ -2,19 +2,19 @@ import { configBytes, isUtf8 } from "../bytes/text.ts";
 import { ConfigError } from "../errors.ts";
 import { nodeModule, runtime } from "./runtime.ts";
 
-// The one place of the library that reads files, the environment and the
-// permissions to do so. Runtimes without them hand in `readFile`.
+// Only this file and file_system.ts read files and the environment. In a runtime
+// without files, the program passes the `readFile` option.
 
 type Files = typeof import("node:fs");
 
 const hasDeno = runtime === "deno";
 
-/** Files as Node has them, and Bun; `undefined` where there are none. */
+/** The file functions of Node and Bun; `undefined` in other runtimes. */
 async function nodeFiles(): Promise<Files | undefined> {
   if (runtime !== "node") return undefined;
   const files = nodeModule("node:fs") as Files | undefined;
   if (files !== undefined) return files;
-  // In a try, for bundlers: those for the edge know no such module.
+  // The try makes bundlers for the edge, which lack this module, accept the import.
   try {
     return await import("node:fs");
   } catch {
@@ -22,22 +22,19 @@ async function nodeFiles(): Promise<Files | undefined> {
   }
 }
 
-/**
- * A path as Node's functions take it: one that is not UTF-8 as its bytes. Deno
- * cannot open such a file.
- */
+/** A path for Node's functions: bytes if it is not UTF-8, which Deno cannot open. */
 function nodePath(path: string): string {
-  // The types want a Buffer or a string; any Uint8Array works.
+  // The types require a Buffer or a string, but any Uint8Array works.
   return isUtf8(path) ? path : configBytes(path) as unknown as string;
 }
 
 /**
- * Reads a file, whole. `path` is a `configText`. Throws {@linkcode ConfigError},
- * with the file and the cure, when that is not possible.
+ * Reads a whole file. `path` is a `configText`. Throws {@linkcode ConfigError}, with
+ * the file and the cure, when that fails.
  */
 export async function readFile(path: string): Promise<Uint8Array> {
   const file = path;
-  // Configuration is small: starting a thread to read it takes longer.
+  // Synchronous: for small files this is faster than an asynchronous read.
   if (hasDeno) {
     if (!isUtf8(path)) {
       throw new ConfigError(
@@ -87,17 +84,14 @@ function explainCode(cause: Error & { code?: string }): string {
   return `cannot be read: ${cause.message}`;
 }
 
-/**
- * Whether reading a file needs no permission that is missing. Asks nobody:
- * what is not granted is not there.
- */
+/** Whether the runtime permits reading a file, without a prompt. */
 export function mayRead(path: string): boolean {
   if (!hasDeno) return runtime === "node";
   const { state } = Deno.permissions.querySync({ name: "read", path });
   return state === "granted";
 }
 
-/** Whether there is a file of that name, as far as one may know. */
+/** Whether a file exists; `false` if permissions do not allow to look. */
 export async function fileExists(path: string): Promise<boolean> {
   if (!mayRead(path)) return false;
   try {
@@ -108,7 +102,7 @@ export async function fileExists(path: string): Promise<boolean> {
   }
 }
 
-/** Whether there is anything of that name; so it seems, where one may not know. */
+/** Whether anything exists at a path; `true` if permissions do not allow to look. */
 export async function pathExists(path: string): Promise<boolean> {
   if (!mayRead(path)) return true;
   try {
@@ -123,8 +117,8 @@ export async function pathExists(path: string): Promise<boolean> {
 }
 
 /**
- * Whether every user of the machine may read a file, by its mode; `false` where
- * that cannot be known.
+ * Whether every user of the machine may read a file, by its mode; `false` if that
+ * cannot be known.
  */
 export async function everybodyMayRead(path: string): Promise<boolean> {
   if (!mayRead(path)) return false;
@@ -138,24 +132,24 @@ export async function everybodyMayRead(path: string): Promise<boolean> {
   }
 }
 
-/** A file as it is at a moment. */
+/** The state of a file at one moment. */
 export interface FileState {
-  /** Is another one when the file was written, replaced or removed since. */
+  /** Differs from the earlier one if the file was written, replaced or removed. */
   readonly version: string;
-  /** When it was written, in milliseconds since 1970; 0 where there is none. */
+  /** When it was written, in milliseconds since 1970; 0 if it does not exist. */
   readonly modified: number;
 }
 
-/** Looks at files, at once. */
-export interface FileLooks {
-  /** How a file is now. What is no file, a pipe for example, never changes. */
+/** Reads the state and content of files, synchronously. */
+export interface FileProbe {
+  /** The state of a file. Anything but a regular file, like a pipe, never changes. */
   look(path: string): FileState;
-  /** The content; `undefined` where it cannot be read. */
+  /** The content of a file; `undefined` if it cannot be read. */
   read(path: string): Uint8Array | undefined;
 }
 
-/** What looks at files here; without files, none ever changes. */
-export async function fileLooks(): Promise<FileLooks> {
+/** The probe of this runtime; in a runtime without files, no file ever changes. */
+export async function fileProbe(): Promise<FileProbe> {
   const node = await nodeFiles();
   const stat = (path: string): { isFile: boolean; numbers: unknown[] } => {
     if (hasDeno) {
@@ -195,8 +189,8 @@ export async function fileLooks(): Promise<FileLooks> {
 }
 
 /**
- * A variable of the environment, as far as one may know. Throws
- * {@linkcode ConfigError} when it is not UTF-8.
+ * An environment variable; `undefined` if it is not set, or permissions do not allow
+ * to read it. Throws {@linkcode ConfigError} if it is not UTF-8.
  */
 export function environment(variable: string): string | undefined {
   if (runtime === "node") {
@@ -217,7 +211,7 @@ export function environment(variable: string): string | undefined {
   return utf8Only(variable, value);
 }
 
-// Node replaces bytes that are not UTF-8 by U+FFFD: that would be another path.
+// Node replaces bytes that are not UTF-8 with U+FFFD, which gives a wrong path.
 function utf8Only(
   variable: string,
   value: string | undefined,

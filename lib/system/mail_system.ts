@@ -3,20 +3,28 @@ import { ConfigError, shownText } from "../errors.ts";
 import { environment, fileExists, mayRead, readFile } from "./files.ts";
 import { parseMainCf, type Setting } from "../config/main_cf.ts";
 
-/** What a mail system needs from outside. */
+/** Options of a {@linkcode MailSystem}. */
 export interface MailSystemOptions {
-  /** The directory of main.cf. */
+  /**
+   * The directory of main.cf.
+   *
+   * @default {"/etc/postfix"} or the environment variable `MAIL_CONFIG`
+   */
   readonly configDirectory?: string;
-  /** Told of files before they are read. */
+  /** Called with the path of main.cf before it is read. */
   readonly onFile?: (path: string) => void;
-  /** Reads a file, whole. */
+  /**
+   * Reads a whole file.
+   *
+   * @default {readFile}
+   */
   readonly readFile?: (path: string) => Promise<Uint8Array>;
-  /** Told of what is ignored in main.cf. */
+  /** Called with each problem of main.cf that is not an error. */
   readonly onWarning: (message: string) => void;
 }
 
-// What main.cf may refer to without setting it, as far as it names places, or
-// what is set decides over something here.
+// Defaults of Postfix for parameters that main.cf does not set: those that name
+// directories, and those that matter to this package.
 const builtIn: Record<string, string> = {
   command_directory: "/usr/sbin",
   compatibility_level: "0",
@@ -28,13 +36,13 @@ const builtIn: Record<string, string> = {
   smtpd_banner: "$myhostname ESMTP $mail_name",
 };
 
-/** The Postfix on this machine, as its main.cf describes it. Reads it when asked. */
+/** The Postfix on this machine, as its main.cf describes it. */
 export class MailSystem {
   #options: MailSystemOptions;
   #settings: Promise<Map<string, Setting>> | undefined;
   #expanded = new Map<string, Setting>();
 
-  /** Reads nothing yet. */
+  /** Does not read main.cf yet. */
   constructor(options: MailSystemOptions) {
     this.#options = options;
   }
@@ -45,7 +53,6 @@ export class MailSystem {
       "/etc/postfix";
   }
 
-  /** The path of main.cf. */
   get mainCf(): string {
     return `${this.configDirectory}/main.cf`;
   }
@@ -82,21 +89,21 @@ export class MailSystem {
     }
   }
 
-  /** All that main.cf sets, `$` as it stands there; nothing when it is missing. */
+  /** All parameters of main.cf, `$` not expanded; none if the file is missing. */
   async settings(): Promise<ReadonlyMap<string, Setting>> {
     return await (this.#settings ??= this.#read());
   }
 
-  /** Where Postfix has its queue and the sockets of its services. */
+  /** The directory of Postfix's queue and of the sockets of its services. */
   async queueDirectory(): Promise<string> {
     return (await this.setting("queue_directory"))?.value ??
       builtIn.queue_directory;
   }
 
   /**
-   * Whether Postfix has UTF-8 support on: `smtputf8_enable` of main.cf, which
-   * depends on `compatibility_level` unless set; on where no main.cf can be
-   * read.
+   * Whether UTF-8 support is on: `smtputf8_enable` of main.cf, whose default depends
+   * on `compatibility_level`. `true` if main.cf cannot be read. Throws
+   * {@linkcode ConfigError} for a value other than yes and no.
    */
   async smtputf8(): Promise<boolean> {
     const { readFile } = this.#options;
@@ -121,7 +128,7 @@ export class MailSystem {
     );
   }
 
-  /** Whether a file of that name lies here, for a hint. */
+  /** Whether a file exists on this machine; for hints in messages. */
   async fileExists(path: string): Promise<boolean> {
     return this.#options.readFile === undefined && await fileExists(path);
   }
@@ -146,7 +153,7 @@ export class MailSystem {
   }
 }
 
-/** Whether an error of some runtime says that there is no such file. */
+/** Whether an error, of any runtime, says that a file does not exist. */
 function isMissing(error: unknown): boolean {
   for (let cause = error; cause instanceof Error; cause = cause.cause) {
     if (cause.name === "NotFound") return true;

@@ -1,12 +1,12 @@
 import { ConfigError } from "../errors.ts";
-import { type Ended, ProgramUnavailable } from "./programs.ts";
+import { type ProgramResult, ProgramUnavailable } from "./programs.ts";
 
 type Child = import("node:child_process").ChildProcessWithoutNullStreams;
 
-/** Starts a program; rejects when that is not possible. */
+/** Starts a program; rejects when that fails. */
 async function spawn(program: string, args: readonly string[]): Promise<Child> {
   let processes: typeof import("node:child_process");
-  // In a try, for bundlers: those for the edge know no such module.
+  // The try makes bundlers for the edge, which lack this module, accept the import.
   try {
     processes = await import("node:child_process");
   } catch (cause) {
@@ -25,7 +25,7 @@ async function spawn(program: string, args: readonly string[]): Promise<Child> {
       );
     });
   });
-  // It may end without reading all of its input; its exit status says why.
+  // A program may end before it reads all of its input; its exit status says why.
   child.stdin.on("error", () => {});
   return child;
 }
@@ -56,7 +56,7 @@ export async function runProgram(
   program: string,
   args: readonly string[],
   input: Uint8Array,
-): Promise<Ended> {
+): Promise<ProgramResult> {
   const child = await spawn(program, args);
   child.stdin.end(input);
   const [code, stdout, stderr] = await Promise.all([
@@ -71,22 +71,22 @@ export async function runProgram(
 export async function* streamProgram(
   program: string,
   args: readonly string[],
-): AsyncGenerator<Uint8Array, Ended> {
+): AsyncGenerator<Uint8Array, ProgramResult> {
   const child = await spawn(program, args);
   const closed = whenClosed(child);
-  const complaints = collect(child.stderr);
+  const errors = collect(child.stderr);
   child.stdin.end();
-  let ended = false;
+  let isComplete = false;
   try {
     for await (const chunk of child.stdout) yield chunk as Uint8Array;
-    ended = true;
+    isComplete = true;
   } finally {
-    if (!ended) child.kill("SIGKILL");
-    await Promise.all([closed, complaints]);
+    if (!isComplete) child.kill("SIGKILL");
+    await Promise.all([closed, errors]);
   }
   return {
     code: await closed,
     stdout: new Uint8Array(0),
-    stderr: new TextDecoder().decode(await complaints),
+    stderr: new TextDecoder().decode(await errors),
   };
 }

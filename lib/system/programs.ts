@@ -1,20 +1,17 @@
 import { ConfigError } from "../errors.ts";
 import { runtime } from "./runtime.ts";
 
-// The one place of the library that runs programs, with node_programs.ts for
-// Node and Bun.
+// Runs programs on Deno; node_programs.ts does so on Node and Bun.
 
-/** A program that ran to its end. */
-export interface Ended {
+/** The result of a program that has ended. */
+export interface ProgramResult {
   /** Its exit status. */
   readonly code: number;
-  /** What it printed. */
   readonly stdout: Uint8Array;
-  /** What it complained of. */
   readonly stderr: string;
 }
 
-/** A program that is not there, or may not be run. */
+/** A program is not installed, or a permission to run it is missing. */
 export class ProgramUnavailable extends ConfigError {}
 
 function spawn(program: string, args: readonly string[]): Deno.ChildProcess {
@@ -39,8 +36,7 @@ function spawn(program: string, args: readonly string[]): Deno.ChildProcess {
   }
 }
 
-/** What runs programs here, where Deno does not. */
-async function elsewhere(
+async function nodePrograms(
   program: string,
 ): Promise<typeof import("./node_programs.ts")> {
   if (runtime === "node") return await import("./node_programs.ts");
@@ -56,7 +52,7 @@ async function feed(
     await writer.write(input);
     await writer.close();
   } catch {
-    // It ended without reading all of it; its exit status says why.
+    // A program may end before it reads all of its input; its exit status says why.
   }
 }
 
@@ -64,27 +60,26 @@ function kill(child: Deno.ChildProcess): void {
   try {
     child.kill("SIGKILL");
   } catch {
-    // It ended by itself.
+    // It has already ended.
   }
 }
 
-// Whoever asks for a thousand things at once gets them, but not as a thousand
-// processes at once.
-const mostAtOnce = 16;
+// Limits the processes that a thousand concurrent requests start.
+const mostProcesses = 16;
 let running = 0;
 const waiting: (() => void)[] = [];
 
 /**
- * Runs a program, without a shell, to its end; when many are running, after one
- * of them has ended. Throws {@linkcode ProgramUnavailable} when it is not there,
- * or may not be run.
+ * Runs a program, without a shell, and waits for its end. At most 16 run at the same
+ * time; others wait. Throws {@linkcode ProgramUnavailable} if it is not installed,
+ * or a permission is missing.
  */
 export async function runProgram(
   program: string,
   args: readonly string[],
   input: Uint8Array,
-): Promise<Ended> {
-  if (running < mostAtOnce) running++;
+): Promise<ProgramResult> {
+  if (running < mostProcesses) running++;
   else await new Promise<void>((resolve) => waiting.push(resolve));
   try {
     return await runNow(program, args, input);
@@ -99,9 +94,9 @@ async function runNow(
   program: string,
   args: readonly string[],
   input: Uint8Array,
-): Promise<Ended> {
+): Promise<ProgramResult> {
   if (runtime !== "deno") {
-    return await (await elsewhere(program)).runProgram(program, args, input);
+    return await (await nodePrograms(program)).runProgram(program, args, input);
   }
   const child = spawn(program, args);
   const [{ code, stdout, stderr }] = await Promise.all([
@@ -112,27 +107,27 @@ async function runNow(
 }
 
 /**
- * Runs a program and yields what it prints as it comes; returns what it
- * complained of, and its exit status, in the end. Leaving it ends the program.
+ * Runs a program and yields its standard output as it arrives; then returns its
+ * standard error and exit status. Leaving the loop early kills the program.
  */
 export async function* streamProgram(
   program: string,
   args: readonly string[],
-): AsyncGenerator<Uint8Array, Ended> {
+): AsyncGenerator<Uint8Array, ProgramResult> {
   if (runtime !== "deno") {
-    return yield* (await elsewhere(program)).streamProgram(program, args);
+    return yield* (await nodePrograms(program)).streamProgram(program, args);
   }
   const child = spawn(program, args);
-  const complaints = new Response(child.stderr).text();
+  const errors = new Response(child.stderr).text();
   await feed(child, new Uint8Array(0));
-  let ended = false;
+  let isComplete = false;
   try {
     yield* child.stdout;
-    ended = true;
+    isComplete = true;
   } finally {
-    if (!ended) kill(child);
-    await Promise.all([complaints, child.status]);
+    if (!isComplete) kill(child);
+    await Promise.all([errors, child.status]);
   }
   const { code } = await child.status;
-  return { code, stdout: new Uint8Array(0), stderr: await complaints };
+  return { code, stdout: new Uint8Array(0), stderr: await errors };
 }

@@ -1,13 +1,13 @@
 import { ConfigError } from "../errors.ts";
 
 /**
- * Where this runs, as far as sockets, files and programs go; `other` is the
- * edge and the browser, where all of them are handed in.
+ * The runtime, which decides how to reach sockets, files and programs. `node`
+ * includes Bun. `other` is the edge and the browser, where options supply them.
  */
 export const runtime: "deno" | "node" | "other" = findRuntime();
 
-// Deno has Node's globals too, and so have Cloudflare's Workers, without what
-// is behind them.
+// Deno and Cloudflare Workers have Node's globals too, but Workers lack most of their
+// functions.
 function findRuntime(): "deno" | "node" | "other" {
   if ("Deno" in globalThis) return "deno";
   const { process, navigator } = globalThis as {
@@ -20,8 +20,8 @@ function findRuntime(): "deno" | "node" | "other" {
 }
 
 /**
- * Throws {@linkcode ConfigError} on a Node that is too old: what it lacks would
- * show later, and only with some keys.
+ * Throws {@linkcode ConfigError} on a Node that is too old. Without this check it
+ * would fail later, and only with some keys.
  */
 export function requireRuntime(): void {
   if (runtime !== "node") return;
@@ -36,9 +36,9 @@ export function requireRuntime(): void {
 }
 
 /**
- * A module of Node's own without an import, which calls every getter that the
- * module has: a tenth of the time of a short command. `undefined` where Node is
- * older than 20.16, and elsewhere.
+ * A built-in module of Node. An import would call every getter of the module, which
+ * takes a tenth of the time of a short command. `undefined` in Node before 20.16,
+ * and in runtimes without such modules.
  */
 export function nodeModule(name: string): unknown {
   const { process } = globalThis as {

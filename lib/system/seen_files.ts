@@ -1,22 +1,21 @@
-import { type FileLooks, fileLooks } from "./files.ts";
+import { type FileProbe, fileProbe } from "./files.ts";
 
-// Milliseconds. A file that was written less long ago may be written again without
-// any sign of it: the clock of a file system ticks some hundred times a second.
-const hot = 2000;
-// A file that was written less long ago may not be complete yet.
-const fresh = 500;
+// Milliseconds since a file was written. Below the first limit, another write may
+// leave its times unchanged, because file systems have a coarse clock.
+const coarseClock = 2000;
+// Below this limit, the file may not be complete yet.
+const writeTime = 500;
 
-interface Seen {
+interface SeenFile {
   readonly version: string;
-  /** A sum of the content, as long as the file is hot. */
+  /** A checksum of the content, while the times are not reliable. */
   sum: number | undefined;
-  /** The version of the last look. */
-  latest: string;
+  /** The version at the last call of `look`. */
+  lastVersion: string;
 }
 
 /**
- * Files as they were when they were read. Says whether one of them has changed
- * since.
+ * Remembers the state of files when they are read, and detects changes since then.
  *
  * @example
  * ```ts
@@ -33,60 +32,60 @@ interface Seen {
  * ```
  */
 export class SeenFiles {
-  #looks: FileLooks;
-  #seen = new Map<string, Seen>();
+  #probe: FileProbe;
+  #seen = new Map<string, SeenFile>();
 
-  private constructor(looks: FileLooks) {
-    this.#looks = looks;
+  private constructor(probe: FileProbe) {
+    this.#probe = probe;
   }
 
-  /** Has seen none yet. */
+  /** Remembers no file yet. */
   static async make(): Promise<SeenFiles> {
-    return new SeenFiles(await fileLooks());
+    return new SeenFiles(await fileProbe());
   }
 
-  /** Remembers a file that is about to be read, or is missing. */
+  /** Remembers the state of a file. Call it before the file is read. */
   see(path: string): void {
     if (this.#seen.has(path)) return;
-    const { version, modified } = this.#looks.look(path);
-    const sum = isYounger(modified, hot) ? this.#sum(path) : undefined;
-    this.#seen.set(path, { version, sum, latest: version });
+    const { version, modified } = this.#probe.look(path);
+    const sum = isYounger(modified, coarseClock) ? this.#sum(path) : undefined;
+    this.#seen.set(path, { version, sum, lastVersion: version });
   }
 
   /**
-   * Whether the files are as they were seen. One that is being written, or is
-   * missing since the last look, is `changing`: look again after a moment.
+   * Whether the files have changed. `changing`: a file is being written, or has just
+   * been removed; look again after a moment.
    */
   look(): "same" | "changing" | "changed" {
     let result: "same" | "changing" | "changed" = "same";
     for (const [path, seen] of this.#seen) {
-      const { version, modified } = this.#looks.look(path);
+      const { version, modified } = this.#probe.look(path);
       if (version === seen.version) {
         if (this.#isRewritten(path, seen, modified)) return "changed";
         continue;
       }
-      const isComplete = version === seen.latest ||
-        modified > 0 && !isYounger(modified, fresh);
-      seen.latest = version;
-      // Of several that change together none may be missed.
+      const isComplete = version === seen.lastVersion ||
+        modified > 0 && !isYounger(modified, writeTime);
+      seen.lastVersion = version;
+      // If several files change together, wait until all of them are complete.
       if (!isComplete) result = "changing";
       else if (result === "same") result = "changed";
     }
     return result;
   }
 
-  /** Whether a hot file has another content, although it looks as it did. */
-  #isRewritten(path: string, seen: Seen, modified: number): boolean {
+  /** Whether the content of a file changed although its version did not. */
+  #isRewritten(path: string, seen: SeenFile, modified: number): boolean {
     if (seen.sum === undefined) return false;
     if (this.#sum(path) !== seen.sum) return true;
-    if (!isYounger(modified, hot)) seen.sum = undefined;
+    if (!isYounger(modified, coarseClock)) seen.sum = undefined;
     return false;
   }
 
-  /** As in FNV-1a; 0 for a file that cannot be read. */
+  /** A checksum like FNV-1a; 0 for a file that cannot be read. */
   #sum(path: string): number {
     let sum = 0;
-    for (const byte of this.#looks.read(path) ?? []) {
+    for (const byte of this.#probe.read(path) ?? []) {
       sum = Math.imul(sum ^ byte, 0x01000193);
     }
     return sum;

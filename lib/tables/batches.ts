@@ -1,33 +1,31 @@
-/** What became of a batch: results in its order, and what ended it, if anything. */
+/** The results of a batch, in its order, and the error that ended it early. */
 export interface BatchResult<Result> {
-  /** Results of the first items; of all, unless it failed. */
+  /** Results of the items before the failed one, or of all. */
   readonly results: readonly Result[];
-  /** What went wrong with the item behind them. */
+  /** The error of the item that follows them. */
   readonly failed?: { readonly error: unknown };
 }
 
-/** How a sequence is worked on in batches. */
+/** How to process a sequence in batches. */
 export interface BatchRules<Item, Result> {
-  /** Items of a batch. */
+  /** How many items a batch has. */
   readonly size: number;
-  /** Batches that may be under way at once. */
-  readonly atOnce: number;
-  /**
-   * Works on a batch. `signal` tells that nobody wants its results any more.
-   */
+  /** How many batches may run concurrently. */
+  readonly concurrency: number;
+  /** Processes a batch. `signal` aborts when its results are no longer needed. */
   readonly run: (
     batch: Item[],
     signal: AbortSignal,
   ) => Promise<BatchResult<Result>>;
 }
 
-// Whatever a source has at hand, it gives within so many turns.
-const turnsOfASource = 24;
+// A source with an item in memory yields it within this many microtask turns.
+const maxSourceTurns = 24;
 
 /**
- * Works on a sequence in batches, several of them at once, and gives the results
- * in the order of the sequence. Reads no further ahead than that. A source that
- * has to be waited for does not hold up what it gave before.
+ * Processes a sequence in batches, several of them concurrently, and yields the
+ * results in the order of the sequence. Reads ahead only to fill these batches.
+ * While the source keeps it waiting, it processes the items it has.
  */
 export class Batches<Item, Result> implements AsyncIterableIterator<Result> {
   #rules: BatchRules<Item, Result>;
@@ -36,7 +34,7 @@ export class Batches<Item, Result> implements AsyncIterableIterator<Result> {
   #reading: Promise<IteratorResult<Item>> | undefined;
   #sourceEnded = false;
   #sourceFailed: { error: unknown } | undefined;
-  #underWay: Promise<BatchResult<Result>>[] = [];
+  #running: Promise<BatchResult<Result>>[] = [];
   #abort = new AbortController();
   #results: readonly Result[] = [];
   #next = 0;
@@ -70,7 +68,7 @@ export class Batches<Item, Result> implements AsyncIterableIterator<Result> {
     return this.#inTurn(() => this.#advance());
   }
 
-  /** Reads no more, and waits for what is under way. */
+  /** Stops reading, and waits for running batches. */
   return(): Promise<IteratorResult<Result, undefined>> {
     return this.#inTurn(async () => {
       await this.#end();
@@ -78,7 +76,7 @@ export class Batches<Item, Result> implements AsyncIterableIterator<Result> {
     });
   }
 
-  /** Lets calls that do not wait for each other come one after the other. */
+  /** Runs concurrent calls one after the other. */
   #inTurn<T>(action: () => Promise<T>): Promise<T> {
     this.#waiting++;
     const result = this.#turn.then(action).finally(() => this.#waiting--);
@@ -95,7 +93,7 @@ export class Batches<Item, Result> implements AsyncIterableIterator<Result> {
         throw error;
       }
       await this.#readAhead();
-      const batch = this.#underWay.shift();
+      const batch = this.#running.shift();
       if (batch === undefined) {
         if (this.#sourceFailed === undefined) {
           return { done: true, value: undefined };
@@ -113,23 +111,23 @@ export class Batches<Item, Result> implements AsyncIterableIterator<Result> {
         this.#failed = { error };
       }
       this.#next = 0;
-      // So that there is always something to do while results are looked at.
+      // Start the next batch while the caller uses these results.
       if (this.#failed === undefined && !this.#isAsync) await this.#readAhead();
     }
     return { done: false, value: this.#results[this.#next++] };
   }
 
   async #readAhead(): Promise<void> {
-    const { size, atOnce, run } = this.#rules;
-    while (this.#underWay.length < atOnce && !this.#sourceEnded) {
+    const { size, concurrency, run } = this.#rules;
+    while (this.#running.length < concurrency && !this.#sourceEnded) {
       const batch: Item[] = [];
       if (this.#isAsync) await this.#readAsync(batch, size);
       else this.#read(batch, size);
       if (batch.length === 0) return;
       const work = run(batch, this.#abort.signal);
-      // It is looked at in its turn, which may never come.
+      // #advance handles its failure, but may never get there.
       work.catch(() => undefined);
-      this.#underWay.push(work);
+      this.#running.push(work);
     }
   }
 
@@ -150,14 +148,14 @@ export class Batches<Item, Result> implements AsyncIterableIterator<Result> {
     }
   }
 
-  /** Reads what is at hand; waits when there is nothing else to do. */
+  /** Reads items that are ready now; waits for one only if no batch is running. */
   async #readAsync(batch: Item[], size: number): Promise<void> {
     const source = this.#source as AsyncIterator<Item>;
     try {
       while (batch.length < size) {
         this.#reading ??= source.next();
-        const idle = batch.length === 0 && this.#underWay.length === 0;
-        if (!idle && !await isAtHand(this.#reading)) return;
+        const idle = batch.length === 0 && this.#running.length === 0;
+        if (!idle && !await isReady(this.#reading)) return;
         const { done, value } = await this.#reading;
         this.#reading = undefined;
         if (done) {
@@ -179,12 +177,12 @@ export class Batches<Item, Result> implements AsyncIterableIterator<Result> {
     this.#sourceFailed = undefined;
     const ended = this.#sourceEnded;
     this.#sourceEnded = true;
-    // With a reason: the one that there is by default takes 10 ms to be made.
+    // With a reason: creating the default one takes 10 ms.
     this.#abort.abort("unwanted");
-    await Promise.allSettled(this.#underWay.splice(0));
+    await Promise.allSettled(this.#running.splice(0));
     if (ended) return;
     const returned = this.#source.return?.();
-    // A source that is waited for may never come back.
+    // A source that has not answered `next` may never answer at all.
     if (this.#reading === undefined) await returned;
     else {
       this.#reading.catch(() => undefined);
@@ -193,12 +191,12 @@ export class Batches<Item, Result> implements AsyncIterableIterator<Result> {
   }
 }
 
-async function isAtHand(promise: Promise<unknown>): Promise<boolean> {
+async function isReady(promise: Promise<unknown>): Promise<boolean> {
   let settled = false;
   const settle = () => {
     settled = true;
   };
   promise.then(settle, settle);
-  for (let turn = 0; turn < turnsOfASource && !settled; turn++) await undefined;
+  for (let turn = 0; turn < maxSourceTurns && !settled; turn++) await undefined;
   return settled;
 }

@@ -20,27 +20,27 @@ import { Batches, type BatchResult } from "./batches.ts";
 import type { BatchAnswer, Driver, WriteAnswer } from "./driver.ts";
 import type { TableRules } from "./driver_table.ts";
 
-const lookupsOfBatch = 1024;
-const lookupsAtOnce = 4;
-const writesOfBatch = 1024;
+const lookupBatchSize = 1024;
+const concurrentLookupBatches = 4;
+const writeBatchSize = 1024;
 
-/** What requests for many keys need of their table. */
+/** The parts of a table that bulk requests use. */
 export interface BulkParts {
   /** The table's name in messages. */
   readonly name: string;
-  /** What it is made of. */
+  /** The driver of the table. */
   readonly driver: Driver;
-  /** How it treats what it is given. */
+  /** The rules of the table. */
   readonly rules: TableRules;
   /** Throws when the table is closed. */
   readonly mustBeOpen: () => void;
-  /** A key as the driver sees it; `undefined` when no table can have it. */
+  /** Checks and folds a key; `undefined` if it is invalid. */
   readonly admit: (key: string) => string | undefined;
-  /** An entry as the driver sees it; `undefined` when no table can have it. */
+  /** Checks and folds an entry; `undefined` if it is invalid. */
   readonly admitEntry: (key: string, value: string) => Entry | undefined;
 }
 
-/** Looks many keys up. */
+/** Looks up many keys. */
 export function lookupMany(
   parts: BulkParts,
   keys: Iterable<string> | AsyncIterable<string>,
@@ -48,19 +48,19 @@ export function lookupMany(
 ): AsyncIterableIterator<LookupResult> {
   const { text } = parts.rules;
   return new Batches<string, LookupResult>(keys, {
-    size: lookupsOfBatch,
-    atOnce: lookupsAtOnce,
-    run: async (batch, unwanted) => {
+    size: lookupBatchSize,
+    concurrency: concurrentLookupBatches,
+    run: async (batch, abandoned) => {
       parts.mustBeOpen();
       signal?.throwIfAborted();
-      const { asked, failed } = admitKeys(parts, batch);
-      const answer = await lookupTogether(
+      const { admitted, failed } = admitKeys(parts, batch);
+      const answer = await lookupBatch(
         parts,
-        asked,
-        signal === undefined ? unwanted : AbortSignal.any([signal, unwanted]),
+        admitted,
+        signal === undefined ? abandoned : AbortSignal.any([signal, abandoned]),
       );
       const { decoded, notText } = decodeStrings(answer.values, text);
-      const end = answer.failed?.at ?? countOf(asked);
+      const end = answer.failed?.at ?? countOf(admitted);
       const results: LookupResult[] = [];
       for (let at = 0; at < Math.min(end, decoded.length); at++) {
         results.push({ key: batch[at], value: decoded[at] });
@@ -85,8 +85,8 @@ export function updateMany(
   const { driver } = parts;
   return writeMany<Entry, Entry, UpdateResult>(entries, parts, signal, {
     admit: ({ key, value }) => parts.admitEntry(key, value),
-    together: driver.updateBatch?.bind(driver),
-    one: ({ key, value }) => driver.update!(key, value, signal),
+    writeBatch: driver.updateBatch?.bind(driver),
+    writeOne: ({ key, value }) => driver.update!(key, value, signal),
     result: ({ key }, stored) => ({ key, stored }),
   });
 }
@@ -100,26 +100,26 @@ export function deleteMany(
   const { driver } = parts;
   return writeMany<string, string, DeleteResult>(keys, parts, signal, {
     admit: parts.admit,
-    together: driver.deleteBatch?.bind(driver),
-    one: (key) => driver.delete!(key, signal),
+    writeBatch: driver.deleteBatch?.bind(driver),
+    writeOne: (key) => driver.delete!(key, signal),
     result: (key, deleted) => ({ key, deleted }),
   });
 }
 
-/** How items of one kind are written. */
-interface Writing<Item, Admitted, Result> {
-  /** An item as the driver sees it; `undefined` when no table can have it. */
+/** How one kind of write works: updates or deletes. */
+interface WriteKind<Item, Admitted, Result> {
+  /** Checks and folds an item; `undefined` if it is invalid. */
   readonly admit: (item: Item) => Admitted | undefined;
-  /** Writes some together, where the driver can do that. */
-  readonly together:
+  /** Writes a batch; `undefined` where the driver cannot do that. */
+  readonly writeBatch:
     | ((
       items: readonly Admitted[],
       signal?: AbortSignal,
     ) => Promise<WriteAnswer>)
     | undefined;
-  /** Writes one. */
-  readonly one: (item: Admitted) => Promise<boolean>;
-  /** What is told of an item. */
+  /** Writes one item. */
+  readonly writeOne: (item: Admitted) => Promise<boolean>;
+  /** The result that the caller gets. */
   readonly result: (item: Item, done: boolean) => Result;
 }
 
@@ -127,19 +127,19 @@ function writeMany<Item, Admitted, Result>(
   items: Iterable<Item> | AsyncIterable<Item>,
   parts: BulkParts,
   signal: AbortSignal | undefined,
-  { admit, together, one, result }: Writing<Item, Admitted, Result>,
+  { admit, writeBatch, writeOne, result }: WriteKind<Item, Admitted, Result>,
 ): AsyncIterableIterator<Result> {
   return new Batches<Item, Result>(items, {
-    size: writesOfBatch,
-    atOnce: parts.driver.writesAtOnce ?? 1,
+    size: writeBatchSize,
+    concurrency: parts.driver.concurrentWriteBatches ?? 1,
     run: async (batch) => {
       parts.mustBeOpen();
       signal?.throwIfAborted();
       const { admitted, failed } = admitAll(batch, admit);
       const written = await write(
         admitted,
-        together && ((some) => together(some, signal)),
-        one,
+        writeBatch && ((some) => writeBatch(some, signal)),
+        writeOne,
       );
       return {
         results: written.results.map((done, at) => result(batch[at], done)),
@@ -149,7 +149,7 @@ function writeMany<Item, Admitted, Result>(
   });
 }
 
-/** Looks lines up as they are typed, not folded and not known to be text. */
+/** Looks up raw lines: bytes, not folded, perhaps not valid text. */
 export async function lookupLines(
   parts: BulkParts,
   lines: ByteStrings,
@@ -159,7 +159,7 @@ export async function lookupLines(
   const { name, rules } = parts;
   parts.mustBeOpen();
   const keys = admitStrings(lines, rules.text, rules.fold, onNotText);
-  const answer = await lookupTogether(parts, keys, signal);
+  const answer = await lookupBatch(parts, keys, signal);
   const at = firstNotText(answer.values, rules.text);
   if (at < 0 || at >= (answer.failed?.at ?? Infinity)) return answer;
   const key = new TextDecoder().decode(stringAt(lines, at));
@@ -167,17 +167,17 @@ export async function lookupLines(
   return { values: answer.values, failed: { at, error } };
 }
 
-/** Keys as the driver sees them, up to the first that may not even be asked. */
+/** Checks and folds keys, up to the first that is not even a string. */
 function admitKeys(
   { rules, admit }: BulkParts,
   keys: readonly string[],
-): { asked: ByteStrings; failed?: { error: unknown } } {
+): { admitted: ByteStrings; failed?: { error: unknown } } {
   const ascii = encodeAsciiStrings(keys);
   if (ascii !== undefined) {
-    return { asked: admitStrings(ascii, rules.text, rules.fold, () => {}) };
+    return { admitted: admitStrings(ascii, rules.text, rules.fold, () => {}) };
   }
   const { admitted, failed } = admitAll(keys, admit);
-  return { asked: encodeStrings(admitted, rules.text), failed };
+  return { admitted: encodeStrings(admitted, rules.text), failed };
 }
 
 function admitAll<Item, Admitted>(
@@ -193,7 +193,7 @@ function admitAll<Item, Admitted>(
   return { admitted };
 }
 
-async function lookupTogether(
+async function lookupBatch(
   { driver, rules }: BulkParts,
   keys: ByteStrings,
   signal?: AbortSignal,
@@ -214,7 +214,7 @@ async function lookupEach(
     const key = stringAt(keys, at);
     if (key === undefined) continue;
     try {
-      // Not every type ends a lookup by a signal.
+      // Some drivers ignore the signal.
       signal?.throwIfAborted();
       const value = await driver.lookup(text.decode(key)!, signal);
       if (value !== undefined) values.putText(at, value, text);
@@ -225,19 +225,21 @@ async function lookupEach(
   return { values };
 }
 
-/** Writes together if that can be done; what was not admitted is refused. */
+/** Writes items in a batch if possible. Invalid items (`undefined`) give `false`. */
 async function write<Item>(
   items: readonly (Item | undefined)[],
-  together: ((items: readonly Item[]) => Promise<WriteAnswer>) | undefined,
-  one: (item: Item) => Promise<boolean>,
+  writeBatch: ((items: readonly Item[]) => Promise<WriteAnswer>) | undefined,
+  writeOne: (item: Item) => Promise<boolean>,
 ): Promise<BatchResult<boolean>> {
   const results: boolean[] = [];
   try {
-    const answer = await together?.(items.filter((item) => item !== undefined));
+    const answer = await writeBatch?.(
+      items.filter((item) => item !== undefined),
+    );
     let next = 0;
     for (const item of items) {
       if (item === undefined) results.push(false);
-      else if (answer === undefined) results.push(await one(item));
+      else if (answer === undefined) results.push(await writeOne(item));
       else if (next === answer.failed?.at) {
         return { results, failed: answer.failed };
       } else results.push(answer.done[next++]);

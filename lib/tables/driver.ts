@@ -1,63 +1,59 @@
 import type { ByteStrings } from "../bytes/byte_strings.ts";
 import type { Entry } from "../table.ts";
 
-/** What became of lookups that were made together. */
+/** The result of a batch of lookups. */
 export interface BatchAnswer {
-  /** The value of each key; missing where there is none. */
+  /** The value of each key; absent where the key has none. */
   readonly values: ByteStrings;
   /**
-   * The first key whose lookup failed. Values of keys before it are sure, what
-   * comes after it is not.
+   * The first key whose lookup failed. Values of earlier keys are final, those of
+   * later keys are not.
    */
   readonly failed?: { readonly at: number; readonly error: unknown };
   /**
-   * To be called, once, by whoever needs the values no more, if he likes: then
-   * their memory serves the next batch.
+   * Gives the memory of the values back for the next batch. Calling it is
+   * optional; call it once at most, when the values are no longer needed.
    */
   readonly release?: () => void;
 }
 
-/** What became of writes that were made together. */
+/** The result of a batch of writes. */
 export interface WriteAnswer {
-  /** Of each whether it was done; not sure from the first failure on. */
+  /** Whether each write was done; final only before the first failure. */
   readonly done: readonly boolean[];
   /** The first write that failed. */
   readonly failed?: { readonly at: number; readonly error: unknown };
 }
 
 /**
- * What a table type implements. Keys and values arrive checked, keys folded
- * where the type has fixed strings as keys; {@linkcode DriverTable} makes a
- * table of it. A type that can be written has `update` or `updateBatch`, and
- * `delete` or `deleteBatch`.
+ * What a table type implements; {@linkcode DriverTable} makes a table of it. Keys
+ * and values arrive checked, and keys folded, unless the type folds them itself.
+ * A writable type has `update` or `updateBatch`, and `delete` or `deleteBatch`.
  */
 export interface Driver {
-  /** Opens what requests need, where the driver does not do that by itself. */
+  /** Opens what requests need. Without it, the driver is open already. */
   open?(): Promise<void>;
   /** As in Table. */
   lookup(key: string, signal?: AbortSignal): Promise<string | undefined>;
-  /**
-   * Looks some keys up together. Missing where the type has nothing better than
-   * one after the other.
-   */
+  /** Looks up a batch of keys. Without it, they are looked up one by one. */
   lookupBatch?(keys: ByteStrings, signal?: AbortSignal): Promise<BatchAnswer>;
   /** As in Table. */
   update?(key: string, value: string, signal?: AbortSignal): Promise<boolean>;
-  /** Stores some entries together. */
+  /** Stores a batch of entries. */
   updateBatch?(
     entries: readonly Entry[],
     signal?: AbortSignal,
   ): Promise<WriteAnswer>;
-  /** How many batches of writes may be under way at once; one unless told. */
-  readonly writesAtOnce?: number;
+  /** How many batches of writes may run concurrently; 1 by default. */
+  readonly concurrentWriteBatches?: number;
   /** As in Table. */
   delete?(key: string, signal?: AbortSignal): Promise<boolean>;
-  /** Removes some keys together. */
+  /** Removes a batch of keys. */
   deleteBatch?(
     keys: readonly string[],
     signal?: AbortSignal,
   ): Promise<WriteAnswer>;
-  /** All entries; missing where the type cannot list them. */
+  /** Lists all entries. Absent where the type cannot do that. */
   sequence?(): AsyncIterable<Entry>;
   /** Ends requests with `reason` and frees what is open. */
   close?(reason?: unknown): Promise<void>;

@@ -13,8 +13,8 @@ import { LazyIterator } from "./lazy_iterator.ts";
 import type { BatchAnswer, Driver, WriteAnswer } from "./driver.ts";
 
 /**
- * Told of an update that is refused, and why: by a rule of the table, as for the
- * next update of that key, or by the server that was to store it.
+ * Called with each refused update and the reason. A rule of the table refuses the
+ * same key again; a server may accept it later.
  */
 export type Refuse = (
   key: string,
@@ -22,27 +22,27 @@ export type Refuse = (
   by: "rules" | "server",
 ) => void;
 
-/** How a table treats what it is given. */
+/** The rules that a table applies to keys, values and requests. */
 export interface TableRules {
-  /** How strings stand for bytes. */
+  /** How strings represent bytes. */
   readonly text: Text;
   /** Fold keys. */
   readonly fold: boolean;
   /** Allow update and delete. */
   readonly write: boolean;
-  /** Told of what is passed over. */
+  /** Called with each warning, for example of a skipped key. */
   readonly onWarning: (message: string) => void;
-  /** Told of updates that are refused; by default that is a warning. */
+  /** Called with each refused update; by default that is a warning. */
   readonly onRefusal?: Refuse;
   /** Closes the table when aborted. */
   readonly signal?: AbortSignal;
 }
 
-/** A table that can be asked for lines of input. */
+/** A table that can look up lines of input. */
 export interface LineTable extends Table {
   /**
-   * Looks up lines as they were typed: bytes, not folded, and not known to be
-   * text. One that is none has no value, and `onNotText` is told.
+   * Looks up raw lines: bytes, not folded, perhaps not valid text. A line that is
+   * not valid text has no value, and `onNotText` is called with it.
    */
   lookupLines(
     lines: ByteStrings,
@@ -51,20 +51,20 @@ export interface LineTable extends Table {
   ): Promise<BatchAnswer>;
 }
 
-/** A table over a driver: what all types have in common. */
+/** A table over a driver. It does what all table types have in common. */
 export class DriverTable implements LineTable {
   /** As in Table. */
   readonly name: string;
   /** As in Table. */
   readonly writable: boolean;
-  /** How it treats what it is given. */
+  /** The rules of this table. */
   readonly rules: TableRules;
   #driver: Driver;
   #cursor: AsyncIterator<Entry> | undefined;
   #closed: Promise<void> | undefined;
   #onAbort = () => void this.#close(this.rules.signal?.reason);
 
-  /** Throws ReadOnlyError when it shall be written and cannot. */
+  /** Throws ReadOnlyError if the rules say `write` and the driver cannot. */
   constructor(name: string, driver: Driver, rules: TableRules) {
     this.name = name;
     this.#driver = driver;
@@ -80,8 +80,8 @@ export class DriverTable implements LineTable {
   }
 
   /**
-   * Opens what requests need, where the first one has not done it yet. Throws
-   * what opening throws.
+   * Opens now what the first request would open. Throws {@linkcode ConfigError}
+   * when that fails.
    */
   async open(): Promise<this> {
     this.#mustBeOpen();
@@ -118,7 +118,7 @@ export class DriverTable implements LineTable {
     const signal = options?.signal;
     return driver.updateBatch === undefined
       ? await driver.update!(entry.key, entry.value, signal)
-      : only(await driver.updateBatch([entry], signal));
+      : onlyResult(await driver.updateBatch([entry], signal));
   }
 
   /** As in Table. */
@@ -131,7 +131,7 @@ export class DriverTable implements LineTable {
     const signal = options?.signal;
     return driver.deleteBatch === undefined
       ? await driver.delete!(admitted, signal)
-      : only(await driver.deleteBatch([admitted], signal));
+      : onlyResult(await driver.deleteBatch([admitted], signal));
   }
 
   /** As in Table. */
@@ -231,7 +231,7 @@ export class DriverTable implements LineTable {
   #close(reason?: unknown): Promise<void> {
     return this.#closed ??= (async () => {
       this.rules.signal?.removeEventListener("abort", this.#onAbort);
-      // A sequence that was left in the middle may hold something open.
+      // An unfinished sequence may hold something open.
       await this.#cursor?.return?.();
       await this.#driver.close?.(reason);
     })();
@@ -250,7 +250,7 @@ export class DriverTable implements LineTable {
     );
   }
 
-  /** An entry as the driver sees it; `undefined`, with a warning, when it cannot be. */
+  /** Checks and folds an entry; `undefined`, after a warning, if it is invalid. */
   #admitEntry(key: string, value: string): Entry | undefined {
     const { text } = this.rules;
     if (typeof value !== "string") {
@@ -265,7 +265,7 @@ export class DriverTable implements LineTable {
     const admitted = this.#admit(key);
     if (admitted === undefined) return undefined;
     if (text.valid(value)) return { key: admitted, value };
-    refuse(this.name, this.rules)(
+    refusalHandler(this.name, this.rules)(
       key,
       `its value is not ${encoding(text)}`,
       "rules",
@@ -273,7 +273,7 @@ export class DriverTable implements LineTable {
     return undefined;
   }
 
-  /** The key as the driver sees it; `undefined` when no table can have it. */
+  /** Checks and folds a key; `undefined`, after a warning, if it is invalid. */
   #admit(key: string): string | undefined {
     if (typeof key !== "string") {
       throw new TypeError(
@@ -292,8 +292,8 @@ export class DriverTable implements LineTable {
   }
 }
 
-/** What is done about updates of a table that are refused. */
-export function refuse(
+/** The handler of refused updates: `onRefusal`, or a warning. */
+export function refusalHandler(
   name: string,
   { onRefusal, onWarning }: TableRules,
 ): Refuse {
@@ -302,8 +302,8 @@ export function refuse(
       onWarning(`${name}: not storing key "${key}": ${reason}`));
 }
 
-/** What became of the only write that there was. */
-function only({ done, failed }: WriteAnswer): boolean {
+/** The result of a batch of one write. Throws its error. */
+function onlyResult({ done, failed }: WriteAnswer): boolean {
   if (failed !== undefined) throw failed.error;
   return done[0];
 }

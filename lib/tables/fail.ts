@@ -36,7 +36,8 @@ class FailDriver implements Driver {
 }
 
 /**
- * Opens `fail:reason`: every request fails, for tests of what happens then.
+ * Opens `fail:reason`: every request fails with a {@linkcode TemporaryError}. It
+ * serves to test how a program handles failures.
  *
  * Implements "fail" of DATABASE_README.
  */

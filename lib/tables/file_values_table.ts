@@ -18,49 +18,50 @@ import {
 import type { BatchAnswer } from "./driver.ts";
 import type { LineTable } from "./driver_table.ts";
 
-/** How a {@linkcode FileValuesTable} treats what it is given. */
+/** The rules of a {@linkcode FileValuesTable}. */
 export interface FileValuesRules {
-  /** How the strings of the table below stand for bytes. */
+  /** How strings of the stored table represent bytes. */
   readonly text: Text;
-  /** How the strings of this one do; by default the same. */
+  /** How strings of this table represent bytes; by default the same. */
   readonly strings?: Text;
-  /** Values end before their first null byte, as they do for Postfix. */
+  /** As in Postfix, a value ends at its first null byte. */
   readonly cut?: boolean;
-  /** Told of keys and values that are passed over. */
+  /** Called with a warning for each key or value that is skipped. */
   readonly onWarning: (message: string) => void;
 }
 
-/** Keys that wait for what became of them, some of which cannot even be asked. */
-class AskedKeys {
+/** The keys of a bulk request whose results are still to come, in their order. */
+class PendingKeys {
   #keys: { key: string; isSkipped: boolean }[] = [];
 
   add(key: string, isSkipped: boolean): void {
     this.#keys.push({ key, isSkipped });
   }
 
-  /** Takes the next key off that was asked. */
+  /** Removes and returns the first key. */
   next(): string {
     return this.#keys.shift()!.key;
   }
 
-  /** Takes the keys off that were skipped, up to the next that was asked. */
+  /** Removes and yields skipped keys, up to the next key that has a result. */
   *skipped(): Generator<string> {
     while (this.#keys[0]?.isSkipped) yield this.next();
   }
 }
 
 /**
- * A table over one whose values are base64: here they are the content of files.
+ * A table whose values are the contents of files, which another table stores in
+ * base64.
  *
  * Implements -F of postmap(1).
  */
 export class FileValuesTable implements LineTable {
-  /** The table with the base64. */
+  /** The table that stores the base64. */
   readonly stored: Table;
   #rules: FileValuesRules;
   #strings: Text;
 
-  /** Takes over the table with the base64. */
+  /** Closes `stored` when it is closed. */
   constructor(stored: Table, rules: FileValuesRules) {
     this.stored = stored;
     this.#rules = rules;
@@ -131,14 +132,14 @@ export class FileValuesTable implements LineTable {
     keys: Iterable<string> | AsyncIterable<string>,
     options?: RequestOptions,
   ): AsyncGenerator<LookupResult> {
-    const asked = new AskedKeys();
+    const pending = new PendingKeys();
     const stored = this.stored.lookupMany(
-      this.#storedKeys(keys, asked),
+      this.#storedKeys(keys, pending),
       options,
     );
     for await (const { key: storedKey, value } of stored) {
-      for (const key of asked.skipped()) yield { key, value: undefined };
-      const key = asked.next();
+      for (const key of pending.skipped()) yield { key, value: undefined };
+      const key = pending.next();
       const content = value === undefined
         ? undefined
         : this.#decode(storedKey, value);
@@ -147,7 +148,7 @@ export class FileValuesTable implements LineTable {
       }
       yield { key, value: content };
     }
-    for (const key of asked.skipped()) yield { key, value: undefined };
+    for (const key of pending.skipped()) yield { key, value: undefined };
   }
 
   /** As in Table. */
@@ -155,19 +156,19 @@ export class FileValuesTable implements LineTable {
     keys: Iterable<string> | AsyncIterable<string>,
     options?: RequestOptions,
   ): AsyncGenerator<DeleteResult> {
-    const asked = new AskedKeys();
+    const pending = new PendingKeys();
     const deletions = this.stored.deleteMany(
-      this.#storedKeys(keys, asked),
+      this.#storedKeys(keys, pending),
       options,
     );
     for await (const { deleted } of deletions) {
-      for (const key of asked.skipped()) yield { key, deleted: false };
-      yield { key: asked.next(), deleted };
+      for (const key of pending.skipped()) yield { key, deleted: false };
+      yield { key: pending.next(), deleted };
     }
-    for (const key of asked.skipped()) yield { key, deleted: false };
+    for (const key of pending.skipped()) yield { key, deleted: false };
   }
 
-  /** As in LineTable: one after the other. */
+  /** As in LineTable. */
   async lookupLines(
     lines: ByteStrings,
     onNotText: (line: Uint8Array) => void,
@@ -201,11 +202,11 @@ export class FileValuesTable implements LineTable {
 
   async *#storedKeys(
     keys: Iterable<string> | AsyncIterable<string>,
-    asked: AskedKeys,
+    pending: PendingKeys,
   ): AsyncGenerator<string> {
     for await (const key of keys) {
       const storedKey = this.#storedKey(key);
-      asked.add(key, storedKey === undefined);
+      pending.add(key, storedKey === undefined);
       if (storedKey !== undefined) yield storedKey;
     }
   }
@@ -244,7 +245,7 @@ export class FileValuesTable implements LineTable {
     }
   }
 
-  /** Opens what requests need, where that was not done. */
+  /** Opens now what the first request would open. */
   async open(): Promise<this> {
     await (this.stored as { open?(): Promise<unknown> }).open?.();
     return this;
@@ -293,7 +294,7 @@ export class FileValuesTable implements LineTable {
     return encodeBase64(this.#strings.encode(content));
   }
 
-  /** The content; `undefined` when the value is no base64. */
+  /** The content of the file; `undefined` when the value is not base64. */
   #decode(key: string, value: string): string | undefined {
     const { text, cut } = this.#rules;
     const bytes = decodeBase64(text.encode(value));

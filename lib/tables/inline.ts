@@ -6,11 +6,11 @@ import { configuredText, type Opening, orConfigError } from "./opening.ts";
 import type { Driver } from "./driver.ts";
 import { DriverTable } from "./driver_table.ts";
 
-/** A driver of entries in memory, in the order in which they were given. */
+/** A driver over entries in memory. It lists them in the order of the map. */
 export class EntriesDriver implements Driver {
   #entries: ReadonlyMap<string, string>;
 
-  /** Keeps `entries`, keys already folded. */
+  /** The keys of `entries` must be folded already. */
   constructor(entries: ReadonlyMap<string, string>) {
     this.#entries = entries;
   }
@@ -44,7 +44,7 @@ export async function openInline(opening: Opening): Promise<DriverTable> {
     return found;
   });
   const files = options.fileValues
-    ? await import("./file_values.ts")
+    ? await import("./file_values_encoding.ts")
     : undefined;
   const entries = new Map<string, string>();
   for (const [key, value] of pairs) {

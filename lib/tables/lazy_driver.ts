@@ -2,7 +2,7 @@ import type { ByteStrings } from "../bytes/byte_strings.ts";
 import type { Entry } from "../table.ts";
 import type { BatchAnswer, Driver, WriteAnswer } from "./driver.ts";
 
-/** A driver that reads, writes and lists, in batches. */
+/** A driver with all batch methods. */
 export type FullDriver =
   & Driver
   & Required<
@@ -12,7 +12,7 @@ export type FullDriver =
     >
   >;
 
-/** A driver that is opened by the first request, or by `open`. */
+/** A driver that the first request, or `open`, opens. */
 export class LazyDriver implements Driver {
   #open: () => Promise<FullDriver>;
   #opening: Promise<FullDriver> | undefined;
@@ -45,8 +45,8 @@ export class LazyDriver implements Driver {
   }
 
   /** As in Driver. */
-  get writesAtOnce(): number {
-    return this.#opened?.writesAtOnce ?? 1;
+  get concurrentWriteBatches(): number {
+    return this.#opened?.concurrentWriteBatches ?? 1;
   }
 
   /** As in Driver. */

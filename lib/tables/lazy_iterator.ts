@@ -1,10 +1,10 @@
-/** An iterator that is made when its first result is asked for. */
+/** An iterator that is created by the first call of `next`. */
 export class LazyIterator<Result> implements AsyncIterableIterator<Result> {
   #make: () => Promise<AsyncIterableIterator<Result>>;
   #making: Promise<AsyncIterableIterator<Result>> | undefined;
   #made: AsyncIterableIterator<Result> | undefined;
 
-  /** Makes nothing yet. */
+  /** Does not call `make` yet. */
   constructor(make: () => Promise<AsyncIterableIterator<Result>>) {
     this.#make = make;
   }
@@ -14,23 +14,23 @@ export class LazyIterator<Result> implements AsyncIterableIterator<Result> {
   }
 
   next(): Promise<IteratorResult<Result>> {
-    return this.#made === undefined ? this.#makeAndAsk() : this.#made.next();
+    return this.#made === undefined ? this.#makeAndNext() : this.#made.next();
   }
 
-  async #makeAndAsk(): Promise<IteratorResult<Result>> {
+  async #makeAndNext(): Promise<IteratorResult<Result>> {
     this.#making ??= this.#make();
     this.#made = await this.#making;
     return await this.#made.next();
   }
 
-  /** Never rejects: what went wrong was told by `next`. */
+  /** Never rejects: `next` has reported the failure. */
   async return(): Promise<IteratorResult<Result>> {
-    // Nothing is made of it any more.
-    this.#making ??= Promise.resolve(nothing());
+    // A `next` that comes later must not call `make`.
+    this.#making ??= Promise.resolve(emptyIterator());
     const made = await this.#making.catch(() => undefined);
     await made?.return?.();
     return { done: true, value: undefined };
   }
 }
 
-async function* nothing(): AsyncGenerator<never> {}
+async function* emptyIterator(): AsyncGenerator<never> {}

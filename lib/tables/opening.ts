@@ -13,12 +13,12 @@ import type { OpenOptions, Table, TableOptions } from "../table.ts";
 import type { DriverTable, TableRules } from "./driver_table.ts";
 
 /**
- * How deep tables may nest. Each may stand in the text of the one before, which is
- * then read once for each level.
+ * How many tables may contain one another. The limit bounds the work: the text of
+ * a table that is nested n levels deep is parsed n times.
  */
 export const deepestNest = 20;
 
-/** What an opener of a table type is given. */
+/** A request to open a table: the parameter of an {@linkcode Opener}. */
 export interface Opening {
   /** The whole name, `type:name`. */
   readonly name: string;
@@ -26,19 +26,19 @@ export interface Opening {
   readonly path: string;
   /** The options that the caller gave. */
   readonly options: OpenOptions;
-  /** What all types have in common. */
+  /** The rules that all types share. */
   readonly rules: TableRules;
   /** The Postfix on this machine. */
   readonly mail: MailSystem;
-  /** The tables that name this one, the outermost first. */
+  /** The tables that contain this one, the outermost first. */
   readonly outer: readonly string[];
-  /** Opens a table that this one names. */
+  /** Opens a table that this one contains. */
   readonly open: (name: string, options: OpenOptions) => Promise<Table>;
-  /** The backup that a memcache table has by its configuration, if it has one. */
+  /** The configured backup of a memcache table; `undefined` without one. */
   readonly backupOf: (name: string) => Promise<string | undefined>;
 }
 
-/** The names of all options that every table may be made with. */
+/** The names of the options that all tables have. */
 export const tableOptionNames: Readonly<Record<keyof TableOptions, true>> = {
   write: true,
   fold: true,
@@ -57,9 +57,9 @@ export const tableOptionNames: Readonly<Record<keyof TableOptions, true>> = {
   clock: true,
 };
 
-/** The names of all options that a table may be opened with by its name. */
+/** The names of the options of `openTable`. */
 export const openOptionNames: Readonly<Record<keyof OpenOptions, true>> =
-  // A call that bundlers may drop: a spread they would keep, where nobody uses it.
+  // A bundler can drop an unused call, but not an unused spread.
   /* @__PURE__ */ (() => ({
     ...tableOptionNames,
     fileValues: true as const,
@@ -69,7 +69,7 @@ export const openOptionNames: Readonly<Record<keyof OpenOptions, true>> =
     onFile: true as const,
   }))();
 
-/** The rules of a table that is opened with these options. */
+/** The rules that follow from these options. */
 export function rulesOf(options: OpenOptions): TableRules {
   return {
     text: options.utf8 === false ? byteText : utf8Text,
@@ -84,7 +84,10 @@ export function rulesOf(options: OpenOptions): TableRules {
 /** Opens the tables of one type. */
 export type Opener = (opening: Opening) => Promise<DriverTable>;
 
-/** The bytes of a file that a table names. `path` is a `configText`. */
+/**
+ * Reads a file that a table names; `path` is a `configText`. Throws
+ * {@linkcode ConfigError} when that fails.
+ */
 export async function readBytes(
   options: OpenOptions,
   path: string,
@@ -105,7 +108,7 @@ export async function readBytes(
   }
 }
 
-/** The `configText` of a configuration file that a table names. */
+/** Reads a configuration file as a `configText`. Throws as {@linkcode readBytes}. */
 export async function readText(
   options: OpenOptions,
   path: string,
@@ -113,7 +116,7 @@ export async function readText(
   return configText(await readBytes(options, path));
 }
 
-/** Runs `parse`, and turns its RangeError into a ConfigError of `where`. */
+/** Runs `parse`, and turns a RangeError into a ConfigError with the place. */
 export function orConfigError<T>(
   name: string,
   where: { file?: string; line?: number },
@@ -128,20 +131,22 @@ export function orConfigError<T>(
 }
 
 /**
- * A `configText` as keys and values are written: as its bytes, where they are
- * byte strings.
+ * Converts a `configText` to a key or value: to a byte string where UTF-8 is off.
  */
 export function configuredText(text: Text, configured: string): string {
   return text.utf8 ? configured : configByteString(configured);
 }
 
-/** The reverse: what a key or a value of a table is as a `configText`. */
+/** Converts a key or value to a `configText`. */
 export function asConfigText(text: Text, string: string): string {
   return text.utf8 ? string : configText(text.encode(string));
 }
 
-/** What is done about an update that kept what was there. */
-export function duplicateWarning(
+/**
+ * The handler of updates that kept the existing entry: `onDuplicate`, or a
+ * warning.
+ */
+export function duplicateHandler(
   { name, options, rules }: Opening,
 ): (key: string) => void {
   return options.onDuplicate ?? ((key) => {

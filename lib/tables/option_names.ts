@@ -1,8 +1,8 @@
 import { nearestName } from "../bytes/nearest_name.ts";
 
 /**
- * Throws a `TypeError` when one of these options does not exist, and says which
- * may have been meant: a misspelt option would have no effect, silently.
+ * Throws a `TypeError`, with a suggestion, when one of these options does not
+ * exist. Without it, a misspelt option would silently have no effect.
  */
 export function requireOptionNames(
   options: object,
@@ -11,13 +11,13 @@ export function requireOptionNames(
   const names = Object.keys(known);
   for (const name of Object.keys(options)) {
     if (Object.hasOwn(known, name)) continue;
-    const meant = nearestName(name, names) ??
+    const suggestion = nearestName(name, names) ??
       names.find((other) => name.startsWith(other));
     throw new TypeError(
       `There is no option "${name}": ` +
-        (meant === undefined
+        (suggestion === undefined
           ? `there are ${names.join(", ")}`
-          : `did you mean "${meant}"?`),
+          : `did you mean "${suggestion}"?`),
     );
   }
 }

@@ -23,8 +23,8 @@ class StaticDriver implements Driver {
     );
   }
 
-  // As in Postfix, such a table can be opened for writing, for example as a
-  // backup, and refuses what is written.
+  // As in Postfix, the table can be opened for writing, for example as a backup,
+  // but each write fails.
   update(): Promise<never> {
     return Promise.reject(new ReadOnlyError(`${this.#name} is read-only`));
   }
@@ -35,7 +35,7 @@ class StaticDriver implements Driver {
 }
 
 /**
- * Opens `static:value` and `static:{ value }`: every key has that value.
+ * Opens `static:value` or `static:{ value }`: every key has this value.
  *
  * Implements "static" of DATABASE_README.
  */
@@ -46,7 +46,7 @@ export async function openStatic(opening: Opening): Promise<DriverTable> {
     ? orConfigError(name, {}, () => withoutBraces(text))
     : text;
   if (options.fileValues) {
-    const { sourceValue } = await import("./file_values.ts");
+    const { sourceValue } = await import("./file_values_encoding.ts");
     value = await sourceValue(opening, value);
   }
   return new DriverTable(

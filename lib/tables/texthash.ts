@@ -7,8 +7,8 @@ import { type Opening, readBytes } from "./opening.ts";
 import { DriverTable } from "./driver_table.ts";
 
 /**
- * Opens `texthash:/path/file`: the source file of postmap(1), read whole when
- * it is opened. Lines that cannot be used are left out with a warning.
+ * Opens `texthash:/path/file`: a source file of postmap(1), which is read once,
+ * when the table is opened. An invalid line is ignored with a warning.
  *
  * Implements "texthash" of DATABASE_README.
  */
@@ -25,7 +25,7 @@ export async function openTexthash(opening: Opening): Promise<DriverTable> {
       ),
   );
   const files = options.fileValues
-    ? await import("./file_values.ts")
+    ? await import("./file_values_encoding.ts")
     : undefined;
   for (const { text, line, flaw } of lines) {
     if (flaw !== undefined) {

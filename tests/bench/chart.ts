@@ -39,8 +39,8 @@ const kinds: Record<Column, string> = {
   floor: "floor",
 };
 
-// Nobody knows what the page behind is like: there is no background, and each
-// colour is as far from white as from black.
+// There is no background, so that the chart fits any page, and all colours are
+// readable on white and on black.
 const style = `
 text { font: 12px system-ui, -apple-system, "Segoe UI", sans-serif; fill: #757b83 }
 .head { font-size: 19px; font-weight: 600 }
@@ -83,7 +83,7 @@ function mark(x: number, y: number, met: boolean): string {
 
 interface Panel {
   height: number;
-  /** Its picture, with its top left corner at 0, 0. */
+  /** The SVG elements, with the top left corner at 0, 0. */
   content: string;
 }
 
@@ -105,7 +105,7 @@ function panel(result: Result): Panel {
   let y = 27;
   for (const column of shown) {
     const value = medians[column]!;
-    // Half a pixel is still to be seen.
+    // Half a pixel is still visible.
     const length = Math.max(0.5, barsWidth * value / most);
     const strong = kinds[column].startsWith("ours") ? " strong" : "";
     parts.push(

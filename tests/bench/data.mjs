@@ -1,5 +1,5 @@
-// What all contestants look up and store. Plain JavaScript, for Node and Bun run
-// some of them.
+// The entries that all contestants look up and store. In JavaScript, because Node
+// and Bun run some of them.
 
 /** How many entries there are. */
 export const count = 100_000;
@@ -10,7 +10,7 @@ export function key(number) {
 }
 
 /**
- * 20 bytes, without the letter D, by which the bare scripts count replies.
+ * 20 bytes, without the letter D: the bare scripts count replies by it.
  *
  * @param {number} number
  */
@@ -18,7 +18,7 @@ export function value(number) {
   return `alias-of-user-${String(number).padStart(6, "0")}`;
 }
 
-/** The table's keys, without what key_format puts in front. */
+/** The keys of the table, without the prefix that key_format adds. */
 export const keys = Array.from({ length: count }, (_, number) => key(number));
 
 /** Their values. */

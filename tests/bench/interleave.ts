@@ -1,6 +1,6 @@
 /**
- * Lets each contestant have its turn, and again, so that what slows the machine
- * down slows all of them. The first turn of each warms up and is not counted.
+ * Runs the contestants in turn, `runs` times, so that a slow phase of the machine
+ * affects all of them. The first turn of each is a warm-up and does not count.
  */
 export async function interleave<Name extends string>(
   contestants: Partial<Record<Name, () => Promise<number>>>,

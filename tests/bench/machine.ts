@@ -1,6 +1,6 @@
 import { versions as packages } from "./npm_packages.ts";
 
-/** Where and when it was measured. */
+/** The machine and the date of a measurement. */
 export interface Machine {
   date: string;
   cpu: string;

@@ -1,15 +1,16 @@
-// `deno task bench [--row NAME]… [--out FOLDER]`: times what users wait for,
-// beside Debian's postmap, npm's clients and bare scripts, in turn, and prints
-// medians. Starts its own memcached. Never part of the tests.
+// `deno task bench [--row NAME]… [--out FOLDER]`: compares the speed with Debian's
+// postmap, clients from npm and bare scripts, and prints medians. Starts its own
+// memcached. Not part of the tests.
 //
-// RUNS=n: turns that count, 5 by default. QUICK=1: the memory of a million keys
-// and not ten. RUNTIME=node|bun|deno: npm's clients on that one alone.
+// RUNS=n: how many turns count, 5 by default. QUICK=1: measures the memory for a
+// million keys instead of ten million. RUNTIME=node|bun|deno: runs the clients from
+// npm only on that runtime.
 //
-// All rows together are also written as results.json and results.svg, here; some
-// rows, or a quick run, only with --out.
+// A full run writes results.json and results.svg into this folder. A run of some
+// rows, or a quick run, writes them only with --out.
 import { parseArgs } from "node:util";
 import { chart } from "./chart.ts";
-import { Ground } from "./ground.ts";
+import { Environment } from "./environment.ts";
 import { interleave } from "./interleave.ts";
 import { thisMachine } from "./machine.ts";
 import { type Column, columns, type Row } from "./row.ts";
@@ -48,27 +49,27 @@ const rows: Row[] = [
 
 async function measure(
   row: Row,
-  ground: Ground,
+  environment: Environment,
   runs: number,
 ): Promise<Result> {
   await using stack = new AsyncDisposableStack();
-  const contestants = await row.contestants(ground, stack);
+  const contestants = await row.contestants(environment, stack);
   return judge(row, await interleave<Column>(contestants, runs));
 }
 
-/** Measures rows and prints them; whether none failed. */
+/** Measures rows and prints them. Returns whether none failed. */
 async function measureAll(
   chosen: Row[],
   runs: number,
   results: Result[],
   signal: AbortSignal,
 ): Promise<boolean> {
-  await using ground = await Ground.make(signal);
+  await using environment = await Environment.make(signal);
   let good = true;
   for (const row of chosen) {
     if (signal.aborted) return false;
     try {
-      const result = await measure(row, ground, runs);
+      const result = await measure(row, environment, runs);
       results.push(result);
       console.log(line(result));
     } catch (error) {
@@ -99,7 +100,7 @@ const runs = Number(Deno.env.get("RUNS") ?? 5);
 const whole = names.length === 0 && Deno.env.get("QUICK") !== "1";
 const here = new URL(".", import.meta.url).pathname;
 const out = options.out ?? (whole ? here : undefined);
-// The programs that are being timed need what is in these as well.
+// The measured programs need commands in these folders.
 Deno.env.set("PATH", `${Deno.env.get("PATH")}:/usr/sbin:/sbin`);
 
 const stopped = new AbortController();
@@ -121,7 +122,7 @@ if (out !== undefined && results.length > 0 && good) {
   const files = [`${out}/results.json`, `${out}/results.svg`];
   await Deno.writeTextFile(files[0], JSON.stringify(report));
   await Deno.writeTextFile(files[1], chart(machine, runs, results));
-  // The house is checked for its format, these files too.
+  // `deno task check` checks the format of these files too.
   await new Deno.Command(Deno.execPath(), { args: ["fmt", "-q", ...files] })
     .output();
 }

@@ -1,6 +1,6 @@
 import { npmClients } from "./row.ts";
 
-/** What is compared with, in exactly these versions. */
+/** The packages for the comparison, and their exact versions. */
 export const versions = {
   memjs: "1.3.2",
   memcached: "2.2.2",
@@ -13,8 +13,8 @@ type Client = typeof npmClients[number];
 
 type Runtime = "bun" | "node" | "deno";
 
-// Where each is fastest, of Node 20, Bun 1.4 and Deno 2.9: Bun, but for the
-// multi-get of memcached, which takes twice the time there.
+// The fastest runtime of Node 20, Bun 1.4 and Deno 2.9 is Bun, except for the
+// multi-get of memcached, which takes twice as long there.
 const fastest: Record<Client, Partial<Record<string, Runtime>>> = {
   memjs: {},
   memcached: { bulk: "deno" },
@@ -25,7 +25,7 @@ const fastest: Record<Client, Partial<Record<string, Runtime>>> = {
 const commands: Record<Runtime, (folder: string) => string[]> = {
   bun: (folder) => [`${folder}/node_modules/.bin/bun`],
   node: () => ["node"],
-  // memcached sets __proto__, which Deno otherwise has not.
+  // The package memcached sets __proto__, which Deno allows only with this flag.
   deno: () => [
     Deno.execPath(),
     ...["run", "-A", "--no-config", "--unstable-unsafe-proto"],
@@ -33,8 +33,8 @@ const commands: Record<Runtime, (folder: string) => string[]> = {
 };
 
 /**
- * The clients, each with how to run a script on the runtime where it does such
- * work fastest; `RUNTIME` overrules that.
+ * The clients, each with the command that runs a script on the runtime that is
+ * fastest for it, or on `RUNTIME`.
  */
 export function installedClients(
   kind: string,
@@ -47,7 +47,7 @@ export function installedClients(
   }));
 }
 
-/** Installs them all into a folder. */
+/** Installs all packages into a folder. */
 export async function installPackages(
   folder: string,
   signal: AbortSignal,

@@ -1,8 +1,8 @@
 import { root } from "../support/processes.ts";
 
 /**
- * The most memory that a program has while it reads a stream, in MB (10^6 bytes).
- * What it prints is read as it comes; throws unless it is `lines` lines.
+ * Measures the peak memory of a program that reads a stream, in MB (10^6 bytes).
+ * Reads what the program prints. Throws unless that is `lines` lines.
  */
 export async function peakMemory(
   command: string[],
@@ -18,7 +18,7 @@ export async function peakMemory(
     signal,
   }).spawn();
   const writing = ReadableStream.from(input).pipeTo(child.stdin)
-    // It ended before it read all: its status says why.
+    // It ended before it read everything; its exit status is checked below.
     .catch(() => undefined);
   let printed = 0;
   for await (const chunk of child.stdout) {

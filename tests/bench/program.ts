@@ -1,6 +1,6 @@
 import { root } from "../support/processes.ts";
 
-/** A program from its start to its end, with files as standard streams. */
+/** A program to run, with files as standard streams. */
 export interface Program {
   command: string[];
   stdin?: string;
@@ -8,12 +8,12 @@ export interface Program {
   signal?: AbortSignal;
 }
 
-/** Milliseconds that a whole program takes. Throws when it fails. */
+/** Runs a program. Returns the milliseconds that it takes. Throws if it fails. */
 export async function wholeProgram(
   { command, stdin = "/dev/null", stdout = "/dev/null", signal }: Program,
 ): Promise<number> {
   const started = performance.now();
-  // A file as a standard stream is what the shell is there for.
+  // The shell is needed to use files as standard streams.
   const { success } = await new Deno.Command("sh", {
     args: ["-c", `exec "$@" <"$IN" >"$OUT"`, "sh", ...command],
     env: { IN: stdin, OUT: stdout },
@@ -27,7 +27,7 @@ export async function wholeProgram(
   return took;
 }
 
-/** Throws when a file does not hold so many lines. */
+/** Throws unless a file has `wanted` lines. */
 export async function mustHaveLines(
   file: string,
   wanted: number,

@@ -1,6 +1,6 @@
-import type { Ground } from "./ground.ts";
+import type { Environment } from "./environment.ts";
 
-/** Where a figure stands in the table. */
+/** The columns of the table. */
 export const columns = [
   "tcp",
   "unix",
@@ -12,37 +12,37 @@ export const columns = [
   "floor",
 ] as const;
 
-/** A contestant's place in the table. */
+/** The column of a contestant; `tcp` and `unix` are this project. */
 export type Column = typeof columns[number];
 
 /** The clients from npm. */
 export const npmClients = ["memjs", "memcached", "memcache", "mc"] as const;
 
-/** What a row is measured in. More is better with `k/s` only. */
+/** The unit of a row. More is better only for `k/s`. */
 export type Unit = "k/s" | "ms" | "µs" | "MB" | "KiB";
 
-/** What the project aims at. `ratio` is tcp's figure by the other's. */
-export interface Wanted {
-  /** The other; `npm` is the best client, none means the figure itself. */
+/** A goal of the project, for the figure of `tcp` divided by that of another. */
+export interface Target {
+  /** The other; `npm` is the best client. If missing, the goal is for the figure. */
   against?: Column | "npm";
   atLeast?: number;
   atMost?: number;
 }
 
-/** Does the work once; returns the figure in the row's unit. */
+/** Does the work once. Returns the figure in the unit of the row. */
 export type Turn = () => Promise<number>;
 
-/** One thing that is measured. */
+/** A row of the table: one measurement. */
 export interface Row {
   name: string;
   title: string;
   unit: Unit;
-  /** What stands in a column, where its name does not say it. */
+  /** What a column contains, if its name does not say it. */
   note?: string;
-  wanted: Wanted[];
-  /** Readies the contestants; what they need is freed with the stack. */
+  targets: Target[];
+  /** Prepares the contestants. Disposing of the stack frees what they need. */
   contestants(
-    ground: Ground,
+    environment: Environment,
     stack: AsyncDisposableStack,
   ): Promise<Partial<Record<Column, Turn>>>;
 }

@@ -15,7 +15,7 @@ const headings: Record<typeof columns[number], string> = {
   floor: "floor",
 };
 
-/** Three digits that count. */
+/** Formats a number with three significant digits. */
 export function figure(value: number): string {
   return value >= 100
     ? value.toFixed(0)
@@ -28,7 +28,7 @@ function cell(text: string): string {
   return text.padStart(width);
 }
 
-/** What stands above the columns. */
+/** The heading of the table. */
 export function heading(): string {
   return "".padEnd(titleWidth) + "unit" +
     columns.map((column) => cell(headings[column])).join("") +
@@ -42,7 +42,7 @@ function verdict({ ratio, against, wanted, met }: Verdict): string {
   }`;
 }
 
-/** A row of the table, one line for each thing that is wanted of it. */
+/** Formats a row of the table, with one line for each target. */
 export function line({ title, unit, note, medians, verdicts }: Result) {
   const cells = columns.map((column) => {
     const median = medians[column];

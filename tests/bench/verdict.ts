@@ -4,20 +4,20 @@ import {
   columns,
   npmClients,
   type Row,
-  type Wanted,
+  type Target,
 } from "./row.ts";
 
-/** Whether the project is where it wants to be. */
+/** Whether a target is met. */
 export interface Verdict {
-  /** What the ratio is to; none where a figure is wanted for itself. */
+  /** The column to compare with; missing if the target is for the figure itself. */
   against?: Column;
   wanted: string;
-  /** The median of the pairs' ratios; the figure itself where there is no pair. */
+  /** The median of the ratios of all runs, or the figure itself. */
   ratio: number;
   met: boolean;
 }
 
-/** A row, measured. */
+/** The result of a row. */
 export interface Result {
   name: string;
   title: string;
@@ -28,9 +28,9 @@ export interface Result {
   verdicts: Verdict[];
 }
 
-/** What came of a row. */
+/** Compares the figures of a row with its targets. */
 export function judge(
-  { name, title, unit, note, wanted }: Row,
+  { name, title, unit, note, targets }: Row,
   runs: Partial<Record<Column, number[]>>,
 ): Result {
   const medians: Partial<Record<Column, number>> = {};
@@ -38,12 +38,12 @@ export function judge(
     const figures = runs[column];
     if (figures !== undefined) medians[column] = median(figures);
   }
-  const verdicts = wanted.map((each) => compare(each, unit, runs, medians));
+  const verdicts = targets.map((each) => compare(each, unit, runs, medians));
   return { name, title, unit, note, medians, runs, verdicts };
 }
 
 function compare(
-  { against, atLeast, atMost }: Wanted,
+  { against, atLeast, atMost }: Target,
   unit: Row["unit"],
   runs: Partial<Record<Column, number[]>>,
   medians: Partial<Record<Column, number>>,

@@ -1,9 +1,8 @@
 import { root } from "../support/processes.ts";
 
 /**
- * A program that does its work once for each line that it is given, and prints
- * the milliseconds: the runtime is warm, and turns of several such programs
- * can be mixed.
+ * A program that does its work once for each line of input, and prints the
+ * milliseconds. So its runtime is warm, and several programs can work in turn.
  */
 export class Worker implements AsyncDisposable {
   #command: string;
@@ -25,7 +24,7 @@ export class Worker implements AsyncDisposable {
     this.#output = this.#child.stdout.getReader();
   }
 
-  /** Milliseconds that one turn takes. */
+  /** Does the work once. Returns the milliseconds. */
   async turn(): Promise<number> {
     await this.#input.write(new TextEncoder().encode("\n"));
     let answer = "";
@@ -41,10 +40,10 @@ export class Worker implements AsyncDisposable {
     try {
       this.#child.kill("SIGKILL");
     } catch {
-      // It is gone already.
+      // It has already ended.
     }
     await this.#child.status;
-    // Both are of a process that is gone: they may fail, and nobody cares.
+    // These may fail because the process has ended.
     await this.#input.abort().catch(() => undefined);
     await this.#output.cancel().catch(() => undefined);
   }

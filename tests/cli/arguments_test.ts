@@ -4,7 +4,7 @@ import {
   plainLookup,
   UsageError,
 } from "../../lib/cli/command_line.ts";
-import { whatWord } from "../../lib/cli/mistakes.ts";
+import { explainUnknownWord } from "../../lib/cli/mistakes.ts";
 import {
   assert,
   assertEquals,
@@ -163,14 +163,14 @@ Deno.test("parseCommandLine() says what makes no sense, and what was meant", () 
   }
 });
 
-Deno.test("whatWord() says what was meant by a word that is no subcommand", () => {
+Deno.test("explainUnknownWord() says what was meant by a word that is no subcommand", () => {
   const table: [string[], string][] = [
     [["chek", "t:1"], 'no subcommand "chek": did you mean check?'],
     [["Warm", "t:1"], "did you mean warm?"],
     [["server"], "did you mean serve?"],
     [["hlep"], "did you mean help?"],
     [["clean"], "did you mean cleanup?"],
-    [["query", "k", "t:1"], "did you mean -q KEY (look KEY up"],
+    [["query", "k", "t:1"], "did you mean -q KEY (look up KEY"],
     [["list", "t:1"], "did you mean -s (list the table"],
     [["delete", "k", "t:1"], "did you mean -d KEY"],
     [
@@ -193,7 +193,7 @@ Deno.test("whatWord() says what was meant by a word that is no subcommand", () =
     [["x".repeat(100_000)], "there are check"],
   ];
   for (const [args, message] of table) {
-    assertStringIncludes(whatWord(args), message, args.join(" "));
+    assertStringIncludes(explainUnknownWord(args), message, args.join(" "));
   }
 });
 

@@ -2,7 +2,7 @@ import { UsageError } from "../../lib/cli/command_line.ts";
 import { helpOn, version } from "../../lib/cli/help.ts";
 import type { Option } from "../../lib/cli/options.ts";
 import { postmapOptions } from "../../lib/cli/postmap_options.ts";
-import { pageOf } from "../../lib/cli/subcommands/subcommand.ts";
+import { helpPageOf } from "../../lib/cli/subcommands/subcommand.ts";
 import { subcommands } from "../../lib/cli/subcommands/subcommands.ts";
 import { tableTypes } from "../../mod.ts";
 import {
@@ -17,7 +17,7 @@ import { runCli } from "../support/processes.ts";
 async function optionsOfAll(): Promise<Record<string, readonly Option[]>> {
   const all: Record<string, readonly Option[]> = { "": postmapOptions };
   for (const [name, { load }] of Object.entries(subcommands)) {
-    all[name] = pageOf(await load()).options;
+    all[name] = helpPageOf(await load()).options;
   }
   return all;
 }

@@ -4,7 +4,7 @@ import { UsageError } from "../../lib/cli/command_line.ts";
 import {
   type Grammar,
   type Option,
-  type Parsed,
+  type ParsedArguments,
   parseOptions,
 } from "../../lib/cli/options.ts";
 import { postmapOptions } from "../../lib/cli/postmap_options.ts";
@@ -30,7 +30,7 @@ const anywhere: Grammar = { options, anywhere: true };
 const first: Grammar = { options, anywhere: false };
 
 /** What was given, in a form to compare. */
-function shown(parsed: Parsed): Record<string, unknown> {
+function shown(parsed: ParsedArguments): Record<string, unknown> {
   const given: Record<string, unknown> = { _: parsed.operands };
   for (const { letter, name, argument } of options) {
     const id = name ?? letter!;

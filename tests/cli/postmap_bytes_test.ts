@@ -2,7 +2,7 @@ import { assertEquals } from "../support/assert.ts";
 import { Folder } from "../support/folder.ts";
 import { Memcached } from "../support/memcached.ts";
 import {
-  type Finished,
+  type ProgramResult,
   run,
   runCli,
   runPostmap,
@@ -207,7 +207,7 @@ Deno.test("configurations of any bytes make the keys that they make for postmap"
     ].join("\n");
     const both = async (
       what: string,
-      run: (ours: boolean) => Promise<Finished>,
+      run: (ours: boolean) => Promise<ProgramResult>,
     ) => {
       const outcomes: Outcome[] = [];
       for (const isOurs of [false, true]) {
@@ -248,7 +248,7 @@ function typed(
   options: string[],
   key: string,
   table: string,
-): Promise<Finished> {
+): Promise<ProgramResult> {
   const program = ours
     ? [Deno.execPath(), "run", "--quiet", "-A", "cli.ts"]
     : ["postmap"];
@@ -266,7 +266,7 @@ interface Outcome {
 }
 
 function outcome(
-  { code, stdout, stderr }: Finished,
+  { code, stdout, stderr }: ProgramResult,
   proxy: RecordingProxy,
 ): Outcome {
   const asked = proxy.take().lines.flatMap((line) => {

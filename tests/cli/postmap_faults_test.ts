@@ -2,8 +2,8 @@ import { assertEquals } from "../support/assert.ts";
 import { Folder } from "../support/folder.ts";
 import { atOnce, runCli, runPostmap } from "../support/processes.ts";
 import {
+  type ReceivedRequest,
   ScriptedServer,
-  type Seen,
   type Step,
 } from "../support/scripted_server.ts";
 
@@ -12,7 +12,7 @@ import {
 // Postfix believes a value of any key; here that is a failure, so each value has
 // the key that was asked for.
 
-type Script = (seen: Seen) => readonly Step[];
+type Script = (request: ReceivedRequest) => readonly Step[];
 
 interface Case {
   name: string;

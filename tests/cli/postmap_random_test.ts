@@ -1,7 +1,11 @@
 import { assertEquals } from "../support/assert.ts";
 import { Folder } from "../support/folder.ts";
 import { Memcached } from "../support/memcached.ts";
-import { type Finished, runCli, runPostmap } from "../support/processes.ts";
+import {
+  type ProgramResult,
+  runCli,
+  runPostmap,
+} from "../support/processes.ts";
 import { Random } from "../support/random.ts";
 import { RecordingProxy } from "../support/recording_proxy.ts";
 
@@ -313,7 +317,7 @@ interface Outcome {
 }
 
 function outcome(
-  { code, stdout, stderr }: Finished,
+  { code, stdout, stderr }: ProgramResult,
   proxy: RecordingProxy,
 ): Outcome {
   const { lines, connections } = proxy.take();

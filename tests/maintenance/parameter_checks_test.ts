@@ -6,9 +6,9 @@ import {
   type ParameterSource,
 } from "../../lib/tables/memcache/parameters.ts";
 import {
-  isShared,
+  canShareEntries,
+  keySpaceOf,
   readEach,
-  spaceOf,
   unknownNames,
   valueProblems,
 } from "../../lib/maintenance/parameter_checks.ts";
@@ -179,13 +179,13 @@ Deno.test("readEach() reads all it can, and says all that is wrong", () => {
   ]);
 });
 
-Deno.test("isShared() says whose entries can be mixed up", () => {
+Deno.test("canShareEntries() says whose entries can be mixed up", () => {
   type Given = Partial<MemcacheParameters> & {
     table?: string;
     server?: string;
   };
   const space = ({ table = "", server = "inet:localhost:1", ...more }: Given) =>
-    spaceOf(table, server, { ...defaultParameters, ...more })!;
+    keySpaceOf(table, server, { ...defaultParameters, ...more })!;
   const table: [Given, Given, boolean][] = [
     [{}, {}, true],
     [{}, { server: "inet:127.0.0.1:1" }, true],
@@ -213,7 +213,7 @@ Deno.test("isShared() says whose entries can be mixed up", () => {
     const left = space({ table: "memcache:left", ...one });
     const right = space({ table: "memcache:right", ...other });
     const said = JSON.stringify([one, other]);
-    assertEquals(isShared(left, right), expected, said);
-    assertEquals(isShared(right, left), expected, said);
+    assertEquals(canShareEntries(left, right), expected, said);
+    assertEquals(canShareEntries(right, left), expected, said);
   }
 });

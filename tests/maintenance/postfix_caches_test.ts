@@ -1,8 +1,8 @@
 import { MailSystem } from "../../lib/system/mail_system.ts";
 import {
-  judgePostscreen,
-  judgeVerify,
+  postscreenExpiryCheck,
   postscreenRules,
+  verifyExpiryCheck,
   verifyRules,
 } from "../../lib/maintenance/postfix_caches.ts";
 import { ConfigError } from "../../mod.ts";
@@ -12,7 +12,7 @@ const now = 1_800_000_000;
 const hour = 3600;
 const day = 24 * hour;
 
-Deno.test("judgePostscreen() judges as postscreen(8) does", () => {
+Deno.test("postscreenExpiryCheck() judges as postscreen(8) does", () => {
   const greetingOnly = [true, false, false, false, false];
   const all = [true, true, true, true, true];
   const none = [false, false, false, false, false];
@@ -47,7 +47,7 @@ Deno.test("judgePostscreen() judges as postscreen(8) does", () => {
     ["x", none, undefined],
   ];
   for (const [value, enabled, expected] of table) {
-    const verdict = judgePostscreen({ retention: 7 * day, enabled })(
+    const verdict = postscreenExpiryCheck({ retention: 7 * day, enabled })(
       value,
       now,
     );
@@ -57,7 +57,7 @@ Deno.test("judgePostscreen() judges as postscreen(8) does", () => {
   }
 });
 
-Deno.test("judgeVerify() judges as verify(8) does", () => {
+Deno.test("verifyExpiryCheck() judges as verify(8) does", () => {
   const good = now - 31 * day;
   const bad = now - 3 * day;
   const table: [string, string | undefined][] = [
@@ -84,7 +84,7 @@ Deno.test("judgeVerify() judges as verify(8) does", () => {
     [`:0:${now}:x`, "malformed"],
     [`${now};1;1;1;1`, "malformed"],
   ];
-  const judge = judgeVerify({ positive: 31 * day, negative: 3 * day });
+  const judge = verifyExpiryCheck({ positive: 31 * day, negative: 3 * day });
   for (const [value, expected] of table) {
     const verdict = judge(value, now);
     assertEquals(verdict?.reason.slice(0, expected?.length), expected, value);

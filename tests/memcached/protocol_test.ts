@@ -1,7 +1,7 @@
 import { byteText } from "../../lib/bytes/text.ts";
 import {
   beforeNull,
-  canPassOver,
+  canSkip,
   type Command,
   encodeDelete,
   encodeGet,
@@ -140,7 +140,7 @@ Deno.test("ReplyParser reads one reply after another from one chunk", () => {
   assertEquals(words, ["1", "not found", "2"]);
 });
 
-Deno.test("ReplyParser.isInside is true while a part of the reply has come", () => {
+Deno.test("ReplyParser.hasPart is true while a part of the reply has come", () => {
   const parser = new ReplyParser(limits);
   parser.start("get", k);
   const pieces: [string, boolean][] = [
@@ -154,9 +154,9 @@ Deno.test("ReplyParser.isInside is true while a part of the reply has come", () 
     ["EN", true],
     ["D\r\n", false],
   ];
-  for (const [piece, isInside] of pieces) {
+  for (const [piece, hasPart] of pieces) {
     parser.push(byteText.encode(piece), 0);
-    assertEquals(parser.isInside, isInside, JSON.stringify(piece));
+    assertEquals(parser.hasPart, hasPart, JSON.stringify(piece));
   }
   assertEquals(word(parser.reply), "hello");
 });
@@ -167,7 +167,7 @@ Deno.test("ReplyParser.start() forgets a reply of which a part has come", () => 
     parser.start("get", k);
     parser.push(byteText.encode(part), 0);
     parser.start("get", k);
-    assertEquals(parser.isInside, false);
+    assertEquals(parser.hasPart, false);
     parser.push(byteText.encode("VALUE k 0 1\r\n1\r\nEND\r\n"), 0);
     assertEquals(word(parser.reply), "1", part);
     // The end comes when the reply is there already.
@@ -212,7 +212,7 @@ Deno.test("a value may be as long as data_size_limit allows, and no longer one i
     assertEquals(parser.reply === undefined, isRead, `${length}`);
   }
   assertEquals(
-    [canPassOver(mebibytes), canPassOver(mebibytes + 1)],
+    [canSkip(mebibytes), canSkip(mebibytes + 1)],
     [true, false],
   );
 });

@@ -68,6 +68,9 @@ Deno.test("ReplyLines stops behind each line, and copies none that comes whole",
   assertEquals([lines.complete, lines.isHolding], [false, true]);
   assertEquals(lines.take(asciiBytes("!\n?"), 0), 2);
   assertEquals([lineOf(lines), lines.isHolding], ["three!", false]);
+  // A CR before the start belongs to what was taken before.
+  assertEquals(lines.take(asciiBytes("\r\n"), 1), 2);
+  assertEquals([lines.start, lines.end], [1, 1]);
 });
 
 Deno.test("ReplyLines.clear() forgets all that was taken", () => {

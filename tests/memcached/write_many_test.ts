@@ -124,7 +124,7 @@ Deno.test("WriteMany reads a verdict for each command, however replies are cut",
         refusals,
       );
       // What was refused, and what has no reply, is left open.
-      const open = writes.leftOpen(2).map(({ bytes, refusal }) =>
+      const open = writes.unfinished(2).map(({ bytes, refusal }) =>
         wire(bytes).split(" ", 2)[1].trim() + (refusal ? " refused" : "")
       );
       assertEquals(open, [
@@ -138,10 +138,10 @@ Deno.test("WriteMany reads a verdict for each command, however replies are cut",
 Deno.test("WriteMany is sent again from the first command without a reply", () => {
   const writes = writing("delete");
   writes.push(byteText.encode("DELETED\r\nNOT_"), 0);
-  assertEquals(writes.isInside, true);
+  assertEquals(writes.hasPart, true);
   writes.restart();
   assertEquals(wire(writes.bytes), "delete two\r\ndelete three\r\n");
-  assertEquals(writes.isInside, false);
+  assertEquals(writes.hasPart, false);
   writes.push(byteText.encode("NOT_FOUND\r\nDELETED\r\n"), 0);
   assertEquals([writes.done, writes.verdicts], [true, [true, false, true]]);
 });
@@ -175,7 +175,7 @@ Deno.test("WriteMany.restart() forgets failure and doubt", () => {
 Deno.test("WriteMany leaves commands open in their order", () => {
   const writes = writing("set");
   writes.push(byteText.encode("STORED\r\nSERVER_ERROR busy\r\n"), 0);
-  const open = writes.leftOpen(7);
+  const open = writes.unfinished(7);
   assertEquals(
     open.map(({ order, maxTry, command, bytes }) => [
       order,

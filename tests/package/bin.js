@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-// Nothing is imported at the top: an old Node could read no further.
+// No import at the top: an old Node would fail before it reads the check below.
 const [major, minor] = process.versions.node.split(".").map(Number);
 if (major < 20 || (major === 20 && minor < 4)) {
   console.error(

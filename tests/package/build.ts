@@ -1,21 +1,20 @@
 // `deno task pack [FOLDER]`: makes the npm package, a tarball in FOLDER.
 //
-// It stands with the tests, for they install it, and because what is published
-// elsewhere needs nothing of it. `deno pack` makes the types; alone it would not
-// do, for its package has no `bin`, and a dependency under a name that npm does
-// not know.
+// It is among the tests because they install the package, and because it is not
+// part of what is published. `deno pack` makes only the types: its package has no
+// `bin`, and a dependency under a name that npm does not know.
 import configuration from "../../deno.json" with { type: "json" };
 
 const root = new URL("../..", import.meta.url).pathname;
 
-/** The least Node: its Symbol.asyncDispose came with this one. */
+/** The oldest version of Node that works: the first with Symbol.asyncDispose. */
 export const leastNode = "20.4.0";
 
-// cli.ts is the program where a module can tell that it is one; Node 20 cannot.
+// cli.ts needs import.meta.main, which Node 20 does not have.
 const { "./cli": _, ...exports } = configuration.exports;
 const program = "tests/package/program.ts";
 
-/** Where the source is, which npm compares with where the workflow runs. */
+/** The repository. npm compares it with the one in which the workflow runs. */
 function repository(): { repository?: { type: string; url: string } } {
   const server = Deno.env.get("GITHUB_SERVER_URL");
   const name = Deno.env.get("GITHUB_REPOSITORY");
@@ -42,7 +41,7 @@ function manifest(): unknown {
     engines: { node: `>=${leastNode}` },
     bin: { "memcache-table": "bin/memcache-table.js" },
     exports: Object.fromEntries(places),
-    // For kv: tables of the command line: whoever has them installs it.
+    // Only users of kv: tables on the command line need to install it.
     peerDependencies: { "@deno/kv": ">=0.14.0" },
     peerDependenciesMeta: { "@deno/kv": { optional: true } },
     publishConfig: { access: "public" },
@@ -64,11 +63,10 @@ async function run(
   throw new Error(`${program} ${args.join(" ")} fails: ${reason}`);
 }
 
-// What the types name beyond the language itself; who compiles for an older one
-// has not got it else.
+// The types need this library, which older compile targets do not include.
 const disposable = '/// <reference lib="esnext.disposable" />\n';
 
-/** The types, which `deno pack` makes of what is exported. */
+/** Writes the types of all exports, made by `deno pack`. */
 async function writeTypes(folder: string): Promise<void> {
   const packed = await Deno.makeTempDir();
   try {
@@ -97,12 +95,12 @@ async function* typesIn(root: string, folder = ""): AsyncGenerator<string> {
   for await (const { name, isDirectory } of Deno.readDir(root + folder)) {
     const path = `${folder}/${name}`;
     if (isDirectory) yield* typesIn(root, path);
-    // The command line is run, not imported.
+    // The command line cannot be imported, so it needs no types.
     else if (path.endsWith(".d.ts") && !/^.(lib.)?cli/.test(path)) yield path;
   }
 }
 
-/** README without its pictures and links to what the package has not got. */
+/** README without pictures and links to files that the package does not contain. */
 async function readme(): Promise<string> {
   return (await Deno.readTextFile(`${root}README.md`))
     .replace(/^!\[[^\]]*\]\(tests\/[^)]*\)\n\n/gm, "")
@@ -121,7 +119,7 @@ async function build(folder: string): Promise<void> {
     ...Object.values(exports),
   ]);
   await Deno.mkdir(`${folder}/bin`);
-  // In one small file: a short command spends its time on loading modules.
+  // One small file, because a short command spends most time on loading modules.
   await run(Deno.execPath(), [
     "bundle",
     "--quiet",
@@ -144,7 +142,7 @@ async function build(folder: string): Promise<void> {
   );
 }
 
-/** Makes the package, in a folder that exists. Returns the path of its tarball. */
+/** Makes the package in an existing folder. Returns the path of its tarball. */
 export async function pack(destination: string): Promise<string> {
   const folder = await Deno.makeTempDir();
   try {

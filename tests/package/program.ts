@@ -1,4 +1,4 @@
-// What the package's command runs, when the runtime is new enough.
+// The program of the package, if the runtime is new enough.
 import { main } from "../../lib/cli/main.ts";
 import { terminal } from "../../lib/cli/terminal.ts";
 

@@ -2,7 +2,7 @@ import { byteText, utf8Text } from "../../lib/bytes/text.ts";
 import { pack } from "../package/build.ts";
 import { Folder } from "../support/folder.ts";
 import { latin1 } from "../support/latin1.ts";
-import type { Finished } from "../support/processes.ts";
+import type { ProgramResult } from "../support/processes.ts";
 
 // In exactly these versions, so that no lock file is needed.
 const tools = {
@@ -103,7 +103,11 @@ export class Installed implements AsyncDisposable {
   }
 
   /** Runs a program in the folder. */
-  async run(program: string, args: string[], stdin = ""): Promise<Finished> {
+  async run(
+    program: string,
+    args: string[],
+    stdin = "",
+  ): Promise<ProgramResult> {
     const child = new Deno.Command(program, {
       args,
       cwd: this.path,

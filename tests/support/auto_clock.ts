@@ -1,8 +1,8 @@
 import type { Clock, Timer } from "../../lib/system/clock.ts";
 
 /**
- * Time that passes by itself, at once, when a program waits for nothing else:
- * where all that it waits for is in memory.
+ * A clock whose time passes at once when the program waits only for a timer. All
+ * else that the program waits for must be in memory.
  */
 export class AutoClock implements Clock {
   #now = 0;
@@ -18,16 +18,16 @@ export class AutoClock implements Clock {
     return { cancel: () => this.#timers.delete(timer) };
   }
 
-  /** Waits for some work, and lets time pass for it. */
+  /** Lets time pass until a promise settles. */
   async during<T>(work: Promise<T>): Promise<T> {
     let isOver = false;
     const settle = () => {
       isOver = true;
     };
     work.then(settle, settle);
-    // A module that is loaded takes real time.
+    // Without a timer, wait a little: loading a module takes real time.
     for (let idle = 0; idle < 1000;) {
-      // All that needs no time goes on before this one.
+      // Everything that needs no time runs before this.
       await new Promise((resolve) => setTimeout(resolve));
       if (isOver) return await work;
       let next: { at: number; callback: () => void } | undefined;

@@ -18,7 +18,7 @@ const pause = 1000;
 export const timeout = 2000;
 const limits = { lineSizeLimit: 1024, dataSizeLimit: 10 };
 
-/** The reply to `get KEY` that has a value. */
+/** The reply to `get KEY` for a key that has a value. */
 export const value = (key: string, data = key) =>
   `VALUE ${key} 0 ${data.length}\r\n${data}\r\nEND\r\n`;
 
@@ -32,42 +32,42 @@ export const busy = "SERVER_ERROR busy\r\n";
 export const full = "SERVER_ERROR out of memory storing object\r\n";
 export const oneTry = { maxTry: 1 };
 
-/** One row of a scene. What it has happens in this order. */
+/** A step of a scene. Its parts happen in this order. */
 export interface Step {
-  /** The next connection is refused, with this message. */
+  /** The next connection is refused with this message. */
   refuse?: string;
   /**
-   * Requests are made in one turn: `get a`, `set a 1`, `delete a`, and `gets abc`,
-   * `sets abc`, `deletes abc` for exchanges.
+   * Requests that are made in one turn: `get a`, `set a 1`, `delete a`, and
+   * `gets abc`, `sets abc`, `deletes abc` for exchanges.
    */
   ask?: string[];
-  /** The requests of this row have the signal that `abort` aborts. */
+  /** The requests of this step have the signal that `abort` aborts. */
   with?: "signal";
-  /** `abc`: `get a`, `get b`, `get c` are asked in one turn, and so sent. */
+  /** `abc`: `get a`, `get b` and `get c` are requested in one turn, and sent. */
   lookups?: string;
-  /** The client's next write on a connection. */
+  /** The next write of the client is this. */
   sent?: string;
-  /** On which connection; the newest unless told. */
+  /** The number of the connection; by default the newest one. */
   on?: number;
-  /** The server says this, there where something was sent, or on the newest. */
+  /** The server sends this, on the same connection. */
   say?: string;
-  /** The server ends the connection. */
+  /** The server closes the connection. */
   end?: true;
-  /** A pause between two tries was set, and is over. */
+  /** The client waits for the pause between two tries, and the pause ends. */
   pause?: true;
-  /** The time-out is over. */
+  /** The time-out passes. */
   timeout?: true;
   /** So many milliseconds pass. */
   pass?: number;
-  /** The signal is aborted, for this reason. */
+  /** The signal is aborted with this reason. */
   abort?: string;
-  /** Nothing else was sent, and so many connections were opened by now. */
+  /** Nothing else was sent, and so many connections were tried so far. */
   quiet?: number;
-  /** What became of requests so far; `…` of one that waits. */
+  /** The outcomes of requests; `…` for one that waits. */
   got?: Record<string, string>;
 }
 
-/** A lookup whose value is its key, on the connection of that number. */
+/** A lookup that finds its own key as the value, on a connection. */
 export const answered = (key: string, on?: number): Step => ({
   lookups: key,
   on,
@@ -96,13 +96,13 @@ export function testScenes(scenes: Record<string, Scene>): void {
   }
 }
 
-/** A client before a server that does what a script says. */
+/** A client with a server that follows a script. */
 export class ClientScene {
   readonly server = new FakeServer();
   readonly clock = new FakeClock();
   readonly warnings: string[] = [];
   readonly client: MemcacheClient;
-  /** What became of requests, by what they asked. */
+  /** The outcomes of requests. */
   readonly outcomes = new Map<string, string>();
   #abort = new AbortController();
   #opened = 0;
@@ -123,7 +123,7 @@ export class ClientScene {
     this.client.keepOrder(new WriteOrder());
   }
 
-  /** Makes a request, and keeps what becomes of it. */
+  /** Makes a request, and records its outcome. */
   ask(request: string, signal?: AbortSignal): void {
     const [command, keys, data = "v"] = request.split(" ");
     const record = (label: string) => ({
@@ -197,8 +197,7 @@ export class ClientScene {
   async play(steps: readonly Step[]): Promise<void> {
     for (const step of steps) {
       this.#ask(step);
-      // No turn passes between steps that wait for nothing: what is asked in the
-      // one and in the next is asked in one turn.
+      // Do not await here: requests of steps that do not wait are made in one turn.
       let connection: FakeConnection | undefined;
       const sent = step.sent ?? (step.lookups && gets(step.lookups));
       if (sent !== undefined) {
@@ -247,7 +246,7 @@ export class ClientScene {
     }
   }
 
-  /** A connection that the client opened, or will open. */
+  /** A connection of the client, waiting for it if necessary. */
   async #connection(on?: number): Promise<FakeConnection> {
     this.#opened = Math.max(this.#opened, on ?? 0);
     const connection = await this.server.connection(on ?? this.#opened);
@@ -265,7 +264,7 @@ function setOf(key: string, data: string): Uint8Array {
   return byteText.encode(`set ${key} 0 0 ${data.length}\r\n${data}\r\n`);
 }
 
-/** What `set KEY` with a value is on the wire. */
+/** The commands of `set a`, `set b` … */
 export const sets = (keys: string, data = "v") =>
   [...keys].map((key) => byteText.decode(setOf(key, data))).join("");
 
@@ -275,7 +274,7 @@ function describeError(error: unknown): string {
   return `${error instanceof NoAnswerError ? "no answer" : "error"}: ${what}`;
 }
 
-/** Lets all go on that needs no time. */
+/** Waits until everything is done that needs no time. */
 async function settle(): Promise<void> {
   for (let turn = 0; turn < 60; turn++) await undefined;
 }

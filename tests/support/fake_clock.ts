@@ -1,10 +1,10 @@
 import type { Clock, Timer } from "../../lib/system/clock.ts";
 
-/** Time that passes when a test says so. */
+/** A clock whose time a test sets. */
 export class FakeClock implements Clock {
   #now = 0;
   #timers: { at: number; callback: () => void }[] = [];
-  /** Every timer that was set, in milliseconds. */
+  /** The durations of all timers that were set, in milliseconds. */
   readonly set: number[] = [];
   #onSet: (() => void) | undefined;
 
@@ -12,7 +12,7 @@ export class FakeClock implements Clock {
     return this.#now;
   }
 
-  /** How many timers wait. */
+  /** The number of timers that wait. */
   get waiting(): number {
     return this.#timers.length;
   }
@@ -29,7 +29,7 @@ export class FakeClock implements Clock {
     };
   }
 
-  /** Lets time pass, and timers go off in their order. */
+  /** Lets time pass, and calls the due timers in their order. */
   pass(milliseconds: number): void {
     const end = this.#now + milliseconds;
     for (;;) {
@@ -43,7 +43,7 @@ export class FakeClock implements Clock {
     this.#now = end;
   }
 
-  /** Time passes while the program is busy: what is due goes off late, all at once. */
+  /** Lets time pass as if the program were busy: all due timers are called at the end. */
   passLate(milliseconds: number): void {
     this.#now += milliseconds;
     const due = this.#timers.filter(({ at }) => at <= this.#now);
@@ -51,14 +51,14 @@ export class FakeClock implements Clock {
     for (const { callback } of due) callback();
   }
 
-  /** Waits until a timer of that length is set. */
+  /** Waits until a timer of this duration was set. */
   async untilSet(milliseconds: number): Promise<void> {
     while (!this.set.includes(milliseconds)) {
       await new Promise<void>((resolve) => this.#onSet = resolve);
     }
   }
 
-  /** Waits until a timer that has so much time left waits. */
+  /** Waits until there is a timer that ends in this time. */
   async untilWaiting(milliseconds: number): Promise<void> {
     const isThere = () =>
       this.#timers.some(({ at }) => at - this.#now === milliseconds);
@@ -67,7 +67,7 @@ export class FakeClock implements Clock {
     }
   }
 
-  /** Passes all pauses by itself as they are set: retries cost no time. */
+  /** Lets each pause of this duration pass as soon as it is set. */
   passPauses(milliseconds: number): void {
     this.#onSet = () => {
       if (this.set.at(-1) === milliseconds) {

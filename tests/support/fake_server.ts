@@ -1,16 +1,16 @@
 import { byteText } from "../../lib/bytes/text.ts";
 import type { Connect, Socket } from "../../lib/socket/socket.ts";
 
-/** The server's end of a connection that exists in memory alone. */
+/** The server's end of a connection in memory. */
 export class FakeConnection {
-  /** What the client sent and was not taken yet. */
+  /** What the client sent and the test did not take yet. */
   #sent: string[] = [];
   #wakeTaker: (() => void) | undefined;
   #chunks: (Uint8Array | null)[] = [];
   #wakeReader: (() => void) | undefined;
   closed = false;
   #markClosed = () => {};
-  /** Settles when the client closes the connection. */
+  /** Resolves when the client closes the connection. */
   readonly whenClosed = new Promise<void>((resolve) =>
     this.#markClosed = resolve
   );
@@ -42,12 +42,12 @@ export class FakeConnection {
     },
   };
 
-  /** Whether the client sent something that was not taken. */
+  /** Whether the client sent something that the test did not take. */
   get hasRequest(): boolean {
     return this.#sent.length > 0;
   }
 
-  /** The next write of the client. */
+  /** Waits for the next write of the client, and takes it. */
   async take(): Promise<string> {
     while (this.#sent.length === 0) {
       await new Promise<void>((resolve) => this.#wakeTaker = resolve);
@@ -55,7 +55,7 @@ export class FakeConnection {
     return this.#sent.shift()!;
   }
 
-  /** Sends a string to the client, one chunk. */
+  /** Sends a string to the client in one chunk. */
   send(text: string): void {
     this.#chunks.push(byteText.encode(text));
     this.#wakeReader?.();
@@ -68,10 +68,10 @@ export class FakeConnection {
   }
 }
 
-/** Takes connections of a client, and hands their other ends to a test. */
+/** Accepts the connections of a client in memory. */
 export class FakeServer {
   readonly connections: FakeConnection[] = [];
-  /** What the next connects do instead. */
+  /** Replaces the next calls of `connect`. */
   readonly refusals: (() => Promise<Socket>)[] = [];
   attempts = 0;
   #wake: (() => void) | undefined;
@@ -86,7 +86,7 @@ export class FakeServer {
     return connection.socket;
   };
 
-  /** The connection of that number, when it is there. */
+  /** Waits for the connection with this number. */
   async connection(number: number): Promise<FakeConnection> {
     while (this.connections.length <= number) {
       await new Promise<void>((resolve) => this.#wake = resolve);

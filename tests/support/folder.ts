@@ -1,4 +1,4 @@
-/** A temporary folder, gone at the end of its scope. */
+/** A temporary folder, removed at the end of its scope. */
 export class Folder implements AsyncDisposable {
   readonly path: string;
 
@@ -15,14 +15,13 @@ export class Folder implements AsyncDisposable {
     const path = `${this.path}/${name}`;
     if (typeof content === "string") await Deno.writeTextFile(path, content);
     else await Deno.writeFile(path, content);
-    // Postfix reads a file again and again while it is "hot", that is younger
-    // than a second: age it.
+    // Postfix reads a file repeatedly while it is younger than a second.
     const old = new Date(Date.now() - 3600_000);
     await Deno.utime(path, old, old);
     return path;
   }
 
-  /** A configuration directory for Postfix, with UTF-8 support as it is by default. */
+  /** Makes it a configuration directory of Postfix, with UTF-8 support by default. */
   async mailConfiguration(more = ""): Promise<string> {
     await this.write("main.cf", `compatibility_level = 3.6\n${more}`);
     return this.path;

@@ -1,7 +1,7 @@
-/** What another program may have at the path of a socket. */
+/** Kinds of sockets that another program may have. */
 export type SocketKind = "full" | "datagram" | "sequenced" | "dead";
 
-// Deno, Node and Bun make none of these.
+// In Perl, because Deno, Node and Bun cannot make them.
 const script = `
 use Socket;
 my ($kind, $path) = @ARGV;
@@ -22,7 +22,7 @@ print "ready\\n";
 sleep 600;
 `;
 
-/** A socket of a program that takes no connection from its queue. */
+/** A socket of another program that accepts no connection. */
 export class ForeignSocket implements AsyncDisposable {
   #child: Deno.ChildProcess;
 
@@ -30,7 +30,7 @@ export class ForeignSocket implements AsyncDisposable {
     this.#child = child;
   }
 
-  /** Makes one, and waits until it is there. */
+  /** Makes a socket, and waits until it exists. */
   static async make(kind: SocketKind, path: string): Promise<ForeignSocket> {
     const child = new Deno.Command("perl", {
       args: ["-e", script, kind, path],
@@ -38,7 +38,7 @@ export class ForeignSocket implements AsyncDisposable {
       stdout: "piped",
     }).spawn();
     const reader = child.stdout.getReader();
-    // It says that it is ready, or ends.
+    // The script prints a line when it is ready, or ends.
     await reader.read();
     await reader.cancel();
     return new ForeignSocket(child);
@@ -54,7 +54,7 @@ export class ForeignSocket implements AsyncDisposable {
   }
 }
 
-/** Connects to a TCP server so many times, and resets each connection at once. */
+/** Connects to a TCP server `count` times, and resets each connection at once. */
 export async function resetConnections(
   endpoint: string,
   count: number,

@@ -1,4 +1,4 @@
-// Runs in a process of its own: locks of this process would not count.
+// Runs in another process, because a process is not blocked by its own locks.
 const holder = `
 import { DatabaseSync } from "node:sqlite";
 const [file, ...commands] = Deno.args;
@@ -9,7 +9,7 @@ await Deno.stdin.read(new Uint8Array(1));
 database.close();
 `;
 
-/** Another process that keeps a database locked for writing until it is disposed. */
+/** Another process that keeps a database locked until this is disposed. */
 export class KvLock implements AsyncDisposable {
   #child: Deno.ChildProcess;
 
@@ -17,12 +17,12 @@ export class KvLock implements AsyncDisposable {
     this.#child = child;
   }
 
-  /** The number of that process. */
+  /** The process ID. */
   get process(): number {
     return this.#child.pid;
   }
 
-  /** Locks a database by SQL, and comes back when it is locked. */
+  /** Locks a database with SQL commands. Returns when it is locked. */
   static async take(
     file: string,
     commands: readonly string[] = ["BEGIN IMMEDIATE"],
@@ -40,7 +40,7 @@ export class KvLock implements AsyncDisposable {
     return new KvLock(child);
   }
 
-  /** Lets the database go. */
+  /** Unlocks the database. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#child.stdin.close();
     await this.#child.status;

@@ -1,15 +1,15 @@
 import { assertEquals } from "./assert.ts";
 import { run } from "./processes.ts";
 
-/** A port that nobody listens on, for the moment. */
+/** A port on which nobody listens at the moment. */
 export function freePort(hostname = "127.0.0.1"): number {
   using listener = Deno.listen({ hostname, port: 0 });
   return listener.addr.port;
 }
 
-/** A real memcached of one's own. `await using` ends it. */
+/** A real memcached for one test. `await using` ends it. */
 export class Memcached implements AsyncDisposable {
-  /** As in a table's configuration. */
+  /** Its address, as in a table's configuration. */
   readonly server: string;
   readonly address: Deno.ConnectOptions | Deno.UnixConnectOptions;
   #child: Deno.ChildProcess;
@@ -24,7 +24,7 @@ export class Memcached implements AsyncDisposable {
     this.#child = child;
   }
 
-  /** Its process. */
+  /** Its process ID. */
   get pid(): number {
     return this.#child.pid;
   }
@@ -52,7 +52,7 @@ export class Memcached implements AsyncDisposable {
     );
   }
 
-  /** How to start one in each of the ways in which a table can reach it. */
+  /** Functions that start one on IPv4, on IPv6, and on a UNIX-domain socket. */
   static async everyWay(folder: string): Promise<(() => Promise<Memcached>)[]> {
     await Deno.chmod(folder, 0o777);
     return [
@@ -74,7 +74,7 @@ export class Memcached implements AsyncDisposable {
       stderr: "null",
     }).spawn();
     const memcached = new Memcached(server, address, child);
-    // It says nothing when it is ready: it is when it takes a connection.
+    // It prints nothing when it is ready, so try to connect.
     for (let attempt = 0; attempt < 500; attempt++) {
       try {
         (await memcached.#connect()).close();
@@ -93,7 +93,7 @@ export class Memcached implements AsyncDisposable {
       : Deno.connect(this.address as Deno.ConnectOptions);
   }
 
-  /** Sends bytes and returns what comes until a reply ends with `until`. */
+  /** Sends bytes. Returns the reply, which ends with `until`. */
   async talk(request: Uint8Array | string, until: string): Promise<string> {
     using connection = await this.#connect();
     const bytes = typeof request === "string"
@@ -114,7 +114,7 @@ export class Memcached implements AsyncDisposable {
     return reply;
   }
 
-  /** Stores bytes under a key, the key as it goes over the wire. */
+  /** Stores a value under a memcache key. */
   async set(key: string, value: string | Uint8Array): Promise<void> {
     const encoder = new TextEncoder();
     const data = typeof value === "string" ? encoder.encode(value) : value;
@@ -123,7 +123,7 @@ export class Memcached implements AsyncDisposable {
     await this.talk(request, "STORED\r\n");
   }
 
-  /** The value of a key as a byte string; `undefined` when there is none. */
+  /** The value of a memcache key as a byte string; `undefined` if there is none. */
   async get(key: string): Promise<string | undefined> {
     const reply = await this.talk(`get ${key}\r\n`, "END\r\n");
     const start = reply.indexOf("\r\n") + 2;
@@ -132,7 +132,7 @@ export class Memcached implements AsyncDisposable {
       : reply.slice(start, reply.length - "\r\nEND\r\n".length);
   }
 
-  /** Waits until a key has a value: what a lookup found is stored beside it. */
+  /** Waits until a key has a value: a lookup stores what it found in the background. */
   async until(key: string, value: string | undefined): Promise<void> {
     for (let look = 0; look < 500; look++) {
       if (await this.get(key) === value) return;
@@ -150,15 +150,15 @@ export class Memcached implements AsyncDisposable {
     try {
       this.#child.kill(signal);
     } catch {
-      // It is gone already.
+      // It has already ended.
     }
     await this.#child.status;
   }
 
-  /** Stops and continues it: what it is sent in between it reads later. */
+  /** Stops it, or continues it. It reads requests that were sent meanwhile later. */
   async signal(signal: "SIGSTOP" | "SIGCONT"): Promise<void> {
     await run("kill", [`-${signal}`, `${this.#child.pid}`]);
-    // One thread may answer after another one has stopped.
+    // A thread may still answer after another one has stopped.
     while (signal === "SIGSTOP" && !await this.#isStopped()) {
       await new Promise((resolve) => setTimeout(resolve, 1));
     }

@@ -1,9 +1,9 @@
 import { byteText } from "../../lib/bytes/text.ts";
 import type { KvAtomic, KvDatabase, KvEntry, KvKey } from "../../mod.ts";
 
-/** A KV database whose answers need no time, and no more than a few turns. */
+/** A KV database in memory that answers within a few microtask turns. */
 export class MemoryKv implements KvDatabase {
-  /** The values of the default table, by their keys. */
+  /** The values of the default table by key. */
   readonly values = new Map<string, Uint8Array>();
 
   #entry(key: KvKey): KvEntry {

@@ -2,10 +2,10 @@ import { byteText } from "../../lib/bytes/text.ts";
 import type { Connect } from "../../lib/socket/socket.ts";
 import { FakeConnection } from "./fake_server.ts";
 
-/** What is wrong with a server. */
+/** A fault of a server. */
 export type Fault =
   | "none"
-  /** Answers each command with that line. */
+  /** Answers each command with this line. */
   | { says: string }
   /** Answers nothing. */
   | "silent"
@@ -15,22 +15,22 @@ export type Fault =
   | "closes"
   /** Closes each connection after one answer. */
   | "closes after each"
-  /** Has no room for what it does not have. */
+  /** Has no memory for new keys. */
   | "full"
-  /** Gives the value of another key. */
+  /** Returns the value of another key. */
   | "lies"
   /** Answers some keys with an error. */
   | "fails for some";
 
-/** A memcached in memory, whose faults depend on the command alone. */
+/** A memcached in memory. Its faults depend only on the command. */
 export class MemoryServer {
   readonly entries = new Map<string, { flags: string; data: string }>();
-  /** All commands that it was sent, in their order. */
+  /** All commands that it received, in order. */
   readonly commands: string[] = [];
   connections = 0;
-  /** What is wrong with it; may change. */
+  /** Its fault, which a test may change. */
   fault: Fault;
-  /** What is sent in place of a reply: chunks, of which `undefined` ends the connection. */
+  /** Splits or replaces a reply; `undefined` among the chunks ends the connection. */
   corrupt: ((reply: string) => (string | undefined)[]) | undefined;
 
   constructor(fault: Fault) {

@@ -1,8 +1,8 @@
 const folder = new URL("miniflare/", import.meta.url).pathname;
 
 /**
- * Runs a program of the folder `miniflare` in a process of its own, which ends
- * when its standard input does; and the line that it prints when it is ready.
+ * Runs a program of the folder `miniflare` in another process, which ends when its
+ * standard input is closed. Returns the line that it prints when it is ready.
  */
 export async function startMiniflare(
   program: string,

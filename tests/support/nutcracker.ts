@@ -1,9 +1,9 @@
 import { Folder } from "./folder.ts";
 import { freePort, type Memcached } from "./memcached.ts";
 
-/** A real nutcracker (twemproxy) before some memcached. */
+/** A real nutcracker (twemproxy) as a proxy for memcached servers. */
 export class Nutcracker implements AsyncDisposable {
-  /** As in a table's configuration. */
+  /** Its address, as in a table's configuration. */
   readonly server: string;
   #child: Deno.ChildProcess;
   #folder: Folder;
@@ -18,7 +18,7 @@ export class Nutcracker implements AsyncDisposable {
     this.#folder = folder;
   }
 
-  /** Starts one; `settings` are more lines of its pool. */
+  /** Starts one. `settings` are additional lines of its pool. */
   static async start(
     servers: readonly Memcached[],
     settings: readonly string[] = [],
@@ -73,7 +73,7 @@ export class Nutcracker implements AsyncDisposable {
     try {
       this.#child.kill("SIGKILL");
     } catch {
-      // It is gone already.
+      // It has already ended.
     }
     await this.#child.status;
     await this.#folder[Symbol.asyncDispose]();

@@ -2,25 +2,25 @@ import { Folder } from "./folder.ts";
 import { latin1 } from "./latin1.ts";
 import { root } from "./processes.ts";
 
-/** What became of a command whose standard streams were odd. */
+/** The result of a command with unusual standard streams. */
 export interface Outcome {
   code: number;
   stdout: string;
   stderr: string;
 }
 
-// Each is a script of bash in which "$@" is the command line, and $f a folder.
+// Each script is for bash; "$@" is the command line, and $f a folder.
 const fatal = (message: string) => `memcache-table: fatal: ${message}\n`;
 const lines = 3000;
 
-// Two lines over TCP, and whatever the other end does then before it goes.
+// Standard input is a TCP connection: two lines, then the command `then`.
 const connected = (then: string) =>
   "perl -MSocket -e 'socket($_, PF_INET, SOCK_STREAM, 0) for *L, *C; " +
   "bind(L, sockaddr_in(0, INADDR_LOOPBACK)); listen(L, 1); " +
   'connect(C, getsockname(L)); accept(S, L); syswrite(S, "1\\n2\\n"); ' +
   `${then}; close(S); open(STDIN, "<&C"); exec @ARGV\'`;
 
-/** Situations, and what has to become of them, whatever the runtime. */
+/** Unusual standard streams, and the expected result on all runtimes. */
 export const oddStreams: Record<string, Outcome & { script: string }> = {
   "standard input is a directory": {
     script: '"$@" -q - static:v </',
@@ -148,18 +148,17 @@ export const oddStreams: Record<string, Outcome & { script: string }> = {
 };
 
 /**
- * Puts a command line into all of them, one after the other. Returns what became
- * of it.
+ * Runs a command line with each of them. Returns the results.
  */
-export async function meetOddStreams(
+export async function runWithOddStreams(
   command: readonly string[],
 ): Promise<Record<string, Outcome>> {
   const outcomes: Record<string, Outcome> = {};
   for (const [name, { script }] of Object.entries(oddStreams)) {
     await using folder = await Folder.make();
-    const given = `f=$0; set -o pipefail; ${script}`;
+    const wholeScript = `f=$0; set -o pipefail; ${script}`;
     const { code, stdout, stderr } = await new Deno.Command("timeout", {
-      args: ["60", "bash", "-c", given, folder.path, ...command],
+      args: ["60", "bash", "-c", wholeScript, folder.path, ...command],
       cwd: root,
       env: { NO_COLOR: "1" },
       stdin: "null",

@@ -1,11 +1,11 @@
 import { root } from "./processes.ts";
 
-// The user of whoever has no rights, on every system.
+// The user without rights, on every system.
 const nobody = 65534;
 
 /**
- * Whether a program can be run as another user here: only root may, and that user
- * must be able to read this project.
+ * Whether a test can run a program as that user: the test must run as root, and
+ * the user must be able to read this project.
  */
 export async function canBeNobody(): Promise<boolean> {
   if (Deno.uid() !== 0) return false;
@@ -26,7 +26,7 @@ const asNobody = [
   "--",
 ];
 
-/** Deno, where everybody can run it, in a folder that belongs to that user. */
+/** Deno, run as the user nobody. */
 export class Nobody {
   #folder: string;
 
@@ -34,7 +34,7 @@ export class Nobody {
     this.#folder = folder;
   }
 
-  /** `folder` is one that nobody else uses. */
+  /** Installs Deno in a new folder. */
   static async in(folder: string): Promise<Nobody> {
     await Deno.mkdir(folder);
     const program = await Deno.realPath(Deno.execPath());
@@ -49,7 +49,7 @@ export class Nobody {
     return new Nobody(folder);
   }
 
-  /** Runs a module that imports from the project; returns what it printed. */
+  /** Runs a module. Returns what it printed. */
   async run(module: string): Promise<string> {
     const path = `${this.#folder}/module.ts`;
     await Deno.writeTextFile(path, module);

@@ -1,8 +1,8 @@
 import { root } from "./processes.ts";
 
 /**
- * The peak memory, in MiB, of the command line in a pipe of a shell: `script`
- * is made of how it is called there. What the script prints comes too.
+ * Measures the peak memory, in MiB, of the command line in a shell script.
+ * `script` gets the command to call. Returns what the script prints as well.
  */
 export async function peakMemory(
   script: (commandLine: string) => string,

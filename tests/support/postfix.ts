@@ -1,17 +1,17 @@
 import { Folder } from "./folder.ts";
 import { run } from "./processes.ts";
 
-/** Lines of configuration, beside those that a Postfix needs anyway. */
+/** Additional lines of configuration. */
 export interface MoreLines {
   main: string[];
   master: string[];
 }
 
-/** A real Postfix of one's own, with few of its services, and what is wanted. */
+/** A real Postfix for one test, with only the services that the test needs. */
 export class Postfix implements AsyncDisposable {
-  /** Where main.cf is. */
+  /** The directory of main.cf. */
   readonly configDirectory: string;
-  /** Where the service may write. */
+  /** The directory in which its services may write. */
   readonly dataDirectory: string;
   #folder: Folder;
 
@@ -21,7 +21,7 @@ export class Postfix implements AsyncDisposable {
     this.dataDirectory = `${folder.path}/data`;
   }
 
-  /** Starts one that approves tables in its data directory, by these names. */
+  /** Starts one whose proxymap serves these tables in its data directory. */
   static async start(
     tables: (dataDirectory: string) => string[],
     more: MoreLines = { main: [], master: [] },
@@ -44,8 +44,8 @@ export class Postfix implements AsyncDisposable {
   }
 
   /**
-   * Starts one that takes mail from `sendmail`, rewrites its addresses with
-   * `main`, lines of main.cf, and throws it away.
+   * Starts one that accepts mail from `sendmail` and discards it. `main` are lines
+   * of main.cf, to rewrite addresses.
    */
   static async startMail(main: string[]): Promise<Postfix> {
     const services = ["bounce", "trace", "defer"].map((name) =>
@@ -109,7 +109,7 @@ export class Postfix implements AsyncDisposable {
     if (code !== 0) throw new Error(`sendmail fails: ${stderr}`);
   }
 
-  /** What its daemons have logged. */
+  /** The log of its daemons. */
   async log(): Promise<string> {
     return await Deno.readTextFile(this.#log);
   }
@@ -118,7 +118,7 @@ export class Postfix implements AsyncDisposable {
     return `${this.#folder.path}/log`;
   }
 
-  /** Waits until lines of the log match, so many; returns the last of them. */
+  /** Waits until the log has so many matching lines. Returns the last of them. */
   async logged(pattern: RegExp, times = 1): Promise<string> {
     const find = async () => {
       const lines = (await this.log()).split("\n");
@@ -143,7 +143,7 @@ export class Postfix implements AsyncDisposable {
     }
   }
 
-  /** Makes a database of the data directory, owned as the services need it. */
+  /** Makes a database in the data directory, owned by the user postfix. */
   async make(name: string, text: string): Promise<void> {
     const file = name.slice(name.lastIndexOf(":") + 1);
     await Deno.writeTextFile(file, text);
@@ -151,7 +151,7 @@ export class Postfix implements AsyncDisposable {
     await run("postmap", ["-c", this.configDirectory, name]);
   }
 
-  /** `start`, `reload`, `stop`. */
+  /** Runs `postfix start`, `reload` or `stop`. */
   command(what: string): Promise<{ code: number; stderr: string }> {
     return run("postfix", ["-c", this.configDirectory, what]);
   }

@@ -1,14 +1,14 @@
 import { latin1 } from "./latin1.ts";
 
-/** What a program printed and returned. */
-export interface Finished {
+/** The output and the exit status of a program. */
+export interface ProgramResult {
   code: number;
   stdout: string;
   stderr: string;
 }
 
-/** What a program is given. */
-export interface Given {
+/** Options for running a program. */
+export interface ProgramOptions {
   stdin?: string | Uint8Array;
   env?: Record<string, string>;
   /** Deno's permissions, for `runCli`. */
@@ -19,15 +19,15 @@ export const root = new URL("../..", import.meta.url).pathname;
 const cliPath = new URL("../../cli.ts", import.meta.url).pathname;
 
 /**
- * Runs a program to its end. Output is a byte string. Standard input is a file:
- * on a busy machine the end of a pipe comes late, and a program that has to wait
- * for it answers what it was asked by then.
+ * Runs a program to its end. Its output is a byte string. Standard input is a
+ * file: on a busy machine the end of a pipe may come late, and a program that
+ * waits for it would answer earlier.
  */
 export async function run(
   program: string,
   args: string[],
-  { stdin = "", env }: Given = {},
-): Promise<Finished> {
+  { stdin = "", env }: ProgramOptions = {},
+): Promise<ProgramResult> {
   if (stdin.length === 0) return await finish(program, args, env);
   const input = await Deno.makeTempFile();
   try {
@@ -45,8 +45,8 @@ export async function run(
 async function finish(
   program: string,
   args: string[],
-  env: Given["env"],
-): Promise<Finished> {
+  env: ProgramOptions["env"],
+): Promise<ProgramResult> {
   const { code, stdout, stderr } = await new Deno.Command(program, {
     args,
     env,
@@ -61,24 +61,27 @@ async function finish(
 }
 
 /** Runs the command line. */
-export function runCli(args: string[], given: Given = {}): Promise<Finished> {
-  const permissions = given.permissions ?? ["-A"];
+export function runCli(
+  args: string[],
+  options: ProgramOptions = {},
+): Promise<ProgramResult> {
+  const permissions = options.permissions ?? ["-A"];
   return run(
     Deno.execPath(),
     ["run", "--no-prompt", ...permissions, cliPath, ...args],
-    given,
+    options,
   );
 }
 
 /** Runs Debian's postmap. */
 export function runPostmap(
   args: string[],
-  given: Given = {},
-): Promise<Finished> {
-  return run("postmap", args, given);
+  options: ProgramOptions = {},
+): Promise<ProgramResult> {
+  return run("postmap", args, options);
 }
 
-/** Does something for every item, so many at once: what waits does not count. */
+/** Runs `work` for every item, for `workers` items at a time. */
 export async function atOnce<T>(
   workers: number,
   items: readonly T[],

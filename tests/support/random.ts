@@ -1,4 +1,4 @@
-/** Random choices that a seed repeats. */
+/** Random choices that can be repeated with the same seed. */
 export class Random {
   readonly seed: number;
   #state: number;
@@ -8,17 +8,17 @@ export class Random {
     this.#state = seed >>> 0;
   }
 
-  /** The seed of the environment, or a new one; printed, to repeat a failure. */
+  /** Uses the seed in the environment, or a new one, and prints it. */
   static seeded(test: string): Random {
-    const given = Deno.env.get("SEED");
-    const seed = given === undefined
+    const fixed = Deno.env.get("SEED");
+    const seed = fixed === undefined
       ? crypto.getRandomValues(new Uint32Array(1))[0]
-      : Number(given);
+      : Number(fixed);
     console.log(`${test}: SEED=${seed}`);
     return new Random(seed);
   }
 
-  /** From 0 to below 1. */
+  /** A number from 0 to below 1. */
   number(): number {
     // mulberry32
     this.#state = (this.#state + 0x6d2b79f5) >>> 0;
@@ -28,7 +28,7 @@ export class Random {
     return ((mixed ^ (mixed >>> 14)) >>> 0) / 4294967296;
   }
 
-  /** From `least` to `most`. */
+  /** A whole number from `least` to `most`. */
   integer(least: number, most: number): number {
     return least + Math.floor(this.number() * (most - least + 1));
   }
@@ -41,7 +41,7 @@ export class Random {
     return choices[Math.floor(this.number() * choices.length)];
   }
 
-  /** So many of something. */
+  /** A list of `least` to `most` items. */
   list<T>(least: number, most: number, make: () => T): T[] {
     return Array.from({ length: this.integer(least, most) }, make);
   }

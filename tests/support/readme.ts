@@ -1,6 +1,6 @@
 import { root } from "./processes.ts";
 
-/** The code block of README that has a text. Throws unless there is just one. */
+/** The code block of README that contains a text. Throws unless there is just one. */
 export async function readmeExample(text: string): Promise<string> {
   const readme = await Deno.readTextFile(`${root}README.md`);
   const found = [...readme.matchAll(/^```ts[^\n]*\n([^]*?)^```$/gm)]
@@ -9,13 +9,13 @@ export async function readmeExample(text: string): Promise<string> {
   throw new Error(`${found.length} examples of README have "${text}"`);
 }
 
-/** A code with a text in place of another one, which it must have. */
+/** Replaces a text in a code. Throws if it is not there. */
 export function replaced(code: string, text: string, by: string): string {
   if (code.includes(text)) return code.replaceAll(text, by);
   throw new Error(`no "${text}" in: ${code}`);
 }
 
-/** README's Worker with nothing but lookups, as README says how. */
+/** README's Worker for lookups only, changed as README describes. */
 export async function lookupWorker(): Promise<string> {
   const worker = await readmeExample("connectCloudflare");
   const lookups = replaced(worker, "MemcacheTable", "MemcacheLookup");

@@ -1,7 +1,7 @@
 import type { Memcached } from "./memcached.ts";
 import { latin1 } from "./latin1.ts";
 
-/** Stands between a client and a real memcached, and writes down the commands. */
+/** A proxy for a real memcached that records the commands. */
 export class RecordingProxy implements AsyncDisposable {
   readonly server: string;
   /** Command lines, as byte strings, since the last `take`. */
@@ -17,7 +17,7 @@ export class RecordingProxy implements AsyncDisposable {
     this.#serving = this.#serve(memcached.address as Deno.ConnectOptions);
   }
 
-  /** What was asked since the last time. */
+  /** Returns what was recorded since the last call. */
   take(): { lines: string[]; connections: number } {
     const taken = { lines: this.#lines, connections: this.#connections };
     this.#lines = [];
@@ -60,7 +60,7 @@ export class RecordingProxy implements AsyncDisposable {
         }
       }
     } catch {
-      // One of them is gone.
+      // One end was closed.
     }
     for (const connection of [from, to]) {
       if (!this.#open.delete(connection)) continue;

@@ -1,10 +1,10 @@
 import { latin1 } from "./latin1.ts";
 
-/** What a server does about a request: sends bytes, in pieces, or goes away. */
+/** What the server does: sends bytes, closes the connection, or does nothing more. */
 export type Step = string | Uint8Array | "CLOSE" | "RESET" | "HANG";
 
-/** One request, numbered from 0 on its connection. */
-export interface Seen {
+/** A request. Connections, and requests on a connection, are numbered from 0. */
+export interface ReceivedRequest {
   connection: number;
   request: number;
   /** The command line, without its end. */
@@ -12,8 +12,8 @@ export interface Seen {
 }
 
 /**
- * A server that plays a part: for the faults that memcached would not make.
- * Each string of a script is sent by itself.
+ * A server that follows a script, for faults that a real memcached does not have.
+ * Each string of the script is sent in a separate write.
  */
 export class ScriptedServer implements AsyncDisposable {
   readonly port: number;
@@ -24,9 +24,9 @@ export class ScriptedServer implements AsyncDisposable {
   #open = new Set<Deno.TcpConn>();
   #serving: Promise<void>;
   #work = new Set<Promise<void>>();
-  #script: (seen: Seen) => readonly Step[];
+  #script: (request: ReceivedRequest) => readonly Step[];
 
-  constructor(script: (seen: Seen) => readonly Step[]) {
+  constructor(script: (request: ReceivedRequest) => readonly Step[]) {
     this.#script = script;
     this.#listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
     this.port = this.#listener.addr.port;
@@ -83,7 +83,7 @@ export class ScriptedServer implements AsyncDisposable {
         unread += latin1(buffer.subarray(0, length));
       }
     } catch {
-      // The client went away, or the test ended.
+      // The client closed the connection, or the test ended.
     } finally {
       this.#open.delete(connection);
       closeQuietly(connection);
@@ -121,6 +121,6 @@ function closeQuietly(connection: Deno.TcpConn): void {
   try {
     connection.close();
   } catch {
-    // It is closed.
+    // It is already closed.
   }
 }

@@ -1,6 +1,6 @@
 import { root } from "./processes.ts";
 
-/** `serve`, run as a program of its own. */
+/** A process that runs `serve`. */
 export class Serving implements AsyncDisposable {
   /** Where it listens. */
   readonly endpoint: string;
@@ -28,7 +28,7 @@ export class Serving implements AsyncDisposable {
     return this.#child.pid;
   }
 
-  /** What it said on standard error since it listens. */
+  /** The lines on standard error since it listens. */
   get lines(): readonly string[] {
     return this.#lines;
   }
@@ -89,12 +89,12 @@ export class Serving implements AsyncDisposable {
     this.#child.kill(signal);
   }
 
-  /** Its exit status, when it has ended. */
+  /** Waits until it ends. Returns its exit status. */
   ended(): Promise<number> {
     return this.#ended;
   }
 
-  /** Ends it by a signal. Returns its exit status. */
+  /** Sends a signal, and waits until it ends. Returns its exit status. */
   async stop(signal: Deno.Signal = "SIGTERM"): Promise<number> {
     this.kill(signal);
     return await this.#ended;

@@ -1,9 +1,8 @@
 import { connect } from "node:net";
 
 /**
- * Says lines to an SMTP server, each when the one before was answered; the
- * answers, without those of several lines that go on. `from` is the client's
- * address, one of 127.0.0.0/8.
+ * Sends lines to an SMTP server, each after the reply to the previous one. Returns
+ * the last line of each reply. `from` is the address of the client in 127.0.0.0/8.
  */
 export async function smtp(
   port: number,

@@ -1,16 +1,16 @@
 import { latin1 } from "./latin1.ts";
 
-/** Bytes of a byte string. */
+/** The bytes of a byte string. */
 export function bytesOf(text: string): Uint8Array {
   return Uint8Array.from(text, (character) => character.charCodeAt(0));
 }
 
-/** A netstring, of a byte string. */
+/** The netstring of a byte string. */
 export function netstring(data: string): string {
   return `${data.length}:${data},`;
 }
 
-/** A client that says what it likes. Texts are byte strings. */
+/** A client that can send anything. Texts are byte strings. */
 export class RawClient implements Disposable {
   readonly connection: Deno.TcpConn | Deno.UnixConn;
   #buffer = new Uint8Array(65536);
@@ -38,7 +38,7 @@ export class RawClient implements Disposable {
     }
   }
 
-  /** The data of the next reply; `undefined` at the end. */
+  /** Reads the data of the next reply; `undefined` at the end. */
   async reply(): Promise<string | undefined> {
     for (;;) {
       const size = /^(\d+):/.exec(this.#unread);
@@ -61,13 +61,13 @@ export class RawClient implements Disposable {
     }
   }
 
-  /** Asks for one thing. */
+  /** Sends a request, and returns the data of the reply. */
   async ask(request: string): Promise<string | undefined> {
     await this.send(netstring(request));
     return await this.reply();
   }
 
-  /** Waits until the server is gone, in whatever way. */
+  /** Waits until the server closes or resets the connection. */
   async ended(): Promise<void> {
     try {
       while (await this.connection.read(this.#buffer) !== null);

@@ -1,4 +1,4 @@
-// The part of @std/assert that the tests use: its npm copy has no types.
+// Types of the part of @std/assert that the tests use: its npm copy has none.
 
 /** Fails unless `expr` is truthy. */
 export function assert(expr: unknown, msg?: string): asserts expr;

@@ -1,4 +1,4 @@
-// The part of @std/cli's parseArgs that the tests use: its npm copy has no types.
+// Types of the part of @std/cli that the tests use: its npm copy has none.
 
 /** Options of {@linkcode parseArgs}. */
 export interface ParseOptions {
@@ -10,13 +10,13 @@ export interface ParseOptions {
   collect: readonly string[];
 }
 
-/** The arguments, taken apart. */
+/** The parsed arguments. */
 export interface Arguments {
-  /** What is no option. */
+  /** The arguments that are not options. */
   _: string[];
   /** The options by name. */
   [name: string]: boolean | string[];
 }
 
-/** Takes command-line arguments apart. */
+/** Parses command-line arguments. */
 export function parseArgs(args: string[], options: ParseOptions): Arguments;

@@ -6,13 +6,13 @@ import { Memcached } from "./memcached.ts";
 import { Postfix } from "./postfix.ts";
 import { runPostmap } from "./processes.ts";
 
-/** Entries as the text of the file or the name that holds them. */
+/** Decodes an entry as UTF-8, for a file or a table name. */
 function inText({ key, value }: Entry, text: Text): Entry {
   const decoded = (bytes: string) => utf8Text.decode(text.encode(bytes))!;
   return { key: decoded(key), value: decoded(value) };
 }
 
-/** The lines of a source file of postmap. */
+/** Formats a source file of postmap. */
 function source(entries: readonly Entry[], text: Text): string {
   return entries.map((entry) => {
     const { key, value } = inText(entry, text);
@@ -20,7 +20,7 @@ function source(entries: readonly Entry[], text: Text): string {
   }).join("");
 }
 
-/** Calls `make` with a number that no other call gets, and ends what is open. */
+/** Calls `make` with a new number each time. Disposes of `stack` at the end. */
 function maker(
   stack: AsyncDisposableStack,
   make: (
@@ -138,7 +138,7 @@ const kvFile: Kind = {
   },
 };
 
-/** A kv: table over databases that `openKv` makes, each for one test. */
+/** kv: tables in databases that `openKv` makes, one for each test. */
 export function kvHandedIn(
   name: string,
   openKv: (number: number) => Promise<KvDatabase>,
@@ -158,7 +158,7 @@ export function kvHandedIn(
           const kv = await openKv(number);
           stack.defer(() => kv.close());
           await fill(kv, entries, text);
-          // Each table closes its own; the data goes on.
+          // A table closes its database, but the next table needs the same data.
           const shared = new Proxy(kv, {
             get: (target, property: keyof KvDatabase) => {
               if (property === "close") return () => {};
@@ -186,7 +186,7 @@ const postmapNeverKeeps = [
   "a comment",
 ] as const;
 
-/** A database of the installed Postfix, by its postmap. */
+/** A type of the installed Postfix. */
 function installed(type: string, limits: Partial<Kind> = {}): Kind {
   return {
     name: `${type}:`,
@@ -292,7 +292,7 @@ function named(name: string, parts: Omit<Kind, "name" | "start">): Kind {
   return { name, ...parts, start };
 }
 
-/** Every table type, and what it cannot do. */
+/** All table types. */
 export const kinds: Kind[] = [
   memcacheKind("memcache: over TCP", () => Memcached.tcp()),
   memcacheKind(

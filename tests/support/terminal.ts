@@ -1,21 +1,21 @@
 import { root } from "./processes.ts";
 
-/** What a person saw of a program in a terminal. */
-export interface Seen {
+/** What a user sees of a program in a terminal. */
+export interface TerminalRun {
   code: number;
-  /** Each state of the screen that differed from the one before, its rows. */
+  /** The rows of the screen, each time that it had changed. */
   screens: string[][];
 }
 
 /**
- * Runs a shell script in a terminal of so many columns, `"$0"` being the command
- * line. Standard input, output and error are the terminal's unless the script
- * has it otherwise.
+ * Runs a shell script in a terminal. In the script, `cli` is the command line.
+ * Standard input, output and error are the terminal unless the script redirects
+ * them.
  */
 export async function runInTerminal(
   script: string,
   columns = 80,
-): Promise<Seen> {
+): Promise<TerminalRun> {
   const file = await Deno.makeTempFile({ suffix: ".sh" });
   try {
     const cli = `${Deno.execPath()} run --no-prompt -A ${root}cli.ts`;
@@ -35,7 +35,7 @@ export async function runInTerminal(
   }
 }
 
-/** The screen after each character that moves to another place, and at the end. */
+/** The screen before each carriage return and line end, and at the end. */
 export function screensOf(text: string, columns: number): string[][] {
   const screens: string[][] = [];
   const rows: string[][] = [[]];

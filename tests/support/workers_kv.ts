@@ -1,7 +1,7 @@
 import type { WorkersKvNamespace } from "../../lib/tables/kv/workers_kv.ts";
 import { startMiniflare } from "./miniflare_process.ts";
 
-/** Real Workers KV, in memory: Cloudflare's miniflare, in a process of its own. */
+/** Real Workers KV in memory: Cloudflare's miniflare in another process. */
 export class WorkersKvServer implements AsyncDisposable {
   #child: Deno.ChildProcess;
   #address: string;
@@ -13,13 +13,13 @@ export class WorkersKvServer implements AsyncDisposable {
     this.#left = count;
   }
 
-  /** Starts it with so many namespaces. */
+  /** Starts it with `count` namespaces. */
   static async start(count: number): Promise<WorkersKvServer> {
     const { child, printed } = await startMiniflare("server.ts", `${count}`);
     return new WorkersKvServer(child, printed, count);
   }
 
-  /** A namespace that nobody used. */
+  /** Returns a namespace that is empty. */
   empty(): WorkersKvNamespace {
     if (this.#left === 0) throw new Error("no namespace is left");
     const address = `${this.#address}/${--this.#left}`;

@@ -45,7 +45,7 @@ class Work {
 
   readonly rules: BatchRules<number, string> = {
     size: 10,
-    atOnce: 3,
+    concurrency: 3,
     run: (batch, signal) => {
       this.begun.push(batch);
       this.signals.push(signal);
@@ -65,7 +65,7 @@ class Work {
 
 const atOnce: BatchRules<number, string> = {
   size: 10,
-  atOnce: 3,
+  concurrency: 3,
   run: (batch) => Promise.resolve({ results: batch.map(String) }),
 };
 

@@ -2,7 +2,7 @@ import type { Table } from "../../table.ts";
 import { beforeNull, readLines } from "../input.ts";
 import type { Session } from "../session.ts";
 
-/** `-d KEY`: deletes from every table. Returns the exit status. */
+/** `-d KEY`: deletes a key from all tables. Returns the exit status. */
 export async function deleteKey(
   session: Session,
   key: string,
@@ -10,12 +10,14 @@ export async function deleteKey(
   return await deleteFromTables(await openTables(session), key) ? 0 : 1;
 }
 
-/** `-d -`: keys from standard input. Returns the exit status. */
+/** `-d -`: deletes the keys of standard input. Returns the exit status. */
 export async function deleteStandardInput(session: Session): Promise<number> {
   const tables = await openTables(session);
   let status = 1;
   for await (
-    const lines of readLines(session.text, { onMark: session.warnMark })
+    const lines of readLines(session.text, {
+      onByteOrderMark: session.warnByteOrderMark,
+    })
   ) {
     const keys: string[] = [];
     for (const line of lines) {
@@ -40,7 +42,7 @@ async function deleteFromTables(
   return found;
 }
 
-// All of them before anything is deleted: a name that is wrong changes nothing.
+// Opens all tables before anything is deleted, so that a wrong name changes nothing.
 async function openTables(session: Session): Promise<Table[]> {
   const tables: Table[] = [];
   for (const name of session.command.tables) {

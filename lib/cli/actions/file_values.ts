@@ -2,13 +2,14 @@ import type { EntryLine } from "../../config/entry_line.ts";
 import { ConfigError } from "../../errors.ts";
 import { byteText, configText, type Text } from "../../bytes/text.ts";
 import type { Entry, Table } from "../../table.ts";
-import { readFiles } from "../../tables/file_values.ts";
+import { readFiles } from "../../tables/file_values_encoding.ts";
 import type { LineTable } from "../../tables/driver_table.ts";
 import { FileValuesTable } from "../../tables/file_values_table.ts";
 
 /**
- * `-F`: a table whose strings, keys and values, are byte strings, for files hold
- * any bytes. `text` is that of the table.
+ * `-F`: wraps a table so that its values are the content of files. Keys and
+ * values are byte strings, because files may have any bytes. `text` is the
+ * encoding of the table.
  */
 export function withFileValues(
   table: Table,
@@ -23,26 +24,26 @@ export function withFileValues(
   });
 }
 
-/** An entry of standard input, and the line on which it begins. */
+/** An entry of standard input, and the number of its first line. */
 export interface NumberedEntry extends EntryLine {
   readonly line: number;
 }
 
 /**
- * The entries with the content of the files that their values name; a file is
- * read when its entry is asked for. An entry that cannot be used is left out.
+ * Replaces values that are file names by the content of the files. A file is read
+ * when its entry is requested. Calls `skip` for an entry that cannot be used.
  */
 export async function* withContents(
   entries: readonly NumberedEntry[],
   text: Text,
-  leaveOut: (line: number, reason: string) => void,
+  skip: (line: number, reason: string) => void,
 ): AsyncGenerator<Entry> {
   for (const { key, value, line } of entries) {
     const isText = [key, value].every((string) =>
       text.decode(byteText.encode(string)) !== undefined
     );
     if (!isText) {
-      leaveOut(line, "it is not UTF-8");
+      skip(line, "it is not UTF-8");
       continue;
     }
     try {
@@ -52,7 +53,7 @@ export async function* withContents(
       if (!(error instanceof ConfigError || error instanceof RangeError)) {
         throw error;
       }
-      leaveOut(line, `${error.message}; with -F a value names files`);
+      skip(line, `${error.message}; with -F a value names files`);
     }
   }
 }

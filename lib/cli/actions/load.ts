@@ -7,18 +7,17 @@ import {
 import { TemporaryError } from "../../errors.ts";
 import type { NumberedEntry } from "./file_values.ts";
 import { readLines } from "../input.ts";
-import { grouped, Progress } from "../progress.ts";
+import { formatCount, Progress } from "../progress.ts";
 import type { Refusal, Session } from "../session.ts";
 import { terminal } from "../terminal.ts";
 
-// Entries in a row that the server refuses: then it takes none at all.
-const mostRefused = 1000;
+// After so many refused entries in a row, the server will refuse all others too.
+const maxRefused = 1000;
 
 /**
- * `-i`: stores the entries of standard input. A line that cannot be used, or whose
- * entry is refused, is left out with a warning, and makes the exit status 1 in the
- * end; the others are stored all the same. A failure ends it, and says how far it
- * came.
+ * `-i`: stores the entries of standard input. Returns the exit status. A line that
+ * cannot be used, or whose entry is refused, is skipped with a warning, and the
+ * exit status is 1. If the table fails, a message says how far it came.
  */
 export async function loadStandardInput(session: Session): Promise<number> {
   const { report, text } = session;
@@ -26,20 +25,20 @@ export async function loadStandardInput(session: Session): Promise<number> {
   const { withContents } = session.command.fileValues
     ? await import("./file_values.ts")
     : { withContents: undefined };
-  // Who types the lines sees how far they are.
-  const progress = Progress.where(!terminal.isTerminal("input"));
+  // A user who types the lines needs no progress line.
+  const progress = Progress.onTerminal(!terminal.isTerminal("input"));
   const size = progress && terminal.inputSize();
   let read = 0;
   const onRead = (bytes: number) => {
     read += bytes;
   };
   let stored = 0;
-  let leftOut = 0;
+  let skipped = 0;
   let refusedInARow = 0;
   let isRefusing = false;
-  const leaveOut = (line: number, reason: string) => {
+  const skip = (line: number, reason: string) => {
     report.warning(`standard input, line ${line}: ${reason}: not stored`);
-    leftOut++;
+    skipped++;
   };
   const parse = ({ text, line, flaw }: LogicalLine): NumberedEntry[] => {
     try {
@@ -51,41 +50,41 @@ export async function loadStandardInput(session: Session): Promise<number> {
       return [{ ...entry, line }];
     } catch (error) {
       if (!(error instanceof RangeError)) throw error;
-      leaveOut(line, error.message);
+      skip(line, error.message);
       return [];
     }
   };
-  const refuse = ({ key, line }: NumberedEntry, refusal: Refusal) => {
-    leaveOut(line, `key "${key}": ${refusal.reason}`);
+  const recordRefusal = ({ key, line }: NumberedEntry, refusal: Refusal) => {
+    skip(line, `key "${key}": ${refusal.reason}`);
     if (refusal.by === "rules") {
       refusedInARow = 0;
       return;
     }
     isRefusing = true;
-    if (++refusedInARow === mostRefused) {
+    if (++refusedInARow === maxRefused) {
       throw new TemporaryError(
-        `${table.name}: ${mostRefused} entries in a row were refused: it ends here`,
+        `${table.name}: ${maxRefused} entries in a row were refused: it ends here`,
       );
     }
   };
-  /** Entries on their way, whose results come in their order. */
-  const onTheWay: NumberedEntry[] = [];
-  const store = async (ended: (LogicalLine | undefined)[]) => {
-    const entries = ended.flatMap((line) =>
+  /** Entries that are being stored. Their results come in the same order. */
+  const pending: NumberedEntry[] = [];
+  const store = async (completed: (LogicalLine | undefined)[]) => {
+    const entries = completed.flatMap((line) =>
       line === undefined ? [] : parse(line)
     );
-    onTheWay.push(...entries);
+    pending.push(...entries);
     const updates = table.updateMany(
       withContents?.(entries, session.tableText, (line, reason) => {
-        leaveOut(line, reason);
-        onTheWay.splice(onTheWay.findIndex((entry) => entry.line === line), 1);
+        skip(line, reason);
+        pending.splice(pending.findIndex((entry) => entry.line === line), 1);
       }) ?? entries,
     );
     for await (const update of updates) {
-      const entry = onTheWay.shift()!;
+      const entry = pending.shift()!;
       const refusal = session.takeRefusal(update.key);
-      // As with postmap, keeping what is there is no failure.
-      if (refusal !== undefined) refuse(entry, refusal);
+      // As in postmap, it is no error if the table keeps the old value.
+      if (refusal !== undefined) recordRefusal(entry, refusal);
       else {
         refusedInARow = 0;
         if (update.stored) stored++;
@@ -95,7 +94,7 @@ export async function loadStandardInput(session: Session): Promise<number> {
   };
 
   const logical = new LogicalLines(({ line }) =>
-    leaveOut(line, "a line that continues nothing")
+    skip(line, "a line that continues nothing")
   );
   let isDone = false;
   try {
@@ -106,15 +105,17 @@ export async function loadStandardInput(session: Session): Promise<number> {
     isDone = true;
   } finally {
     progress?.end();
-    const line = onTheWay[0]?.line;
+    const line = pending[0]?.line;
     const end = isDone || line === undefined
       ? ""
-      : `, up to line ${grouped(line)} of standard input`;
+      : `, up to line ${formatCount(line)} of standard input`;
     if (isRefusing || !isDone && stored > 0) {
       report.note(
-        `${grouped(stored)} entries stored, ${grouped(leftOut)} not${end}`,
+        `${formatCount(stored)} entries stored, ${
+          formatCount(skipped)
+        } not${end}`,
       );
     }
   }
-  return leftOut > 0 ? 1 : 0;
+  return skipped > 0 ? 1 : 0;
 }

@@ -2,7 +2,7 @@ import type { CommandLine } from "../command_line.ts";
 import { formatEntry, type Output } from "../streams.ts";
 import type { Session } from "../session.ts";
 
-/** `-q KEY`: the value in the first table that has it. Returns the exit status. */
+/** `-q KEY`: prints the value of a key. Returns the exit status. */
 export async function lookupKey(
   session: Session,
   key: string,
@@ -13,7 +13,7 @@ export async function lookupKey(
   return 0;
 }
 
-/** Prints what `-q KEY` found. */
+/** Prints the value that `-q KEY` found. */
 export async function printValue(
   output: Output,
   { json }: CommandLine,
@@ -24,7 +24,7 @@ export async function printValue(
   await output.flush();
 }
 
-/** The value in the first table that has the key; `undefined` when none has. */
+/** The value from the first table that has the key; `undefined` if none has it. */
 export async function lookupInTables(
   session: Session,
   key: string,

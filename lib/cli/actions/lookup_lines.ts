@@ -6,85 +6,85 @@ import {
   stringAt,
 } from "../../bytes/byte_strings.ts";
 import type { Table } from "../../table.ts";
-import { readChunks, type Reading } from "../input.ts";
+import { readChunks, type ReadOptions } from "../input.ts";
 import { formatEntry } from "../streams.ts";
 import type { Session } from "../session.ts";
 
-// Chunks of standard input whose keys are looked up at once.
+// How many chunks of standard input are looked up at the same time.
 const chunksAtOnce = 3;
 
 const LF = 10;
 const TAB = 9;
 
-/** What the tables have for the keys of a chunk. */
-interface Answer {
-  /** The keys, as they were typed. */
+/** The values for the keys of a chunk of input. */
+interface ChunkResult {
+  /** The keys as they were read. */
   readonly lines: ByteStrings;
-  /** The tables that were asked; each only for what those before it have not. */
-  readonly asked: {
+  /** The tables that were searched, each for the keys that were not found before. */
+  readonly tables: {
     readonly table: Table;
     readonly values: ByteStrings;
     readonly release?: () => void;
   }[];
-  /** The keys before this one are answered; all, unless something failed. */
+  /** How many keys were looked up: all, unless a table failed. */
   end: number;
   failed?: { readonly error: unknown };
 }
 
-/** Memory that is used again and again: new pages cost more than what is put in. */
-interface Spare {
-  /** Chunks of input that are done with. */
+/** Memory that is used again, because allocating it is slower than filling it. */
+interface ReusableMemory {
+  /** Chunks of input that are no longer needed. */
   readonly input: Uint8Array[];
-  /** Output that was written. */
+  /** A buffer of output that was written. */
   output: ByteBuffer | undefined;
 }
 
-/** `-q -`: keys from standard input. Returns the exit status. */
+/** `-q -`: looks up the keys of standard input. Returns the exit status. */
 export async function lookupStandardInput(session: Session): Promise<number> {
   const { output, command } = session;
   if (command.tables.some((name) => name.startsWith("memcache:"))) {
-    // The table needs it a moment later: it is loaded while that is opened.
+    // The table will need this module, so load it while the table is opened.
     import("../../tables/memcache/lookups.ts").catch(() => undefined);
   }
-  const underWay: Promise<Answer>[] = [];
-  const spare: Spare = { input: [], output: undefined };
+  const pending: Promise<ChunkResult>[] = [];
+  const reusable: ReusableMemory = { input: [], output: undefined };
   const abort = new AbortController();
   let status = 1;
   const printNext = async () => {
-    const answer = await underWay.shift()!;
-    if (await print(session, answer, spare)) status = 0;
-    if (answer.failed !== undefined) throw answer.failed.error;
-    for (const { release } of answer.asked) release?.();
-    spare.input.push(answer.lines.bytes);
+    const result = await pending.shift()!;
+    if (await print(session, result, reusable)) status = 0;
+    if (result.failed !== undefined) throw result.failed.error;
+    for (const { release } of result.tables) release?.();
+    reusable.input.push(result.lines.bytes);
   };
-  // As with postmap, nothing is printed when a short run fails; but whoever types
-  // keys one by one gets each answer.
+  // As in postmap, nothing is printed if a lookup of a short input fails. But a
+  // user who types the keys gets each answer at once.
   const printAll = async () => {
-    while (underWay.length > 0) await printNext();
+    while (pending.length > 0) await printNext();
     await output.flush();
   };
-  const reading: Reading = {
+  const reading: ReadOptions = {
     onWait: printAll,
-    // What it finds may be what those before it brought to memcached.
-    onUnended: () => Promise.all(underWay),
-    onMark: session.warnMark,
-    spare: spare.input,
+    // The lookup must see what earlier lookups copied from a backup to memcached.
+    onUnfinishedLine: () => Promise.all(pending),
+    onByteOrderMark: session.warnByteOrderMark,
+    reusable: reusable.input,
   };
   try {
     for await (const chunk of readChunks(reading)) {
-      underWay.push(lookup(session, keysOf(chunk), abort.signal));
-      if (underWay.length === chunksAtOnce) await printNext();
+      pending.push(lookup(session, keysOf(chunk), abort.signal));
+      if (pending.length === chunksAtOnce) await printNext();
     }
     await printAll();
   } finally {
-    // After a failure nobody wants the rest.
-    if (underWay.length > 0) abort.abort("unwanted");
-    await Promise.all(underWay);
+    // Some are left only after a failure; then they are no longer needed.
+    if (pending.length > 0) abort.abort("unwanted");
+    await Promise.all(pending);
   }
   return status;
 }
 
-/** Lines up to their first null byte, which is all that postmap sees of them. */
+/** The lines up to their first null byte: postmap ignores the rest. */
 function keysOf(chunk: Uint8Array): ByteStrings {
   const lines = lineStrings(chunk);
   const { starts, ends } = lines;
@@ -96,16 +96,16 @@ function keysOf(chunk: Uint8Array): ByteStrings {
   return lines;
 }
 
-/** Never rejects. */
+/** Looks the keys of a chunk up. Never rejects. */
 async function lookup(
   session: Session,
   lines: ByteStrings,
   signal: AbortSignal,
-): Promise<Answer> {
-  const answer: Answer = { lines, asked: [], end: countOf(lines) };
+): Promise<ChunkResult> {
+  const result: ChunkResult = { lines, tables: [], end: countOf(lines) };
   let missing = lines;
   for (const [number, name] of session.command.tables.entries()) {
-    if (number > 0) missing = withoutFound(missing, answer);
+    if (number > 0) missing = stillMissing(missing, result);
     const first = missing.starts.findIndex((start) => start >= 0);
     if (first < 0) break;
     try {
@@ -115,40 +115,40 @@ async function lookup(
         session.warnNotText,
         { signal },
       );
-      answer.asked.push({ table, values, release });
+      result.tables.push({ table, values, release });
       if (failed === undefined) continue;
-      answer.end = failed.at;
-      answer.failed = failed;
+      result.end = failed.at;
+      result.failed = failed;
     } catch (error) {
-      answer.end = first;
-      answer.failed = { error };
+      result.end = first;
+      result.failed = { error };
     }
   }
-  return answer;
+  return result;
 }
 
-/** The keys that the table which was asked last has not. */
-function withoutFound(
+/** The keys that the last table does not have. */
+function stillMissing(
   keys: ByteStrings,
-  { asked, end }: Answer,
+  { tables, end }: ChunkResult,
 ): ByteStrings {
-  const { values } = asked.at(-1)!;
+  const { values } = tables.at(-1)!;
   const starts = keys.starts.map((start, at) =>
     at < end && values.starts[at] < 0 ? start : -1
   );
   return { ...keys, starts };
 }
 
-/** Prints what was found; whether that is anything. */
+/** Prints what was found. Returns whether there was anything. */
 async function print(
   session: Session,
-  answer: Answer,
-  spare: Spare,
+  result: ChunkResult,
+  reusable: ReusableMemory,
 ): Promise<boolean> {
   const { output, command } = session;
-  const { lines, asked, end } = answer;
+  const { lines, tables, end } = result;
   let found = false;
-  for (const { table, values } of asked) {
+  for (const { table, values } of tables) {
     const { starts, ends } = values;
     for (let at = 0; at < end; at++) {
       if (starts[at] < 0) continue;
@@ -159,14 +159,14 @@ async function print(
     }
   }
   if (!found) return false;
-  const sources = asked.map(({ values }) => values);
+  const sources = tables.map(({ values }) => values);
   if (command.json) {
     await output.write(jsonLines(session, lines, sources, end));
     return true;
   }
-  const printed = plainLines(lines, sources, end, spare.output);
-  spare.output = undefined;
-  if (await output.writeBytes(printed.view())) spare.output = printed;
+  const printed = plainLines(lines, sources, end, reusable.output);
+  reusable.output = undefined;
+  if (await output.writeBytes(printed.view())) reusable.output = printed;
   return true;
 }
 
@@ -174,7 +174,7 @@ function textAt({ text }: Session, strings: ByteStrings, at: number): string {
   return text.decode(stringAt(strings, at)!)!;
 }
 
-/** `key TAB value` for each key that has one, in one piece. */
+/** Formats `key TAB value` for each key that was found. */
 function plainLines(
   keys: ByteStrings,
   sources: readonly ByteStrings[],
@@ -189,14 +189,14 @@ function plainLines(
     }
   }
   const printed = new ByteBuffer(size, old);
-  // The bytes of a source are asked for once: those of a builder are made then.
+  // Read `bytes` only once: for a ByteStringsBuilder it is a getter that costs time.
   const cuts = sources.map(({ bytes, starts, ends }) => ({
     bytes,
     starts,
     ends,
   }));
   for (let at = 0; at < end; at++) {
-    // By number: a million keys are no place for as many iterators.
+    // By index, because an iterator for each of a million keys is slow.
     for (let cut = 0; cut < cuts.length; cut++) {
       const { bytes, starts, ends } = cuts[cut];
       if (starts[at] < 0) continue;

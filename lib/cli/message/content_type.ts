@@ -1,13 +1,13 @@
-/** What a Content-Type header says that matters for finding headers. */
+/** What a Content-Type header says about the structure of a message. */
 export interface ContentType {
   /**
-   * Whether the body is a message with headers of its own; `undefined` when
-   * the type is none that changes that.
+   * Whether the body is a message with its own headers; `undefined` if the type
+   * does not say.
    */
   readonly message: boolean | undefined;
   /** Whether parts without a Content-Type are messages: `multipart/digest`. */
   readonly digest: boolean;
-  /** The boundaries of a multipart, all that are given. */
+  /** All boundaries of a multipart. */
   readonly boundaries: readonly string[];
 }
 
@@ -17,7 +17,7 @@ interface Token {
 }
 
 interface Parameter {
-  /** Its first three tokens: all that a parameter needs. */
+  /** The first three tokens. A parameter needs no more. */
   readonly tokens: readonly Token[];
   /** Where the next one begins. */
   readonly next: number;
@@ -32,9 +32,9 @@ const word = /[^ \t\r\n\0-\x1f\x7f()<>@,;:\\"/[\]?=]+/y;
 const controlCharacter = /[\0-\x1f\x7f]/;
 
 /**
- * Reads the value of a Content-Type header, a byte string that may have line
- * ends in it, as Postfix does: leniently, comments and quotes as in RFC 822,
- * every boundary of a header that has several.
+ * Parses the value of a Content-Type header, a byte string that may contain line
+ * ends. Like Postfix it tolerates errors, reads comments and quotes as in RFC 822,
+ * and takes all boundaries of a header that has several.
  *
  * @example
  * ```ts
@@ -83,7 +83,7 @@ function isWord(token: Token | undefined, name: string): boolean {
   return token?.kind === "word" && token.text.toLowerCase() === name;
 }
 
-/** The tokens up to the next `;`; `undefined` when nothing follows any more. */
+/** Reads the tokens up to the next `;`. Returns `undefined` at the end. */
 function readParameter(value: string, at: number): Parameter | undefined {
   const tokens: Token[] = [];
   while (at < value.length) {
@@ -130,7 +130,7 @@ function endOfComment(value: string, at: number): number {
   return value.length;
 }
 
-/** The text of a quoted string, unfolded, from behind its opening quote. */
+/** Reads a quoted string, without its line ends. `at` is after the first quote. */
 function readQuoted(
   value: string,
   at: number,

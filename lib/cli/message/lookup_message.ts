@@ -15,8 +15,8 @@ import { formatEntry } from "../streams.ts";
 import type { Session } from "../session.ts";
 
 /**
- * `-q -` with `-b`, `-h` and `-m`: keys from the message on standard input.
- * Returns the exit status.
+ * `-q -` with `-b`, `-h` or `-m`: looks up lines of the message on standard
+ * input. Returns the exit status.
  */
 export async function lookupMessage(
   session: Session,

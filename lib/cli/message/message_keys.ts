@@ -10,17 +10,17 @@ export interface MessageQuery {
   readonly mime: boolean;
 }
 
-/** Limits of a message, as parameters of main.cf. */
+/** Limits of a message, from parameters of main.cf. */
 export interface MessageLimits {
-  /** `header_size_limit`: bytes after which a header takes no more lines. */
+  /** `header_size_limit`: the size in bytes after which lines of a header are dropped. */
   readonly headerSize: number;
-  /** `mime_nesting_limit`: how deep a multipart may be and still be looked into. */
+  /** `mime_nesting_limit`: how deep nested multiparts are parsed. */
   readonly nesting: number;
-  /** `mime_boundary_length_limit`: bytes of a boundary that count. */
+  /** `mime_boundary_length_limit`: how many bytes of a boundary are compared. */
   readonly boundaryLength: number;
 }
 
-/** The limits that Postfix has when main.cf sets none. */
+/** The defaults of Postfix. */
 export const defaultLimits: MessageLimits = {
   headerSize: 102400,
   nesting: 100,
@@ -29,22 +29,21 @@ export const defaultLimits: MessageLimits = {
 
 interface Multipart {
   readonly boundary: string;
-  /** Whether its parts are messages unless they say something else. */
+  /** Whether its parts are messages if they have no Content-Type. */
   readonly digest: boolean;
 }
 
-// "name :" is written as "name:" in the key.
+// "name :" becomes "name:" in the key.
 const label = /^([!-9;-~]+)[ \t]*:/;
 const contentType = /^content-type:/i;
 
 /**
- * The keys of a message: its logical header lines, with the line ends that are
- * in them, and its body lines. Lines go in one after the other, byte strings
- * without line ends, and keys come out; what is kept is one header and the
- * boundaries of the multiparts around it.
+ * Finds the keys of a message: its logical header lines, including the line ends
+ * in them, and its body lines. Takes lines one by one, as byte strings without
+ * line ends. Memory is bounded by the size of a header and of the boundaries.
  *
- * No message is wrong: a line that is no header ends the headers. A null byte
- * ends a line, as far as it is a key.
+ * Every input is valid: a line that is not a header ends the headers. In a key, a
+ * null byte ends the line.
  *
  * Implements -b, -h and -m of postmap(1).
  *
@@ -69,23 +68,23 @@ export class MessageKeys {
   #state: "primary" | "part" | "body" = "primary";
   #header: string[] = [];
   #headerSize = 0;
-  /** Whether the body of these headers is a message. */
+  /** Whether the current headers say that the body is a message. */
   #message = false;
   #multiparts: Multipart[] = [];
   #done = false;
 
-  /** Starts at the first line of a message. */
+  /** Expects the first line of a message. */
   constructor(query: MessageQuery, limits: MessageLimits = defaultLimits) {
     this.#query = query;
     this.#limits = limits;
   }
 
-  /** Whether no line that follows can be a key. */
+  /** Whether no further line can be a key. */
   get done(): boolean {
     return this.#done;
   }
 
-  /** Takes the next line; returns the keys that are complete with it. */
+  /** Takes the next line. Returns the keys that it completes. */
   push(line: string): string[] {
     const keys: string[] = [];
     if (this.#state !== "body") {
@@ -101,7 +100,7 @@ export class MessageKeys {
     return keys;
   }
 
-  /** The keys that are complete at the end of the message. */
+  /** Ends the message. Returns the keys that this completes. */
   end(): string[] {
     const keys: string[] = [];
     this.#endHeader(keys);
@@ -144,7 +143,7 @@ export class MessageKeys {
     }
   }
 
-  /** Goes on behind the headers, which an empty line ends, or one that is none. */
+  /** Ends the headers at an empty line, or at a line that is not a header. */
   #endHeaders(line: string, keys: string[]): void {
     const primary = this.#state === "primary";
     const { body, headers, mime } = this.#query;
@@ -154,7 +153,7 @@ export class MessageKeys {
       this.#message = false;
       return;
     }
-    // The empty line that is missing.
+    // Add the empty line that is missing after the headers.
     if (line !== "" && primary && body) keys.push("");
     this.#state = "body";
   }
@@ -165,7 +164,7 @@ export class MessageKeys {
   }
 
   #takeBoundary(line: string): void {
-    // The boundary of an outer multipart ends the inner ones.
+    // A boundary of an outer multipart ends all inner ones.
     for (let at = this.#multiparts.length - 1; at >= 0; at--) {
       const { boundary, digest } = this.#multiparts[at];
       if (!line.startsWith(boundary, 2)) continue;

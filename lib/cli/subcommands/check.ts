@@ -11,18 +11,19 @@ import { UsageError } from "../command_line.ts";
 import { printable } from "../streams.ts";
 import { json, type Subcommand } from "./subcommand.ts";
 
-/** `check`: what is to be said of tables. Exit status 0 when all are good. */
+/** `check`: checks whether tables work. */
 export const check: Subcommand = {
   page: {
     usage: ["check [options] type:name ..."],
-    about: "Says how each table is understood and whether it works: its " +
-      "parameters, names that are no parameters, values that cannot work, the " +
-      "server, the backup. Tables that share a server and can mix up their " +
-      "entries are found too, among those given and those of main.cf. Writes " +
-      "and creates nothing. An error is what keeps a table from working as it " +
-      "was meant; a warning is worth a look.",
+    about:
+      "Checks whether each table works: prints its parameters, and reports " +
+      "unknown parameters, values that cannot work, and faults of the server and " +
+      "the backup. Also finds tables, among those given and those in main.cf, " +
+      "that share a server and can mix up their entries. Writes and creates " +
+      "nothing. An error means that the table does not work as intended; a " +
+      "warning, that you should look at it.",
     notes: [
-      "JSON has an object a line for each table:",
+      "With -j, each table is one line, a JSON object:",
       "  { table, type, good, missing, problems, parameters, server, lookup,",
       "    write, sequence, backup }",
       '  problems    [{ severity: "error" | "warning", message, file, line }]',
@@ -31,7 +32,7 @@ export const check: Subcommand = {
       "  lookup, write, sequence  { possible, remark };  backup: as the table",
     ],
     examples: ["memcache-table check memcache:/etc/postfix/aliases.cf"],
-    exitStatus: "0 all good, with warnings or not; 1 an error.",
+    exitStatus: "0 no errors, perhaps warnings; 1 errors.",
   },
   options: [json],
   run: async ({ operands, flag, output, tableOptions }) => {
@@ -55,7 +56,7 @@ export const check: Subcommand = {
   },
 };
 
-/** What is printed of a table. */
+/** Formats the result for a person. */
 function format(checked: TableCheck): string {
   const lines = [checked.table];
   if (checked.parameters !== undefined) {
@@ -122,7 +123,7 @@ function formatAbility({ possible, remark }: Ability): string {
   return remark === undefined ? answer : `${answer}: ${remark}`;
 }
 
-/** Those of the backup too, errors first. */
+/** The problems of the table and its backup, errors first. */
 function allProblems(checked: TableCheck): Problem[] {
   const problems = [...checked.problems];
   const ofBackup = checked.backup === undefined
@@ -153,7 +154,7 @@ function verdict(checked: TableCheck, problems: readonly Problem[]): string {
   return [word, ...counts].join(", ");
 }
 
-/** The table, of this one and those behind it, that has no database yet. */
+/** The table that has no database yet: this one or a backup. */
 function missingDatabase(checked: TableCheck): string | undefined {
   if (checked.missing) return checked.table;
   return checked.backup && missingDatabase(checked.backup);

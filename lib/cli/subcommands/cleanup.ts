@@ -3,64 +3,68 @@ import { parseTime } from "../../config/time.ts";
 import { cleanUp } from "../../maintenance/cleanup.ts";
 import { UsageError } from "../command_line.ts";
 import { Progress } from "../progress.ts";
-import { type Given, oneTable, type Subcommand } from "./subcommand.ts";
+import { type Invocation, oneTable, type Subcommand } from "./subcommand.ts";
 import { terminal } from "../terminal.ts";
 import { secondsSince } from "./warm.ts";
 
-/** `cleanup`. */
+/** `cleanup`: removes expired entries. */
 export const cleanup: Subcommand = {
   page: {
     usage: ["cleanup --postscreen | --verify [options] type:name"],
-    about: "Removes what has expired from the cache of postscreen(8) or " +
-      "verify(8), from the backup and from memcached. Postfix does so itself " +
-      "every 12 hours, unless postscreen_cache_cleanup_interval or " +
-      "address_verify_cache_cleanup_interval is 0. The times are those of " +
-      "main.cf. Postfix may run meanwhile, if it has the cache behind proxy: " +
-      "what it refreshes stays.",
+    about:
+      "Removes expired entries of the cache of postscreen(8) or verify(8) " +
+      "from the backup and from memcached. Postfix does this itself every 12 " +
+      "hours, unless postscreen_cache_cleanup_interval or " +
+      "address_verify_cache_cleanup_interval is 0. main.cf sets the expiry times. " +
+      "Postfix may run meanwhile if it opens the cache through proxy: an entry " +
+      "that it refreshes is kept.",
     examples: [
       "memcache-table cleanup --postscreen memcache:/etc/postfix/postscreen.cf",
     ],
     exitStatus:
-      "0 done, 1 failed; what was removed before a failure had expired.",
+      "0 done, 1 failed; entries removed before a failure had expired.",
   },
   options: [
     {
       name: "postscreen",
-      help: "entries go 7 days after a test expired, or as " +
+      help: "remove entries 7 days after a test expired, or as " +
         "postscreen_cache_retention_time says",
     },
     {
       name: "verify",
-      help: "entries go 31 days after a good result, 3 after another, or as " +
-        "address_verify_positive_expire_time and " +
+      help:
+        "remove entries 31 days after a good result, 3 after a bad one, or " +
+        "as address_verify_positive_expire_time and " +
         "address_verify_negative_expire_time say",
     },
     {
       name: "older-than",
       argument: "AGE",
-      help: "instead of these times: 12h, 7d, 2w (s, m, h, d, w)",
+      help: "a time to use instead of these: 12h, 7d, 2w (s, m, h, d, w)",
       words: ["age", "than", "older"],
     },
     {
       name: "dry-run",
-      help: "list what would go, and why; change nothing",
+      help: "only list the entries that would be removed, and why",
       words: ["dry", "pretend", "simulate", "n"],
     },
   ],
-  async run(given) {
-    const { flag, report, output } = given;
-    const table = oneTable("cleanup", given);
-    const daemon = whoseCache(given);
-    const olderThan = parseAge(given.value("older-than"));
+  async run(invocation) {
+    const { flag, report, output } = invocation;
+    const table = oneTable("cleanup", invocation);
+    const daemon = chooseDaemon(invocation);
+    const olderThan = parseAge(invocation.value("older-than"));
     const dryRun = flag("dry-run");
     const start = systemClock.now();
-    const progress = Progress.where(!dryRun || !terminal.isTerminal("output"));
+    const progress = Progress.onTerminal(
+      !dryRun || !terminal.isTerminal("output"),
+    );
     const done = await cleanUp(table, {
-      ...given.tableOptions,
+      ...invocation.tableOptions,
       daemon,
       olderThan,
       dryRun,
-      onProgress: ({ entries }) => progress?.to(entries),
+      onProgress: ({ entries }) => progress?.update(entries),
       onExpired: ({ key, reason }) => {
         if (dryRun) return output.write(`${key}\t${reason}\n`);
         report.detail?.(`${table}: removing key "${key}": ${reason}`);
@@ -73,7 +77,7 @@ export const cleanup: Subcommand = {
     const summary = `${table}: ${done.entries} entries, ${done.removed} ` +
       `${dryRun ? "to be " : ""}removed (${done.malformed} malformed)` +
       `${refreshed}, in ${secondsSince(start)} seconds`;
-    // Whatever reads the list wants nothing else there.
+    // Standard output is only the list, for programs that read it.
     if (dryRun) report.note(summary);
     else output.add(`${summary}\n`);
     await output.flush();
@@ -81,7 +85,7 @@ export const cleanup: Subcommand = {
   },
 };
 
-function whoseCache({ flag }: Given): "postscreen" | "verify" {
+function chooseDaemon({ flag }: Invocation): "postscreen" | "verify" {
   const postscreen = flag("postscreen");
   if (postscreen !== flag("verify")) {
     return postscreen ? "postscreen" : "verify";

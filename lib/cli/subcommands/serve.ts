@@ -1,5 +1,5 @@
 import { systemClock } from "../../system/clock.ts";
-import { Complaints } from "../../socketmap/answers.ts";
+import { WarningLimiter } from "../../socketmap/answers.ts";
 import {
   openServedTable,
   type ServedTable,
@@ -9,20 +9,21 @@ import {
 } from "../../socketmap/server.ts";
 import { UsageError } from "../command_line.ts";
 import { noFolding } from "../postmap_options.ts";
-import type { Given, Subcommand } from "./subcommand.ts";
+import type { Invocation, Subcommand } from "./subcommand.ts";
 import { terminal } from "../terminal.ts";
 
 /** `serve`: a socketmap_table(5) server. */
 export const serve: Subcommand = {
   page: {
     usage: ["serve [options] --socketmap ENDPOINT NAME=type:name ..."],
-    about: "Answers Postfix: serves tables over a socket, as " +
-      "socketmap_table(5) has it. In main.cf they are socketmap:ENDPOINT:NAME. " +
-      "A table whose files change is opened again. Runs until SIGTERM or " +
-      "SIGINT, then answers what was asked, and ends.",
+    about:
+      "Serves tables to Postfix with the socketmap_table(5) protocol. In " +
+      "main.cf, a table is socketmap:ENDPOINT:NAME. Opens a table again when its " +
+      "files change. Ends after SIGTERM or SIGINT, when it has answered all " +
+      "pending requests.",
     notes: [
       "Limits: a request of more than 102,400 bytes is answered as not found; a reply",
-      "has 100,000 bytes at most; what waits for clients takes 64 MB at most.",
+      "has at most 100,000 bytes; pending requests and replies take at most 64 MB.",
     ],
     examples: [
       "memcache-table serve --socketmap inet:127.0.0.1:10027 \\",
@@ -35,32 +36,32 @@ export const serve: Subcommand = {
     {
       name: "socketmap",
       argument: "ENDPOINT",
-      help: "inet:HOST:PORT (port 0: any that is free) or unix:PATH",
+      help: "inet:HOST:PORT (port 0: any free port) or unix:PATH",
       words: ["listen", "socket", "endpoint"],
     },
     {
       name: "mode",
       argument: "MODE",
-      help: "of the file of a UNIX-domain socket",
+      help: "file mode of a UNIX-domain socket",
       default: "0666",
     },
     {
       name: "idle",
       argument: "SECONDS",
-      help: "before a silent client is disconnected",
+      help: "how long a client may be silent",
       default: "100",
     },
     {
       name: "timeout",
       argument: "SECONDS",
-      help: "that a lookup may take",
+      help: "time limit of a lookup",
       default: "30",
       words: ["time-out"],
     },
     {
       name: "clients",
       argument: "N",
-      help: "that may be there at once",
+      help: "largest number of clients",
       default: "1000",
       words: ["max-clients", "connections"],
     },
@@ -69,38 +70,38 @@ export const serve: Subcommand = {
   run,
 };
 
-// After a signal it ends within ten seconds: those for the last answers, and in
-// milliseconds, all together, and after a second signal.
+// After a signal the program ends within ten seconds: seconds for the pending
+// requests, milliseconds in all, and milliseconds after a second signal.
 const drain = 9;
-const longestEnd = 9_700;
-const shortestEnd = 500;
+const endLimit = 9_700;
+const forcedEndLimit = 500;
 
-async function run(given: Given): Promise<number> {
-  const options = serverOptions(given);
-  const names = namedTables(given);
+async function run(invocation: Invocation): Promise<number> {
+  const options = serverOptions(invocation);
+  const names = namedTables(invocation);
   let server: SocketmapServer | undefined;
   let listens = false;
   let signals = 0;
-  let leave = () => {};
-  const left = new Promise<void>((resolve) => leave = resolve);
+  let quit = () => {};
+  const quitting = new Promise<void>((resolve) => quit = resolve);
   const stop = () => {
     signals++;
-    if (!listens) return leave();
-    // The second signal is of somebody who does not want to wait.
+    if (!listens) return quit();
+    // After a second signal, do not wait for pending requests.
     const isFirst = signals === 1;
     void server?.close({ drain: isFirst ? drain : 0 });
-    systemClock.setTimer(isFirst ? longestEnd : shortestEnd, leave);
+    systemClock.setTimer(isFirst ? endLimit : forcedEndLimit, quit);
   };
   const serveTables = async () => {
     const tables = new Map<string, ServedTable>();
     try {
       for (const [name, table] of names) {
-        tables.set(name, await open(given, name, table));
+        tables.set(name, await open(invocation, name, table));
       }
       listens = true;
       server = await serveSocketmap(Object.fromEntries(tables), options);
       if (signals > 0) await server.close({ drain });
-      else given.report.note(`listening on ${server.endpoint}`);
+      else invocation.report.note(`listening on ${server.endpoint}`);
       await server.finished;
     } finally {
       await Promise.all([...tables.values()].map((table) => table.close()));
@@ -108,16 +109,16 @@ async function run(given: Given): Promise<number> {
   };
   const stopListening = terminal.onStop(stop);
   try {
-    // What a table does not end by itself ends with the program.
-    await Promise.race([serveTables(), left]);
+    // A table that hangs must not keep the program from ending.
+    await Promise.race([serveTables(), quitting]);
   } finally {
     stopListening();
   }
   return 0;
 }
 
-function serverOptions(given: Given): SocketmapOptions {
-  const endpoint = given.value("socketmap");
+function serverOptions(invocation: Invocation): SocketmapOptions {
+  const endpoint = invocation.value("socketmap");
   if (endpoint === undefined) {
     throw new UsageError(
       "say where to listen: --socketmap inet:HOST:PORT or unix:PATH",
@@ -125,16 +126,16 @@ function serverOptions(given: Given): SocketmapOptions {
   }
   return {
     endpoint,
-    utf8: given.text.utf8,
-    mode: fileMode(given, endpoint),
-    idle: wholeNumber(given, "idle"),
-    lookupTimeout: wholeNumber(given, "timeout"),
-    clients: wholeNumber(given, "clients"),
-    onWarning: given.report.warning,
+    utf8: invocation.text.utf8,
+    mode: fileMode(invocation, endpoint),
+    idle: wholeNumber(invocation, "idle"),
+    lookupTimeout: wholeNumber(invocation, "timeout"),
+    clients: wholeNumber(invocation, "clients"),
+    onWarning: invocation.report.warning,
   };
 }
 
-function namedTables({ operands }: Given): Map<string, string> {
+function namedTables({ operands }: Invocation): Map<string, string> {
   const names = new Map<string, string>();
   for (const operand of operands) {
     const equals = operand.indexOf("=");
@@ -154,21 +155,24 @@ function namedTables({ operands }: Given): Map<string, string> {
 }
 
 async function open(
-  { flag, report, tableOptions }: Given,
+  { flag, report, tableOptions }: Invocation,
   name: string,
   table: string,
 ): Promise<ServedTable> {
-  // Clients decide what is looked up, and how often.
-  const complaints = new Complaints(report.warning, systemClock);
+  // Clients can cause a warning with every lookup.
+  const warnings = new WarningLimiter(report.warning, systemClock);
   return await openServedTable(table, {
     ...tableOptions,
     fold: !flag("f"),
-    onWarning: (message) => complaints.warn(name, message),
+    onWarning: (message) => warnings.warn(name, message),
     onReload: (message) => report.note(`${name}: ${message}`),
   });
 }
 
-function wholeNumber({ value }: Given, option: string): number | undefined {
+function wholeNumber(
+  { value }: Invocation,
+  option: string,
+): number | undefined {
   const written = value(option);
   if (written === undefined || /^[1-9]\d{0,8}$/.test(written)) {
     return written === undefined ? undefined : Number(written);
@@ -176,7 +180,7 @@ function wholeNumber({ value }: Given, option: string): number | undefined {
   throw new UsageError(`--${option} needs a whole number, from 1: ${written}`);
 }
 
-function fileMode({ value }: Given, endpoint: string): number | undefined {
+function fileMode({ value }: Invocation, endpoint: string): number | undefined {
   const written = value("mode");
   if (written === undefined) return undefined;
   if (endpoint.startsWith("inet:")) {

@@ -6,44 +6,43 @@ import { type Output, printable } from "../streams.ts";
 import { json, oneTable, type Subcommand } from "./subcommand.ts";
 import { terminal } from "../terminal.ts";
 
-/** `stats`: figures of the memcached of a table. */
+/** `stats`: prints the statistics of a table's memcached. */
 export const stats: Subcommand = {
   page: {
     usage: ["stats [options] memcache:name"],
     about:
-      "Prints what the memcached of a table says of itself: hits, misses, " +
-      "updates, items, memory, evictions, connections. These figures are of the " +
-      "whole server since it was started, and of all tables in it.",
+      "Prints the statistics of a table's memcached: hits, misses, updates, " +
+      "items, memory, evictions, connections. They are for the whole server, with " +
+      "all tables in it, since it was started.",
     notes: [
-      "JSON has an object a line:",
+      "With -j, the output is one line, a JSON object:",
       "  { table, server, version, uptime, hits, misses, hitRatio, sets, items,",
       "    bytes, limitBytes, evictions, connections, maxConnections }",
-      "with null for what the server does not tell; with --watch also time, and",
-      "rates { hits, misses, sets, evictions } a second, null at first; or, where",
-      "the server fails, { table, time, error }",
+      "A value is null if the server does not report it. With --watch, there are",
+      "also time and rates { hits, misses, sets, evictions } per second, null at",
+      "first. If the server fails, the line is { table, time, error }.",
     ],
     examples: ["memcache-table stats --watch memcache:/etc/postfix/aliases.cf"],
-    exitStatus: "0 done, or watching was ended by a signal; 1 failed.",
+    exitStatus: "0 done, or --watch was ended by a signal; 1 failed.",
   },
   options: [
     json,
     {
       name: "watch",
-      help: "again and again, with changes a second; in place on a terminal, " +
-        "else a block or a JSON line each time",
-      detail: "A server that fails is asked again.",
+      help: "repeat, with rates per second; redraw a terminal",
+      detail: "If the server fails, it is asked again.",
     },
     {
       name: "interval",
       argument: "SECONDS",
-      help: "between two looks of --watch, 0.1 to 86400",
+      help: "time between two updates of --watch, 0.1 to 86400",
       default: "2",
       words: ["every", "seconds"],
     },
   ],
-  run: async (given) => {
-    const { flag, value, output, tableOptions } = given;
-    const name = oneTable("stats", given);
+  run: async (invocation) => {
+    const { flag, value, output, tableOptions } = invocation;
+    const name = oneTable("stats", invocation);
     const json = flag("j");
     const interval = readInterval(value("interval"), flag("watch"));
     if (!flag("watch")) {
@@ -85,12 +84,12 @@ function readInterval(written: string | undefined, watching: boolean): number {
   return seconds * 1000;
 }
 
-const counted = ["hits", "misses", "sets", "evictions"] as const;
+const ratedCounters = ["hits", "misses", "sets", "evictions"] as const;
 
-/** How much of each happened a second. */
-type Rates = Record<typeof counted[number], number | null>;
+/** The changes per second; `null` if the server does not report a counter. */
+type Rates = Record<typeof ratedCounters[number], number | null>;
 
-interface Watching {
+interface WatchOptions {
   readonly name: string;
   readonly read: () => Promise<ServerStats>;
   /** Milliseconds. */
@@ -100,8 +99,8 @@ interface Watching {
   readonly signal: AbortSignal;
 }
 
-/** Looks again and again, until the signal ends it. */
-async function watch(watching: Watching): Promise<void> {
+/** Prints the statistics repeatedly until the signal is aborted. */
+async function watch(watching: WatchOptions): Promise<void> {
   const { name, read, interval, display, output, signal } = watching;
   let last: { figures: ServerStats; at: number } | undefined;
   let due = systemClock.now();
@@ -122,7 +121,7 @@ async function watch(watching: Watching): Promise<void> {
     } catch (error) {
       if (signal.aborted) return;
       if (!(error instanceof TemporaryError)) throw error;
-      // What happened in between is not known to be of one run of the server.
+      // The server may have restarted since, so there is nothing to compare with.
       last = undefined;
       text = display === "json"
         ? line({ table: name, time, error: error.message })
@@ -137,7 +136,7 @@ async function watch(watching: Watching): Promise<void> {
   }
 }
 
-/** From the top left, over what is there. */
+/** Draws a text from the top left of the screen, over the old one. */
 function inPlace(text: string): string {
   return `\x1b[H${text.replaceAll("\n", "\x1b[K\n")}\x1b[J`;
 }
@@ -156,7 +155,7 @@ function pause(milliseconds: number, signal: AbortSignal): Promise<void> {
   });
 }
 
-/** `undefined` where the server was started anew in between. */
+/** The changes per second; `undefined` if the server was restarted. */
 function ratesOf(
   before: ServerStats,
   now: ServerStats,
@@ -166,7 +165,7 @@ function ratesOf(
     return undefined;
   }
   const rates: Partial<Rates> = {};
-  for (const name of counted) {
+  for (const name of ratedCounters) {
     const [from, to] = [before[name], now[name]];
     if (from !== null && to !== null && to < from) return undefined;
     rates[name] = from === null || to === null
@@ -185,7 +184,7 @@ function clockTime(time: Date): string {
   return parts.map((part) => `${part}`.padStart(2, "0")).join(":");
 }
 
-/** What is printed of figures, right-aligned. */
+/** Formats the statistics for a person. */
 function format(figures: ServerStats, time?: string, rates?: Rates): string {
   const { version, server, uptime, hitRatio, bytes, limitBytes } = figures;
   const rate = (name: keyof Rates) =>
@@ -232,7 +231,7 @@ function number(figure: number | null): string {
 
 function percent(part: number | null): string {
   if (part === null) return "-";
-  // 99.96 of 100 is not all.
+  // 99.96 % must not become 100 %.
   const rounded = Math.round(part * 1000) / 10;
   const shown = rounded === 100 && part < 1 ? 99.9 : rounded;
   return `${shown.toFixed(1)} %`;

@@ -3,7 +3,7 @@ import { byteText, type Text, utf8Text } from "../../bytes/text.ts";
 import type { OpenOptions } from "../../table.ts";
 import { UsageError } from "../command_line.ts";
 import type { HelpPage } from "../help_page.ts";
-import { type Option, type Parsed, parseOptions } from "../options.ts";
+import { type Option, type ParsedArguments, parseOptions } from "../options.ts";
 import {
   configDirectory,
   helpOption,
@@ -13,42 +13,42 @@ import {
 import { Output, Report } from "../streams.ts";
 import { terminal } from "../terminal.ts";
 
-/** A subcommand: what it takes, and what it does. */
+/** A subcommand. */
 export interface Subcommand {
-  /** What `--help` says of it, beside the options. */
+  /** Its help page, without the options. */
   readonly page: Omit<HelpPage, "options">;
-  /** Its own options, beside those that all have. */
+  /** Its options, without those of all subcommands. */
   readonly options: readonly Option[];
-  /** Does it. Returns the exit status. */
-  run(given: Given): Promise<number>;
+  /** Runs it. Returns the exit status. */
+  run(invocation: Invocation): Promise<number>;
 }
 
-/** What a subcommand was given to work with. */
-export interface Given {
-  /** What is no option: the names of tables, mostly. */
+/** The arguments and the environment of a subcommand. */
+export interface Invocation {
+  /** The arguments that are not options, mostly names of tables. */
   readonly operands: readonly string[];
-  /** Whether an option without a value was given. */
+  /** Whether an option was given. */
   readonly flag: (name: string) => boolean;
-  /** The value of an option, `undefined` when it was not given. */
+  /** The value of an option; `undefined` if it was not given. */
   readonly value: (name: string) => string | undefined;
-  /** How strings stand for bytes. */
+  /** The encoding of the tables. */
   readonly text: Text;
-  /** Options for the tables that it opens; `write` is up to it. */
+  /** Options for opening tables, without `write`. */
   readonly tableOptions: OpenOptions;
   /** Standard error. */
   readonly report: Report;
-  /** Standard output; text for a person or a script, whatever tables hold. */
+  /** Standard output; always UTF-8. */
   readonly output: Output;
 }
 
-/** `-j`, of those that have it. */
+/** `-j`, for subcommands that have it. */
 export const json: Option = {
   letter: "j",
   help: "print JSON",
   words: ["json"],
 };
 
-/** Options of all subcommands. */
+/** The options of all subcommands. */
 const commonOptions: readonly Option[] = [
   configDirectory,
   ...utf8Options,
@@ -56,26 +56,26 @@ const commonOptions: readonly Option[] = [
   helpOption,
 ];
 
-/** What `--help` says of a subcommand. */
-export function pageOf({ page, options }: Subcommand): HelpPage {
+/** The help page of a subcommand. */
+export function helpPageOf({ page, options }: Subcommand): HelpPage {
   return { ...page, options: [...options, ...commonOptions] };
 }
 
-/** Takes the arguments after the subcommand's name apart. */
+/** Parses the arguments after the subcommand's name. */
 export function parseArguments(
   { options }: Subcommand,
   args: readonly string[],
-): Parsed {
+): ParsedArguments {
   return parseOptions(args, {
     options: [...options, ...commonOptions],
     anywhere: true,
   });
 }
 
-/** Does what a subcommand was called for, unless it was `--help`. */
+/** Runs a subcommand. Returns the exit status. */
 export async function runSubcommand(
   subcommand: Subcommand,
-  parsed: Parsed,
+  parsed: ParsedArguments,
 ): Promise<number> {
   const report = new Report(parsed.has("v"));
   const configDirectory = parsed.value("c");
@@ -104,8 +104,8 @@ export async function runSubcommand(
   });
 }
 
-/** The one table that a subcommand takes. Throws {@linkcode UsageError}. */
-export function oneTable(name: string, { operands }: Given): string {
+/** The only table of a command. Throws {@linkcode UsageError} if there is not one. */
+export function oneTable(name: string, { operands }: Invocation): string {
   if (operands.length === 1) return operands[0];
   throw new UsageError(
     operands.length === 0

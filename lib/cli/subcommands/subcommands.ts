@@ -1,17 +1,17 @@
 import type { Subcommand } from "./subcommand.ts";
 
-/** A subcommand in the list of all. */
-export interface Listed {
+/** A subcommand in the list of all subcommands. */
+export interface SubcommandEntry {
   /** What it does, in a few words. */
   readonly summary: string;
-  /** Loads it, which takes a while: only when it is wanted. */
+  /** Loads it. Loading takes time, so only the one that runs is loaded. */
   readonly load: () => Promise<Subcommand>;
 }
 
-/** All subcommands, by their names: the first word of a command, no colon in it. */
-export const subcommands: Readonly<Record<string, Listed>> = {
+/** All subcommands by name. A name must not contain a colon. */
+export const subcommands: Readonly<Record<string, SubcommandEntry>> = {
   check: {
-    summary: "say whether tables work",
+    summary: "check whether tables work",
     load: async () => (await import("./check.ts")).check,
   },
   cleanup: {
@@ -19,11 +19,11 @@ export const subcommands: Readonly<Record<string, Listed>> = {
     load: async () => (await import("./cleanup.ts")).cleanup,
   },
   serve: {
-    summary: "answer Postfix (socketmap)",
+    summary: "serve tables to Postfix",
     load: async () => (await import("./serve.ts")).serve,
   },
   stats: {
-    summary: "print memcached's figures",
+    summary: "print server statistics",
     load: async () => (await import("./stats.ts")).stats,
   },
   warm: {

@@ -3,43 +3,44 @@ import { warmCache } from "../../maintenance/warm.ts";
 import { Progress } from "../progress.ts";
 import { oneTable, type Subcommand } from "./subcommand.ts";
 
-/** `warm`. */
+/** `warm`: fills memcached from the backup. */
 export const warm: Subcommand = {
   page: {
     usage: ["warm [options] memcache:name"],
     about:
-      "Copies the backup of a memcache table into memcached, so that after " +
-      "a restart of memcached not all lookups have to wait for the backup. What " +
-      "memcached has already is replaced, and what the backup does not have is " +
-      "removed where key_format is a text and %s, as after an outage. Entries " +
-      'that are not for memcached (keys outside the "domain" list, keys and ' +
-      "values that are too long) are left out; -v says which.",
+      "Copies the backup of a memcache table into memcached, so that lookups " +
+      "after a restart of memcached do not have to use the backup. Replaces " +
+      "entries that memcached has. If key_format is a fixed text followed by %s, " +
+      "removes entries that the backup does not have. Skips entries that do not " +
+      'belong in memcached: keys outside the "domain" list, keys and values that ' +
+      "are too long; -v lists them.",
     examples: ["memcache-table warm memcache:/etc/postfix/aliases.cf"],
-    exitStatus: "0 done, 1 failed, or memcached refused an entry; what was " +
-      "copied stays.",
+    exitStatus:
+      "0 done; 1 failed, or memcached refused an entry. Copied entries " +
+      "are kept.",
   },
   options: [],
-  async run(given) {
-    const table = oneTable("warm", given);
+  async run(invocation) {
+    const table = oneTable("warm", invocation);
     const start = systemClock.now();
-    const progress = Progress.where();
+    const progress = Progress.onTerminal();
     const { copied, leftOut, refused, removed } = await warmCache(table, {
-      ...given.tableOptions,
-      onProgress: ({ entries }) => progress?.to(entries),
+      ...invocation.tableOptions,
+      onProgress: ({ entries }) => progress?.update(entries),
     });
     progress?.end();
-    await given.output.write(
+    await invocation.output.write(
       `${table}: ${copied} entries copied, ${leftOut} left out, ` +
         (refused === undefined ? "" : `${refused} refused, `) +
         (removed === undefined ? "" : `${removed} removed, `) +
         `in ${secondsSince(start)} seconds\n`,
     );
-    await given.output.flush();
+    await invocation.output.flush();
     return refused === undefined ? 0 : 1;
   },
 };
 
-/** Seconds with one decimal. */
+/** The seconds since a time of the clock, with one decimal. */
 export function secondsSince(start: number): string {
   return ((systemClock.now() - start) / 1000).toFixed(1);
 }

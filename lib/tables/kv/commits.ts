@@ -1,41 +1,41 @@
 import type { KvKey } from "../../kv_database.ts";
 
-// What one commit may have at most, in bytes: keys and values, and the keys of
-// what is stored.
-const longestCommit = 819200;
-const longestKeys = 81920;
+// Limits of one commit in bytes: for all keys and values, and for the keys of
+// entries that it stores.
+const maxCommitBytes = 819200;
+const maxKeyBytes = 81920;
 
 /** A write that is part of a commit. */
 export interface KvWrite {
   /** The key. */
   readonly key: KvKey;
-  /** How many bytes the key takes as the database encodes it. */
+  /** The length in bytes of the key in the encoding of the database. */
   readonly keyLength: number;
-  /** The value; nothing when the entry is removed. */
+  /** The value; absent when the entry is removed. */
   readonly data?: Uint8Array;
 }
 
-/** A kind of commit. */
+/** The limits of one kind of commit. */
 export interface CommitKind {
-  /** Writes that it may have. */
-  readonly most: number;
-  /** How often the database counts the key of a write. */
+  /** The largest number of writes. */
+  readonly maxWrites: number;
+  /** How often the size limit counts the key of each write. */
   readonly keyCopies: number;
 }
 
-/** Stores entries whatever there is. */
-export const replacing: CommitKind = { most: 1000, keyCopies: 2 };
-/** Stores entries that do not exist. */
-export const adding: CommitKind = { most: 100, keyCopies: 3 };
+/** Stores entries, and replaces existing ones. */
+export const replacing: CommitKind = { maxWrites: 1000, keyCopies: 2 };
+/** Stores only entries that do not exist. */
+export const adding: CommitKind = { maxWrites: 100, keyCopies: 3 };
 /** The same, for databases that take fewer checks: those of `@deno/kv`. */
-export const addingFew: CommitKind = { most: 10, keyCopies: 3 };
+export const addingFew: CommitKind = { maxWrites: 10, keyCopies: 3 };
 /** Removes entries. */
-export const removing: CommitKind = { most: 1000, keyCopies: 1 };
+export const removing: CommitKind = { maxWrites: 1000, keyCopies: 1 };
 
 /** Divides writes into as few commits as the database allows. */
 export function* commitsOf<Write extends KvWrite>(
   writes: readonly Write[],
-  { most, keyCopies }: CommitKind,
+  { maxWrites, keyCopies }: CommitKind,
 ): Generator<Write[]> {
   let commit: Write[] = [];
   let size = 0;
@@ -45,8 +45,8 @@ export function* commitsOf<Write extends KvWrite>(
     const moreSize = keyLength * keyCopies + (data?.length ?? 0);
     const moreKeys = data === undefined ? 0 : keyLength;
     if (
-      commit.length === most || size + moreSize > longestCommit ||
-      keys + moreKeys > longestKeys
+      commit.length === maxWrites || size + moreSize > maxCommitBytes ||
+      keys + moreKeys > maxKeyBytes
     ) {
       yield commit;
       commit = [];

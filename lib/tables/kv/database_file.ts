@@ -10,27 +10,28 @@ import {
   KvFailure,
   noAccess,
 } from "./failures.ts";
+import {
+  type FileState,
+  hasChanges,
+  isSame,
+  isUnchanged,
+} from "./file_state.ts";
 import { isLockedHere, lockHolder } from "./lock_holder.ts";
 import { fileKey, openFiles } from "./open_files.ts";
 import { contentOf, type FileContent } from "./sqlite_file.ts";
 
-// A database file holds who gets which mail: not for everybody to read. SQLite
-// gives the files beside it the same mode.
-const modeOfNew = 0o640;
+// A mail table can be confidential, so not everybody may read the file. SQLite gives
+// its other files the same mode.
+const newFileMode = 0o640;
 
-// Milliseconds. A copy of both may have been made in any order.
-const togetherWithin = 250;
+// Milliseconds between the creation of the file and of its log, when both are
+// copied, in any order.
+const copyTolerance = 250;
 
-/** A database file and the log of changes beside it, as they are at one time. */
-export interface FileState {
-  readonly file: FileLook;
-  readonly log: FileLook;
-}
+/** Whether a file has a database that can be opened. */
+export type Readiness = "none" | "ready";
 
-/** What is to be done with a file: nothing can be read, or it can be opened. */
-export type Found = "none" | "ready";
-
-/** A file of a Deno KV database, as seen from outside. */
+/** The file of a Deno KV database, and its log. Does not open the database. */
 export class DatabaseFile {
   readonly path: string;
   #files: FileSystem;
@@ -41,7 +42,7 @@ export class DatabaseFile {
     this.path = path;
   }
 
-  /** How it is now. */
+  /** The current state. */
   state(): FileState {
     return {
       file: this.#files.look(this.path),
@@ -49,18 +50,18 @@ export class DatabaseFile {
     };
   }
 
-  /** Whether it is the one that was seen. */
+  /** Whether it is still the same file as in an earlier state. */
   isStill({ file }: FileState): boolean {
     return isSame(file, this.#files.look(this.path));
   }
 
   /**
-   * Whether it can be opened; `none` when nothing was stored in it yet. Throws
-   * when it is something else than a database of Deno KV, or damaged.
+   * Whether it can be opened; `none` when nothing was stored yet. Throws
+   * {@linkcode KvFailure} when it is not a database of Deno KV, or is damaged.
    */
-  examine({ file, log }: FileState): Found {
+  examine({ file, log }: FileState): Readiness {
     if (file === "missing") return "none";
-    // It is opened to see: who may not look has an error that says why.
+    // No permission to look: opening it gives an error that tells why.
     if (file === "hidden") return "ready";
     if (file.kind !== "file") {
       throw new KvFailure(
@@ -94,7 +95,7 @@ export class DatabaseFile {
   }
 
   #content(file: FileStatus, log: FileLook): FileContent | undefined {
-    // To read it here would drop its locks.
+    // Reading an open file would drop its locks.
     const isOpen = openFiles.has(fileKey(file) ?? "") ||
       log !== "missing" && isLockedHere(this.#files, file);
     if (isOpen) return undefined;
@@ -106,7 +107,7 @@ export class DatabaseFile {
           log: hasChanges(log) ? this.#changes(log) : undefined,
         }));
     } catch {
-      // Who opens it is told why it cannot be read.
+      // Opening it gives an error that tells why it cannot be read.
       return undefined;
     }
   }
@@ -116,21 +117,21 @@ export class DatabaseFile {
   }
 
   /**
-   * Makes the file, with nothing in it, unless it is there. What is left beside
-   * it of one that was removed goes: SQLite would take it for its own.
+   * Creates an empty file, unless it exists. Removes other files that remain of a
+   * removed database, since SQLite would use them.
    */
   create(): void {
-    const left = ["-wal", "-shm"].map((suffix) => {
+    const remaining = ["-wal", "-shm"].map((suffix) => {
       const path = this.path + suffix;
       return { path, before: this.#files.look(path) };
     });
     try {
-      if (!this.#files.create(this.path, modeOfNew)) return;
+      if (!this.#files.create(this.path, newFileMode)) return;
     } catch (cause) {
       throw explain(this.#files, this.path, cause) ??
         new KvFailure(`${this.path} cannot be created`, { cause });
     }
-    for (const { path, before } of left) {
+    for (const { path, before } of remaining) {
       const now = this.#files.look(path);
       if (before !== "missing" && isUnchanged(before, now)) {
         this.#files.remove(path);
@@ -139,14 +140,14 @@ export class DatabaseFile {
   }
 
   /**
-   * Removes the log of a file that was here, when another one has its place, or
-   * none: SQLite would put its changes into what is here. `last` is how it was
-   * when it was last seen; `wrote` says that this process has written to it since.
+   * Removes the log of a file that was replaced or removed, since SQLite would put
+   * its changes into the new file. `last` is the last known state of the old file;
+   * `wrote` tells whether this process wrote to it since.
    */
   removeOldLog(last: FileState, wrote: boolean): void {
     const { file, log } = this.state();
     if (isSame(last.file, file) || !isSame(last.log, log)) return;
-    // Others may have begun to write to the new file by the same log.
+    // Another process may already use the same log for the new file.
     const isOld = file === "missing" ||
       typeof file !== "string" && hasChanges(log) &&
         (wrote || hasChanges(last.log) ||
@@ -157,14 +158,14 @@ export class DatabaseFile {
   }
 
   /**
-   * Puts away a log that was written before the file was made: it belongs to one
-   * that was here before. Returns its new name.
+   * Renames a log that is older than the file: it belongs to a file that was
+   * replaced. Returns its new name.
    */
   putAwayOldLog({ file, log }: FileState): string | undefined {
     if (typeof file === "string" || !hasChanges(log)) return undefined;
     const { born } = file;
     const isOlder = born !== undefined && log.born !== undefined &&
-      log.born < born - togetherWithin && log.modified < born;
+      log.born < born - copyTolerance && log.modified < born;
     const name = `${this.path}-wal.old`;
     if (!isOlder || !this.#files.rename(`${this.path}-wal`, name)) {
       return undefined;
@@ -174,16 +175,16 @@ export class DatabaseFile {
   }
 
   /**
-   * The process that has it locked for writing, where there may be one and it can
-   * be seen. To ask takes some milliseconds.
+   * The process that has the database locked for writing, if it is visible. Takes
+   * some milliseconds.
    */
   lockHolder({ log }: FileState): string | undefined {
-    // Whoever has it open has a log.
+    // A process that has it open has a log, too.
     if (log === "missing" && this.#hasLog) return undefined;
     return lockHolder(this.#files, this.path);
   }
 
-  /** Whether there is something to open, whatever it is. */
+  /** Whether there is something to open, even if it is damaged. */
   isThere(): boolean {
     try {
       return this.examine(this.state()) === "ready";
@@ -192,48 +193,27 @@ export class DatabaseFile {
     }
   }
 
-  /** What is to be said where there is no database. */
+  /** The message where there is no database. */
   absence({ file }: FileState): string {
     return file === "missing"
       ? `no such database yet: there is no file ${this.path}`
       : `no such database yet: nothing was stored in ${this.path}`;
   }
 
-  /** Why this user cannot write it, `undefined` where nothing speaks against it. */
+  /** Why this user cannot write it; `undefined` if no reason is visible. */
   whyNotWritten(): string | undefined {
     return noAccess(this.#files, this.path)?.message;
   }
 
-  /** Why others may not be able to use it. */
+  /** Why other users may be unable to use it. */
   doubtfulOwners(): string | undefined {
     return doubtfulOwners(this.#files, this.path);
   }
 
-  /** What an error of opening or using it means. */
+  /** Explains an error of opening or using it; `undefined` if it cannot. */
   explain(cause: unknown): KvFailure | undefined {
     return explain(this.#files, this.path, cause);
   }
-}
-
-/** Whether two looks saw the same file, changed or not. */
-export function isSame(one: FileLook, other: FileLook): boolean {
-  return typeof one === "string" || typeof other === "string"
-    ? one === other
-    : one.device === other.device && one.inode === other.inode;
-}
-
-/** Whether two looks saw the same file with the same content. */
-export function isUnchanged(one: FileLook, other: FileLook): boolean {
-  if (typeof one === "string" || typeof other === "string") {
-    return one === other;
-  }
-  return isSame(one, other) && one.size === other.size &&
-    one.modified === other.modified;
-}
-
-/** Whether a log has something in it. */
-export function hasChanges(log: FileLook): log is FileStatus {
-  return typeof log !== "string" && log.size > 0;
 }
 
 function tablesOf(names: readonly string[]): string {

@@ -1,132 +1,130 @@
 import { ConfigError, reasonOf } from "../../errors.ts";
 import { type Clock, systemClock } from "../../system/clock.ts";
 import type { KvDatabase } from "../../kv_database.ts";
-import {
-  type DatabaseFile,
-  type FileState,
-  isSame,
-  isUnchanged,
-} from "./database_file.ts";
+import type { DatabaseFile } from "./database_file.ts";
+import { type FileState, isSame, isUnchanged } from "./file_state.ts";
 import { ClosedSourceError, KvFailure } from "./failures.ts";
-import { OpenDatabase, type User } from "./open_database.ts";
+import { type DatabaseUser, OpenDatabase } from "./open_database.ts";
 import { fileKey, openFiles } from "./open_files.ts";
 import { endsWithin, Patience, pause, StalledError } from "./patience.ts";
 
-/** Where a table's database comes from. */
+/** How a table gets its database. */
 export interface SourceParts {
-  /** Called before anything is done: throws where nothing could be opened. */
+  /** Called first; throws where the runtime has no KV. */
   readonly ready: () => Promise<void>;
-  /** Opens it; `undefined` while it does not exist, unless `create`. */
+  /** Opens the database; `undefined` if it does not exist, unless `create`. */
   readonly open: (create: boolean) => Promise<KvDatabase | undefined>;
-  /** Its file, where it is known to have one. */
+  /** The file of the database, if it is known. */
   readonly file?: DatabaseFile;
   /**
-   * Whether the file is made and examined here; if not, it is only noticed when
-   * another one takes its place.
+   * Whether this class creates and examines the file. If not, it only notices when
+   * another file replaces it.
    */
   readonly keepsFile: boolean;
-  /** Whether it is a file, where other processes may keep it locked. */
+  /** Whether other processes may lock the database, since it is a file. */
   readonly hasLocks: boolean;
   /**
-   * Whether it may be waited for with an end: not where timers belong to one
-   * request.
+   * Whether time limits are possible: not where timers belong to one request.
    */
   readonly hasTimers: boolean;
-  /** The time. */
+  /** The clock. */
   readonly clock: Clock;
-  /** Told what it is waited for, when that takes long. */
+  /** Called with the reason when a request takes long. */
   readonly onSlow: (message: string) => void;
-  /** Told of what a person should know. */
+  /** Called with each warning. */
   readonly onWarning: (message: string) => void;
 }
 
-// Milliseconds after which a file is looked at again.
-const lookEvery = 250;
+// Milliseconds between two checks of the file.
+const fileCheckInterval = 250;
 
-// Milliseconds: between two looks at a lock, until somebody is told, and in all.
+// Milliseconds between two checks of a lock, until `onSlow`, and until it fails.
 const lockPause = 50;
 const slowAfter = 1000;
 const longestWait = 5000;
 
-// Milliseconds: between two looks at a file that seems to be on its way, and how
-// long it seems so.
+// A file that was changed within the last `freshFor` milliseconds may be a copy that
+// is still being written. Then it is checked again after each `copyPause`.
 const copyPause = 100;
-const fresh = 2000;
-const mostCopyLooks = 50;
+const freshFor = 2000;
+const maxCopyChecks = 50;
 
-// Milliseconds that closing may take of whoever waits for it.
+// Milliseconds that a request, or `close`, waits until a database is closed.
 const longestClosing = 1000;
 
 /**
- * Keeps a table's database open, and opens it anew when another file takes the
- * place of its own. Looks at the file now and then, when the table is asked.
+ * Keeps a table's database open, and reopens it when another file replaces its
+ * file. Requests check for that, at most every 250 ms.
  */
-export class DatabaseSource implements User {
+export class DatabaseSource implements DatabaseUser {
   #parts: SourceParts;
   #open: OpenDatabase | undefined;
   #finding:
     | { promise: Promise<OpenDatabase | undefined>; create: boolean }
     | undefined;
-  #mustLook = false;
-  #lookedAt = 0;
+  #mustCheck = false;
+  #checkedAt = 0;
   #closed = false;
 
   constructor(parts: SourceParts) {
     this.#parts = parts;
   }
 
-  /** The open database; `undefined` where there is none and none is created. */
+  /** The open database; `undefined` if there is none, unless `create`. */
   get(
     create: boolean,
   ): OpenDatabase | undefined | Promise<OpenDatabase | undefined> {
     const open = this.#open;
-    const isFit = open !== undefined && !open.isRetired && !this.#mustLook;
-    if (isFit && !this.#closed && !this.#isDue(open)) return open;
+    const isUsable = open !== undefined && !open.isRetired &&
+      !this.#mustCheck;
+    if (isUsable && !this.#closed && !this.#isCheckDue(open)) return open;
     return this.#find(create);
   }
 
-  #isDue({ state }: OpenDatabase): boolean {
+  #isCheckDue({ state }: OpenDatabase): boolean {
     return state !== undefined &&
-      this.#parts.clock.now() - this.#lookedAt >= lookEvery;
+      this.#parts.clock.now() - this.#checkedAt >= fileCheckInterval;
   }
 
   async #find(create: boolean): Promise<OpenDatabase | undefined> {
-    // All who come meanwhile share what is found, and wait no longer than one.
+    // Concurrent requests share one check.
     while (this.#finding !== undefined) {
       const { promise, create: creating } = this.#finding;
       const found = await promise;
       if (found !== undefined || creating || !create) return found;
     }
-    const promise = this.#look(create).finally(() => this.#finding = undefined);
+    const promise = this.#check(create).finally(() =>
+      this.#finding = undefined
+    );
     this.#finding = { promise, create };
     return await promise;
   }
 
-  async #look(create: boolean): Promise<OpenDatabase | undefined> {
+  async #check(create: boolean): Promise<OpenDatabase | undefined> {
     this.#mustBeOpen();
-    this.#mustLook = false;
+    this.#mustCheck = false;
     const { file, clock } = this.#parts;
-    this.#lookedAt = clock.now();
+    this.#checkedAt = clock.now();
     const old = this.#open;
     const last = old?.state;
     if (old !== undefined) {
       const isSame = !old.isRetired &&
-        (last === undefined || old.look(file!.state()) === "same");
+        (last === undefined || old.compare(file!.state()) === "same");
       if (isSame) return old;
       await this.#retire(old);
     }
-    const found = await this.#openAnew(create, last !== undefined);
+    const found = await this.#reopen(create, last !== undefined);
     if (found === undefined) return undefined;
-    if (old !== undefined) found.follows(old);
+    if (old !== undefined) found.replaces(old);
     found.users.add(this);
     this.#open = found;
-    // Whoever closed the table meanwhile may not have waited for it.
+    // The table may have been closed meanwhile.
     if (this.#closed) await this.#leave();
     this.#mustBeOpen();
     return found;
   }
 
-  /** Closes what has no file any more, before its file is opened: never both. */
+  /** Closes the old database: two must never be open under one file name. */
   async #retire(old: OpenDatabase): Promise<void> {
     const { clock } = this.#parts;
     if (!await endsWithin(clock, longestClosing, old.retire())) {
@@ -137,9 +135,9 @@ export class DatabaseSource implements User {
     this.#mustBeOpen();
   }
 
-  async #openAnew(
+  async #reopen(
     create: boolean,
-    wasThere: boolean,
+    wasOpen: boolean,
   ): Promise<OpenDatabase | undefined> {
     const { ready, file, keepsFile } = this.#parts;
     await ready();
@@ -147,27 +145,27 @@ export class DatabaseSource implements User {
     let found: OpenDatabase | undefined;
     if (openFiles.size > 0) {
       await this.#retireOthers(file);
-      // What is open is not examined: see FileSystem.read.
-      found = await this.#openElsewhere(file.state());
+      // An open file must not be examined: see FileSystem.read.
+      found = await this.#findShared(file.state());
       if (found !== undefined) return found;
     }
-    let state = await this.#examine(file, wasThere);
+    let state = await this.#examine(file, wasOpen);
     if (state === undefined) {
       if (!create) return undefined;
       file.create();
       state = file.state();
     }
     const key = fileKey(state.file);
-    // Another table may have begun to open it while this one came here.
+    // Another table may have begun to open it meanwhile.
     while (key !== undefined && openFiles.has(key)) {
-      found = await this.#openElsewhere(state);
+      found = await this.#findShared(state);
       if (found !== undefined) return found;
     }
-    const aside = file.putAwayOldLog(state);
-    if (aside !== undefined) {
+    const renamed = file.putAwayOldLog(state);
+    if (renamed !== undefined) {
       this.#parts.onWarning(
         `${file.path}-wal is older than ${file.path}, and was not used: ` +
-          `it is ${aside} now`,
+          `it is ${renamed} now`,
       );
     }
     if (key === undefined) return await this.#openNow(create, state);
@@ -187,9 +185,9 @@ export class DatabaseSource implements User {
   }
 
   /**
-   * Closes what other tables of this process have open of the name, when another
-   * file has it now: of two files of one name, SQLite would mix up what is beside
-   * them.
+   * Closes what other tables of this process opened under this file name, if the
+   * file has been replaced. SQLite would confuse the logs of two files with one
+   * name.
    */
   async #retireOthers(file: DatabaseFile): Promise<void> {
     for (const { path, opening } of [...openFiles.values()]) {
@@ -201,8 +199,8 @@ export class DatabaseSource implements User {
     }
   }
 
-  /** What another table of this process has open of a file. */
-  async #openElsewhere(state: FileState): Promise<OpenDatabase | undefined> {
+  /** The database that another table of this process has open on this file. */
+  async #findShared(state: FileState): Promise<OpenDatabase | undefined> {
     const key = fileKey(state.file);
     if (key === undefined) return undefined;
     for (;;) {
@@ -214,28 +212,28 @@ export class DatabaseSource implements User {
     }
   }
 
-  /** The state of a file that can be opened; `undefined` where there is nothing. */
+  /** The state of a file that can be opened; `undefined` if it has no database. */
   async #examine(
     file: DatabaseFile,
-    wasThere: boolean,
+    wasOpen: boolean,
   ): Promise<FileState | undefined> {
     let state = file.state();
-    for (let looks = 1;; looks++) {
+    for (let checks = 1;; checks++) {
       let failure: unknown;
       try {
         const found = file.examine(state);
         if (found === "ready") return state;
-        if (!wasThere || !isFresh(state)) return undefined;
+        if (!wasOpen || !isFresh(state)) return undefined;
       } catch (error) {
-        const isSure = error instanceof KvFailure && error.lasting;
-        if (isSure || !isFresh(state)) throw error;
+        const isFinal = error instanceof KvFailure && error.lasting;
+        if (isFinal || !isFresh(state)) throw error;
         failure = error;
       }
-      // One that somebody writes at this moment looks damaged, or empty.
+      // A copy that is being written looks damaged or empty.
       await pause(this.#parts.clock, copyPause);
       this.#mustBeOpen();
       const now = file.state();
-      if (isUnchanged(state.file, now.file) || looks >= mostCopyLooks) {
+      if (isUnchanged(state.file, now.file) || checks >= maxCopyChecks) {
         if (failure === undefined) return undefined;
         throw failure;
       }
@@ -249,8 +247,8 @@ export class DatabaseSource implements User {
   ): Promise<OpenDatabase | undefined> {
     const { clock, open, file, keepsFile, hasTimers } = this.#parts;
     await this.untilFree(seen);
-    const users = new Set<User>();
-    // What is handed in takes real time, whatever clock is handed in beside it.
+    const users = new Set<DatabaseUser>();
+    // A database of the openKv option takes real time, even with a fake clock.
     const patience = new Patience(keepsFile ? clock : systemClock, () => {
       for (const user of users.size === 0 ? [this] : users) user.onSlow();
     }, !hasTimers);
@@ -259,7 +257,7 @@ export class DatabaseSource implements User {
     try {
       raw = await patience.run(async () => {
         const raw = await open(create);
-        // Nobody waits for it any more, and nobody would close it.
+        // The request gave up, so nothing else would close it.
         if (isLate) raw?.close();
         return raw;
       });
@@ -269,7 +267,7 @@ export class DatabaseSource implements User {
     }
     if (raw === undefined) return undefined;
     const state = stateOf(seen, file?.state());
-    // What somebody else opened may have nothing to do with a file of its name.
+    // A database of the openKv option may not use the file of that name.
     const isOfFile = state !== undefined && typeof state.file !== "string" &&
       (keepsFile || state.file.kind === "file" && state.log !== "missing");
     return new OpenDatabase(raw, {
@@ -281,28 +279,28 @@ export class DatabaseSource implements User {
     });
   }
 
-  /** Waits while another process has the database locked, where one can see it. */
+  /** Waits while another process has the database locked, if that is visible. */
   async untilFree(seen?: FileState): Promise<void> {
     const { file, clock, hasLocks } = this.#parts;
     if (!hasLocks || file === undefined) return;
     const start = clock.now();
-    let isTold = false;
+    let isReported = false;
     for (
       let state = seen ?? file.state();
       file.lockHolder(state) !== undefined;
       state = file.state()
     ) {
       const waited = clock.now() - start;
-      if (waited >= slowAfter && !isTold) this.onSlow();
-      isTold ||= waited >= slowAfter;
+      if (waited >= slowAfter && !isReported) this.onSlow();
+      isReported ||= waited >= slowAfter;
       if (waited >= longestWait) throw this.#stalled(new StalledError(false));
       await pause(clock, lockPause);
     }
   }
 
   /**
-   * Whether an open database has its file no more: what failed is tried anew. Who
-   * `writes` changes the file.
+   * Whether the file of an open database was replaced, so that a failed request
+   * must be repeated. A request that `writes` changes the file itself.
    */
   hasChanged(open: OpenDatabase, writes: boolean): boolean {
     const { file } = this.#parts;
@@ -311,62 +309,62 @@ export class DatabaseSource implements User {
     const now = file!.state();
     const isChanged = !open.isInPlace(now) ||
       !writes && open.writers === 0 && !isUnchanged(open.state.file, now.file);
-    if (isChanged) this.#mustLook = true;
+    if (isChanged) this.#mustCheck = true;
     return isChanged;
   }
 
-  /** Whether what is written now goes to the file that is there. */
+  /** Whether a write would go to the current file of that name. */
   isStill(open: OpenDatabase): boolean {
     if (open.state === undefined || this.#parts.file!.isStill(open.state)) {
       return true;
     }
-    this.#mustLook = true;
+    this.#mustCheck = true;
     return false;
   }
 
-  /** Whether what was just written is in the file that is there now. */
+  /** Whether a write went to the current file of that name. */
   isInPlace(open: OpenDatabase): boolean {
     if (open.state === undefined) return true;
     const now = this.#parts.file!.state();
     if (open.isInPlace(now)) {
-      open.saw(now);
+      open.updateState(now);
       return true;
     }
-    this.#mustLook = true;
+    this.#mustCheck = true;
     return false;
   }
 
-  /** What is to be said where there is no database. */
+  /** The message where there is no database. */
   absence(): string {
     const { file } = this.#parts;
     return file?.absence(file.state()) ?? "no such database yet";
   }
 
   /**
-   * What a failure means, of a database that was open or was to be opened, by
-   * who `writes` or not.
+   * The error to throw for a failure to use `open`, or to open a database. `writes`
+   * tells whether the request writes.
    */
   explain(error: unknown, open?: OpenDatabase, writes = false): unknown {
     if (error instanceof StalledError) {
-      return this.#stalled(error, writes && error.asked);
+      return this.#stalled(error, writes && error.wasCalled);
     }
     if (error instanceof KvFailure) return error;
     const { file, keepsFile } = this.#parts;
-    // What is handed in has reasons of its own.
+    // Errors of the openKv option need no explanation.
     if (!keepsFile && open?.state === undefined) return error;
     return file?.explain(error) ?? error;
   }
 
   #explainOpening(error: unknown): unknown {
     const explained = this.explain(error);
-    const isSaid = explained instanceof KvFailure ||
+    const isExplained = explained instanceof KvFailure ||
       explained instanceof ConfigError || !this.#parts.keepsFile;
-    return isSaid
+    return isExplained
       ? explained
       : new KvFailure(reasonOf(error), { lasting: true, cause: error });
   }
 
-  /** As in User. */
+  /** As in DatabaseUser. */
   onSlow(): void {
     this.#parts.onSlow(`waiting: ${this.#writer() ?? "no answer yet"}`);
   }
@@ -381,7 +379,7 @@ export class DatabaseSource implements User {
     return new KvFailure(message, { cause: error });
   }
 
-  /** Who is to blame, as far as that can be seen. */
+  /** The process that has the database locked, as far as it is visible. */
   #writer(): string | undefined {
     const { file, hasLocks } = this.#parts;
     if (!hasLocks && this.#open?.state === undefined) return undefined;
@@ -395,7 +393,7 @@ export class DatabaseSource implements User {
     if (this.#closed) throw new ClosedSourceError();
   }
 
-  /** Closes the database when nobody else uses it; waits a second at most. */
+  /** Closes the database if no other table uses it. Waits for one second at most. */
   async close(): Promise<void> {
     this.#closed = true;
     const finding = this.#finding?.promise;
@@ -410,10 +408,11 @@ export class DatabaseSource implements User {
     this.#open = undefined;
     if (open === undefined) return;
     open.users.delete(this);
-    // Who remains opens it anew: a writer that goes leaves a file that is whole.
+    // After writes, close it even for other users, who reopen it: closing puts the
+    // log into the file.
     if (open.users.size > 0 && !open.isWritten) return;
     if (open.users.size === 0) {
-      open.letGo(new ClosedSourceError());
+      open.rejectWaiting(new ClosedSourceError());
     }
     if (open.retireNow()) return;
     const closing = open.retire();
@@ -425,8 +424,8 @@ export class DatabaseSource implements User {
 }
 
 /**
- * How a file was that was opened between two looks. If it was replaced then, it is
- * taken for the first one: the next look sees that it is not.
+ * The state of a file that was opened between two checks. If it was replaced
+ * between them, the result has the old file, so that the next check finds a change.
  */
 function stateOf(
   before: FileState | undefined,
@@ -436,7 +435,7 @@ function stateOf(
   return isSame(before.file, now.file) ? now : { ...now, file: before.file };
 }
 
-/** Whether a file was changed just now. */
+/** Whether a file was changed a short time ago. */
 function isFresh({ file }: FileState): boolean {
-  return typeof file !== "string" && Date.now() - file.modified < fresh;
+  return typeof file !== "string" && Date.now() - file.modified < freshFor;
 }

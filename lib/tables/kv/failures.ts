@@ -6,12 +6,12 @@ import {
   type User,
 } from "../../system/file_system.ts";
 
-/** What is wrong with a database; the table's name is put before it. */
+/** An error of a database. The message does not have the table's name yet. */
 export class KvFailure extends Error {
-  /** Whether it stays so until somebody changes the configuration. */
+  /** Whether it lasts until somebody changes the configuration. */
   readonly lasting: boolean;
 
-  /** Takes what is to be said. */
+  /** Not `lasting` by default. */
   constructor(
     message: string,
     options: { lasting?: boolean; cause?: unknown } = {},
@@ -21,15 +21,15 @@ export class KvFailure extends Error {
   }
 }
 
-/** A failure of who asks for something after the table was closed. */
+/** A request failed because the table is closed. */
 export class ClosedSourceError extends KvFailure {
-  /** Says so. */
+  /** Has a fixed message. */
   constructor() {
     super("the table is closed");
   }
 }
 
-const needs = "a kv table needs to write its file and its folder, " +
+const accessNote = "a kv table needs to write its file and its folder, " +
   "even to look up";
 
 /** The folder of a file. */
@@ -38,7 +38,7 @@ export function folderOf(path: string): string {
   return slash < 0 ? "." : slash === 0 ? "/" : path.slice(0, slash);
 }
 
-/** What a database file that was opened, or used, failed with. */
+/** Explains an error of opening or using a file; `undefined` if it cannot. */
 export function explain(
   files: FileSystem | undefined,
   path: string | undefined,
@@ -77,10 +77,12 @@ export function explain(
     });
   }
   return refused ??
-    new KvFailure(`${said}: ${ownersOf(files, path)}: ${needs}`, { cause });
+    new KvFailure(`${said}: ${ownersOf(files, path)}: ${accessNote}`, {
+      cause,
+    });
 }
 
-/** What is said of a database that lost some of its bytes, or has wrong ones. */
+/** The error for a damaged database. */
 export function damaged(
   path: string,
   flaw: string,
@@ -93,16 +95,16 @@ export function damaged(
   );
 }
 
-/** Why this user cannot use a database file, as far as one can see. */
+/** Why this user cannot use a database file, as far as it is visible. */
 export function noAccess(
   files: FileSystem,
   path: string,
 ): KvFailure | undefined {
   const problem = accessProblem(files, path);
   if (problem === undefined) return undefined;
-  // A folder is part of the configuration, who may use it is not.
+  // A wrong folder is a configuration error, wrong permissions are not.
   const { text, lasting } = problem;
-  return new KvFailure(lasting ? text : `${text}: ${needs}`, { lasting });
+  return new KvFailure(lasting ? text : `${text}: ${accessNote}`, { lasting });
 }
 
 interface Problem {
@@ -112,23 +114,23 @@ interface Problem {
 
 function accessProblem(files: FileSystem, path: string): Problem | undefined {
   const user = files.user();
-  const who = user === undefined
+  const userName = user === undefined
     ? "this user"
     : `user ${nameIn(files, "/etc/passwd", user.id)}`;
   const folder = folderOf(path);
-  const where = files.look(folder);
-  if (where === "missing") {
+  const folderStatus = files.look(folder);
+  if (folderStatus === "missing") {
     return {
       text: `there is no folder ${folder} to create it in`,
       lasting: true,
     };
   }
-  if (where !== "hidden" && where.kind !== "directory") {
+  if (folderStatus !== "hidden" && folderStatus.kind !== "directory") {
     return { text: `${folder} is not a folder`, lasting: true };
   }
-  const closed = closedFolder(files, folder, user);
-  if (closed !== undefined) {
-    return { text: `${who} may not enter the folder ${closed}` };
+  const blocked = blockedFolder(files, folder, user);
+  if (blocked !== undefined) {
+    return { text: `${userName} may not enter the folder ${blocked}` };
   }
   const reason = files.whyNotIn(folder);
   if (reason === "EROFS") {
@@ -138,28 +140,34 @@ function accessProblem(files: FileSystem, path: string): Problem | undefined {
   if (typeof file !== "string" && !may(user, file, 6)) {
     const what = may(user, file, 4) ? "write" : "read";
     return {
-      text: `${who} may not ${what} the file ${path} (${owner(files, file)})`,
+      text: `${userName} may not ${what} the file ${path} (${
+        owner(files, file)
+      })`,
     };
   }
-  const isClosed = where !== "hidden" && !may(user, where, 3);
+  const isClosed = folderStatus !== "hidden" && !may(user, folderStatus, 3);
   if (reason !== undefined || isClosed) {
-    const owned = where === "hidden" ? "" : ` (${owner(files, where)})`;
+    const owned = folderStatus === "hidden"
+      ? ""
+      : ` (${owner(files, folderStatus)})`;
     return {
-      text: `${who} may not make files in the folder ${folder}${owned}`,
+      text: `${userName} may not make files in the folder ${folder}${owned}`,
     };
   }
-  for (const beside of [`${path}-wal`, `${path}-shm`]) {
-    const file = files.look(beside);
+  for (const sideFile of [`${path}-wal`, `${path}-shm`]) {
+    const file = files.look(sideFile);
     if (typeof file === "string" || may(user, file, 6)) continue;
     return {
-      text: `${who} may not write the file ${beside} (${owner(files, file)})`,
+      text: `${userName} may not write the file ${sideFile} (${
+        owner(files, file)
+      })`,
     };
   }
   return undefined;
 }
 
-/** The first folder on the way to a file that lets nobody through. */
-function closedFolder(
+/** The innermost folder of a path that the user may not enter. */
+function blockedFolder(
   files: FileSystem,
   folder: string,
   user: User | undefined,
@@ -173,7 +181,7 @@ function closedFolder(
   }
 }
 
-/** Whether a user may do something: 4 read, 2 write, 1 enter, or their sum. */
+/** Whether a user has permissions: 4 read, 2 write, 1 enter, or their sum. */
 function may(
   user: User | undefined,
   { mode, owner, group }: FileStatus,
@@ -184,22 +192,22 @@ function may(
   return ((mode >> shift) & bits) === bits;
 }
 
-/** Who owns a file and its folder, and who may use them. */
+/** The owner, group and mode of a file and its folder. */
 function ownersOf(files: FileSystem, path: string): string {
   const folder = folderOf(path);
-  const told = [["the file", path], ["the folder", folder]].flatMap(
+  const owners = [["the file", path], ["the folder", folder]].flatMap(
     ([kind, path]) => {
       const status = files.look(path);
       if (typeof status === "string") return [];
       return [`${kind} ${path} (${owner(files, status)})`];
     },
   );
-  return told.length === 0 ? path : told.join(", ");
+  return owners.length === 0 ? path : owners.join(", ");
 }
 
 /**
- * What is to be said of a file, or its folder, that belongs to another user:
- * whoever serves it may be able to write only one of them, or none.
+ * A remark if the file or its folder belongs to another user. Then the user who
+ * serves the table may be unable to write one of them.
  */
 export function doubtfulOwners(
   files: FileSystem,
@@ -209,7 +217,7 @@ export function doubtfulOwners(
   const folder = files.look(folderOf(path));
   if (typeof file === "string" || typeof folder === "string") return undefined;
   const user = files.user()?.id ?? folder.owner;
-  // Where everybody may make files, as in /tmp, its owner says nothing.
+  // The owner does not matter where everybody may create files, as in /tmp.
   const isOpen = (folder.mode & 2) !== 0;
   if (file.owner === user && (isOpen || folder.owner === user)) {
     return undefined;

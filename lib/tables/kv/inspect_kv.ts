@@ -1,23 +1,23 @@
 import type { OpenOptions } from "../../table.ts";
-import { partsOf, placeOf } from "./open_kv.ts";
+import { findPlace, parseKvPath } from "./open_kv.ts";
 
-/** What is to be known of the database of a `kv:` table without asking it. */
+/** What is known of the database of a `kv:` table without opening it. */
 export interface KvInspection {
-  /** Where it is: what the runtime does not tell is not asked. */
+  /** Whether there is a database; `untold` where the runtime does not tell. */
   readonly kind: "database" | "none yet" | "untold";
-  /** Why this user cannot write it, or create it. */
+  /** Why this user cannot write or create it. */
   readonly notWritten?: string;
-  /** Why another user may not be able to. */
+  /** Why another user may be unable to do so. */
   readonly doubt?: string;
 }
 
-/** Looks where the database of `kv:PATH` is, and who may use it. Opens nothing. */
+/** Finds the database of `kv:PATH`, and who may use it. Opens nothing. */
 export async function inspectKv(
   path: string,
   options: OpenOptions,
 ): Promise<KvInspection> {
-  const { database } = partsOf(path);
-  const { location, keepsFile, isByDeno, file } = await placeOf(
+  const { database } = parseKvPath(path);
+  const { location, keepsFile, isByDeno, file } = await findPlace(
     database,
     options,
   );
@@ -30,6 +30,6 @@ export async function inspectKv(
     const kind = file.isThere() ? "database" : "none yet";
     return { kind, notWritten, doubt: file.doubtfulOwners() };
   }
-  // What is handed in makes its own files: to ask it may create one.
+  // The openKv option has its own files. Calling it may create one.
   return { kind: file.state().file === "missing" ? "none yet" : "database" };
 }

@@ -5,12 +5,12 @@ import type { KvWrites } from "./kv_writes.ts";
 import type { PatientDatabase } from "./patient_database.ts";
 import { readMany } from "./reads.ts";
 
-/** A key on its way, and where it stands in its batch. */
+/** A key to remove, and its index in the batch. */
 interface Removal extends KvWrite {
   readonly at: number;
 }
 
-/** Keys that are removed. */
+/** A batch of deletes. */
 export class KvDeletes implements KvWrites {
   done: boolean[];
   known = 0;
@@ -18,7 +18,7 @@ export class KvDeletes implements KvWrites {
   #text: Text;
   #kvKeys: KvKeys;
 
-  /** `kvKeys` makes keys of the database of them. */
+  /** `kvKeys` makes database keys of `keys`. */
   constructor(keys: readonly string[], text: Text, kvKeys: KvKeys) {
     this.#keys = keys;
     this.#text = text;
@@ -39,8 +39,10 @@ export class KvDeletes implements KvWrites {
       removals.map(({ key }) => key),
     );
     if (failed !== undefined) throw failed.error;
-    const there = removals.filter((_, at) => entries[at].versionstamp !== null);
-    for (const some of commitsOf(there, removing)) {
+    const existing = removals.filter((_, at) =>
+      entries[at].versionstamp !== null
+    );
+    for (const some of commitsOf(existing, removing)) {
       this.known = some[0].at;
       await removeAll(database, some);
       for (const { at } of some) this.done[at] = true;
@@ -48,7 +50,7 @@ export class KvDeletes implements KvWrites {
     this.known = this.done.length;
   }
 
-  /** A key that comes twice is there only once. */
+  /** The keys without duplicates: only the first delete of a key removes it. */
   #removals(database: PatientDatabase): Removal[] {
     const first = new Map<string, number>();
     for (const [at, key] of this.#keys.entries()) {

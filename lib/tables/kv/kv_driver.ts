@@ -20,54 +20,54 @@ import type { OpenDatabase } from "./open_database.ts";
 import { StalledError } from "./patience.ts";
 import { type PatientDatabase, RetiredError } from "./patient_database.ts";
 
-/** What a KV table is made of. */
+/** The parts of a KV table. */
 export interface KvParts {
   /** The table's name in messages. */
   readonly name: string;
-  /** Where in the database the table is. */
+  /** The namespace of the table in the database. */
   readonly namespace: string;
-  /** How strings stand for bytes. */
+  /** How strings represent bytes. */
   readonly text: Text;
-  /** Whether an update replaces an entry that exists. */
+  /** Whether an update replaces an existing entry. */
   readonly replace: boolean;
-  /** Told of an entry that exists and was kept. */
+  /** Called with the key when an update keeps the existing entry. */
   readonly onDuplicate: (key: string) => void;
-  /** The database; tells `onSlow` what it waits for. */
+  /** Makes the source of the database, which calls `onSlow` with a reason. */
   readonly source: (onSlow: (message: string) => void) => DatabaseSource;
-  /** Told of updates that are refused. */
+  /** Called with each refused update. */
   readonly refuse: Refuse;
-  /** Told of what is waited for, and of a database that is missing. */
+  /** Called with each warning, such as a slow or missing database. */
   readonly onWarning: (message: string) => void;
 }
 
-/** What a request does to the database, which is made by who `creates`. */
-type Doing = "reads" | "changes" | "creates";
+/** What a request does; one that `creates` creates a missing database. */
+type RequestKind = "reads" | "changes" | "creates";
 
-const listBatch = 500;
+const listBatchSize = 500;
 
-// How often a request begins anew because its file was replaced meanwhile.
-const mostAttempts = 10;
+// How often a request starts again because the file was replaced meanwhile.
+const maxAttempts = 10;
 
 /**
- * A table in a KV database. Keys and values are stored as bytes, which every
- * runtime reads back from the same file, and whose order is that of a sequence.
+ * The driver of `kv:` tables. It stores keys and values as bytes, so that every
+ * runtime can read the same file, and entries are listed in byte order.
  */
 export class KvDriver implements Driver {
   #parts: KvParts;
   #keys: KvKeys;
   #source: DatabaseSource;
-  #underWay = 0;
-  #toldMissing = false;
-  // Whether it turned out that the database takes few checks at once.
+  #running = 0;
+  #hasWarnedOfAbsence = false;
+  // Whether the database is known to allow only few checks in one commit.
   #limits = { fewChecks: false };
 
   /** Opens nothing yet. */
   constructor(parts: KvParts) {
     this.#parts = parts;
     this.#keys = new KvKeys(parts.namespace, parts.text);
-    // Who waits for nothing need not know.
+    // A slow database matters only while a request waits.
     this.#source = parts.source((message) => {
-      if (this.#underWay > 0) this.#warn(message);
+      if (this.#running > 0) this.#warn(message);
     });
   }
 
@@ -75,10 +75,10 @@ export class KvDriver implements Driver {
     const { name, text } = this.#parts;
     const bytes = text.encode(key);
     const data = await this.#with("reads", async (database) => {
-      // Such a key cannot be there, and asking for it is an error of its own.
+      // Such a key cannot exist, and the database would fail to look it up.
       if (this.#keys.isTooLong(database, bytes)) return undefined;
       const { value } = await database.get(this.#keys.of(bytes));
-      return value === null ? undefined : this.#data(key, value);
+      return value === null ? undefined : this.#bytesOf(key, value);
     });
     if (data === undefined) return undefined;
     const value = text.decode(data);
@@ -86,17 +86,16 @@ export class KvDriver implements Driver {
     return value;
   }
 
-  /** Several keys in one call, where the database can do that. */
   async lookupBatch(keys: ByteStrings): Promise<BatchAnswer> {
-    const { lookupTogether, nothingFor } = await import("./reads.ts");
-    let answer = nothingFor(keys);
+    const { emptyAnswer, lookupMany } = await import("./reads.ts");
+    let answer = emptyAnswer(keys);
     try {
       await this.#with("reads", async (database) => {
-        answer = await lookupTogether(
+        answer = await lookupMany(
           database,
           this.#keys,
           keys,
-          (key, value) => this.#data(key, value),
+          (key, value) => this.#bytesOf(key, value),
         );
         if (answer.failed !== undefined) throw answer.failed.error;
       });
@@ -108,34 +107,33 @@ export class KvDriver implements Driver {
     }
   }
 
-  /** In as few commits as the database allows: each one waits for the disk. */
+  /** Uses few commits, since each one waits for the disk. */
   async updateBatch(entries: readonly Entry[]): Promise<WriteAnswer> {
     const { KvUpdates } = await import("./kv_updates.ts");
     const updates = new KvUpdates(entries, this.#parts, this.#limits);
-    // What is refused creates no database.
+    // A refused update must not create the database.
     const open = await this.#named(() => this.#source.get(false));
     updates.prepare(this.#keys, open?.database);
     return await this.#writeAll("creates", updates);
   }
 
-  /** In as few commits as `updateBatch`. */
   async deleteBatch(keys: readonly string[]): Promise<WriteAnswer> {
     const { KvDeletes } = await import("./kv_deletes.ts");
     const deletes = new KvDeletes(keys, this.#parts.text, this.#keys);
     return await this.#writeAll("changes", deletes);
   }
 
-  async #writeAll(doing: Doing, writes: KvWrites): Promise<WriteAnswer> {
+  async #writeAll(kind: RequestKind, writes: KvWrites): Promise<WriteAnswer> {
     const { writeAll } = await import("./kv_writes.ts");
     return await writeAll(
       writes,
-      () => this.#with(doing, (database) => writes.run(database)),
+      () => this.#with(kind, (database) => writes.run(database)),
     );
   }
 
   /**
-   * All entries, in byte order of their keys. Entries that come and go
-   * meanwhile are seen or not; none is seen twice, and none that stays is missed.
+   * Lists all entries, in byte order of their keys. An entry that is added or
+   * removed meanwhile may be missing. No entry is listed twice.
    */
   async *sequence(): AsyncGenerator<Entry> {
     const { name, text } = this.#parts;
@@ -143,12 +141,12 @@ export class KvDriver implements Driver {
     let start: KvKey | undefined;
     for (;;) {
       const selector = start === undefined ? { prefix } : { prefix, start };
-      // Asked for each time: the database may come into being meanwhile.
+      // For each batch, since the database may be created meanwhile.
       const batch = await this.#with("reads", async (database) => {
         const entries: KvEntry[] = [];
         const found = database.list(selector, {
-          limit: listBatch,
-          batchSize: listBatch,
+          limit: listBatchSize,
+          batchSize: listBatchSize,
         });
         for await (const entry of found) entries.push(entry);
         return entries;
@@ -164,14 +162,14 @@ export class KvDriver implements Driver {
             `${name}: the key "${shown}" is not UTF-8: turn UTF-8 support off`,
           );
         }
-        const data = this.#data(key, entry.value);
+        const data = this.#bytesOf(key, entry.value);
         const value = text.decode(data);
         if (value === undefined) throw new NotUtf8Error(name, key, data);
         yield { key, value };
       }
       const last = batch.at(-1)?.key.at(-1);
-      if (batch.length < listBatch || !(last instanceof Uint8Array)) return;
-      // The first key after the last one that there was.
+      if (batch.length < listBatchSize || !(last instanceof Uint8Array)) return;
+      // The smallest key that is greater than the last one.
       const next = new Uint8Array(last.length + 1);
       next.set(last);
       start = [...prefix, next];
@@ -183,46 +181,46 @@ export class KvDriver implements Driver {
   }
 
   /**
-   * Does something with the database; anew when its file was replaced while it
-   * was done. `undefined` where there is no database.
+   * Runs `work` with the database, again when the file was replaced meanwhile.
+   * `undefined` where there is no database.
    */
   #with<T>(
-    doing: Doing,
+    kind: RequestKind,
     work: (database: PatientDatabase) => Promise<T>,
   ): Promise<T | undefined> {
     return this.#named(async () => {
-      for (let attempt = 1; attempt <= mostAttempts; attempt++) {
-        const done = await this.#attempt(doing, work);
-        if (done !== "anew") return done?.result;
+      for (let attempt = 1; attempt <= maxAttempts; attempt++) {
+        const done = await this.#attempt(kind, work);
+        if (done !== "again") return done?.result;
       }
       throw new KvFailure("its file is replaced again and again");
     });
   }
 
   async #attempt<T>(
-    doing: Doing,
+    kind: RequestKind,
     work: (database: PatientDatabase) => Promise<T>,
-  ): Promise<{ result: T } | "anew" | undefined> {
+  ): Promise<{ result: T } | "again" | undefined> {
     const source = this.#source;
-    const open = await source.get(doing === "creates");
+    const open = await source.get(kind === "creates");
     if (open === undefined) {
-      if (!this.#toldMissing) this.#warn(source.absence());
-      this.#toldMissing = true;
+      if (!this.#hasWarnedOfAbsence) this.#warn(source.absence());
+      this.#hasWarnedOfAbsence = true;
       return undefined;
     }
-    this.#toldMissing = false;
-    const writes = doing !== "reads";
-    // Looked at before and after: what is written to another file is lost.
-    if (writes && !source.isStill(open)) return "anew";
+    this.#hasWarnedOfAbsence = false;
+    const writes = kind !== "reads";
+    // Check before and after a write: one to a replaced file is lost.
+    if (writes && !source.isStill(open)) return "again";
     try {
       const result = writes
         ? await this.#write(open, work)
         : await work(open.database);
-      return !writes || source.isInPlace(open) ? { result } : "anew";
+      return !writes || source.isInPlace(open) ? { result } : "again";
     } catch (error) {
-      if (error instanceof RetiredError) return "anew";
+      if (error instanceof RetiredError) return "again";
       if (isForCallers(error)) throw error;
-      if (source.hasChanged(open, writes)) return "anew";
+      if (source.hasChanged(open, writes)) return "again";
       throw source.explain(error, open, writes);
     }
   }
@@ -233,7 +231,7 @@ export class KvDriver implements Driver {
   ): Promise<T> {
     if (open.isContended) await this.#source.untilFree();
     open.writers++;
-    open.wroteSinceLook = true;
+    open.wroteSinceCheck = true;
     try {
       const result = await work(open.database);
       open.hasWritten = true;
@@ -247,9 +245,9 @@ export class KvDriver implements Driver {
     }
   }
 
-  /** Does something whose failures are to name the table. */
+  /** Runs `work`; its errors get the table's name. */
   async #named<T>(work: () => T | Promise<T>): Promise<T> {
-    this.#underWay++;
+    this.#running++;
     try {
       return await work();
     } catch (cause) {
@@ -262,7 +260,7 @@ export class KvDriver implements Driver {
         ? new ConfigError(message, { cause })
         : new TemporaryError(message, { cause });
     } finally {
-      this.#underWay--;
+      this.#running--;
     }
   }
 
@@ -270,7 +268,7 @@ export class KvDriver implements Driver {
     this.#parts.onWarning(`${this.#parts.name}: ${message}`);
   }
 
-  #data(key: string | Uint8Array, value: unknown): Uint8Array {
+  #bytesOf(key: string | Uint8Array, value: unknown): Uint8Array {
     if (value instanceof Uint8Array) return value;
     const shown = typeof key === "string" ? key : this.#parts.text.decode(key);
     throw new ConfigError(
@@ -280,7 +278,7 @@ export class KvDriver implements Driver {
   }
 }
 
-/** Whether an error says all already. */
+/** Whether an error can be thrown to the caller as it is. */
 function isForCallers(error: unknown): boolean {
   return error instanceof ConfigError || error instanceof TemporaryError ||
     error instanceof ReadOnlyError;

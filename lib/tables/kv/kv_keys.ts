@@ -1,35 +1,35 @@
 import type { KvDatabase, KvKey } from "../../kv_database.ts";
 import type { Text } from "../../bytes/text.ts";
 
-// Limits of the database, in bytes.
+// Limits of Deno KV, in bytes.
 const longestEncodedKey = 2048;
 const longestValue = 65536;
 
-/** From keys of a table to those of its database, with the limits there. */
+/** Makes keys of the database of keys of a table, and checks the limits. */
 export class KvKeys {
-  /** What the keys of the table begin with. */
+  /** The first parts of all keys of the table. */
   readonly prefix: KvKey;
   #longestKey: number;
 
-  /** The keys of a table that is in a namespace. */
+  /** The keys of the table in a namespace. */
   constructor(namespace: string, text: Text) {
     this.prefix = ["table", namespace];
-    // Each part of a key has a byte before and a byte behind it.
+    // The encoding adds one byte before and one byte after each part of a key.
     const prefixLength = text.encode(namespace).length + 5 + 4;
     this.#longestKey = longestEncodedKey - prefixLength - 2;
   }
 
-  /** The key of the database. */
+  /** The database key of a table key. */
   of(bytes: Uint8Array): KvKey {
     return [...this.prefix, bytes];
   }
 
-  /** How many bytes it takes as the database encodes it. */
+  /** The length in bytes of a key in the encoding of the database. */
   encodedLength(bytes: Uint8Array): number {
     return longestEncodedKey - this.#longestKey + escapedLength(bytes);
   }
 
-  /** Whether the database cannot have it: asking for it is an error of its own. */
+  /** Whether a key is too long for the database, which would fail to look it up. */
   isTooLong(database: KvDatabase, bytes: Uint8Array): boolean {
     const short = bytes.length * 2 <= this.#longestKey;
     if (short && database.measureKey === undefined) return false;
@@ -37,7 +37,7 @@ export class KvKeys {
     return measured.bytes > measured.longest;
   }
 
-  /** Why an entry cannot be stored, `undefined` when it can. */
+  /** Why an entry cannot be stored; `undefined` when it can. */
   whyNotStored(
     database: KvDatabase | undefined,
     key: Uint8Array,
@@ -63,7 +63,7 @@ export class KvKeys {
   }
 }
 
-/** How many bytes a part of a key takes: a null byte takes two. */
+/** The length of an encoded part of a key: a null byte takes two bytes. */
 function escapedLength(bytes: Uint8Array): number {
   let length = bytes.length;
   for (let at = bytes.indexOf(0); at >= 0; at = bytes.indexOf(0, at + 1)) {

@@ -13,42 +13,42 @@ import type { KvKeys } from "./kv_keys.ts";
 import type { KvWrites } from "./kv_writes.ts";
 import { readMany } from "./reads.ts";
 
-/** How entries are stored. */
-export interface Storing {
-  /** How strings stand for bytes. */
+/** The rules for updates. */
+export interface UpdateRules {
+  /** How strings represent bytes. */
   readonly text: Text;
-  /** Whether an entry that exists is replaced. */
+  /** Whether an existing entry is replaced. */
   readonly replace: boolean;
-  /** Told of an entry that exists and was kept. */
+  /** Called with the key when an existing entry is kept. */
   readonly onDuplicate: (key: string) => void;
-  /** Told of entries that are refused. */
+  /** Called with each refused update. */
   readonly refuse: Refuse;
 }
 
-/** An entry on its way, and where it stands in its batch. */
-interface Write extends KvWrite {
+/** An entry to store, and its index in the batch. */
+interface EntryWrite extends KvWrite {
   readonly data: Uint8Array;
   readonly at: number;
 }
 
-/** Entries that are stored. */
+/** A batch of updates. */
 export class KvUpdates implements KvWrites {
   done: boolean[];
   known = 0;
   #entries: readonly Entry[];
-  #storing: Storing;
+  #rules: UpdateRules;
   #limits: { fewChecks: boolean };
-  #writes: Write[] = [];
+  #writes: EntryWrite[] = [];
   #kept: number[] = [];
 
-  /** `limits` is what turned out about the database. */
+  /** `limits` has the known limits of the database; a run updates it. */
   constructor(
     entries: readonly Entry[],
-    storing: Storing,
+    rules: UpdateRules,
     limits: { fewChecks: boolean },
   ) {
     this.#entries = entries;
-    this.#storing = storing;
+    this.#rules = rules;
     this.#limits = limits;
     this.done = entries.map(() => false);
   }
@@ -57,9 +57,9 @@ export class KvUpdates implements KvWrites {
     return this.#writes.length === 0;
   }
 
-  /** Refuses what the database cannot have. */
+  /** Encodes the entries, and refuses those that the database cannot store. */
   prepare(keys: KvKeys, database: KvDatabase | undefined): void {
-    const { text, refuse } = this.#storing;
+    const { text, refuse } = this.#rules;
     for (const [at, { key, value }] of this.#entries.entries()) {
       const bytes = text.encode(key);
       const data = text.encode(value);
@@ -74,7 +74,7 @@ export class KvUpdates implements KvWrites {
   }
 
   async run(database: KvDatabase): Promise<void> {
-    const { replace } = this.#storing;
+    const { replace } = this.#rules;
     this.done = this.#entries.map(() => false);
     this.#kept = [];
     this.known = 0;
@@ -89,34 +89,34 @@ export class KvUpdates implements KvWrites {
     this.known = this.done.length;
   }
 
-  tell(): void {
+  reportUnwritten(): void {
     for (const at of this.#kept) {
-      this.#storing.onDuplicate(this.#entries[at].key);
+      this.#rules.onDuplicate(this.#entries[at].key);
     }
   }
 
   /** Adds the entries that do not exist; returns those. */
   async #addNew(
     database: KvDatabase,
-    writes: readonly Write[],
-  ): Promise<readonly Write[]> {
-    const first = new Map<string, Write>();
+    writes: readonly EntryWrite[],
+  ): Promise<readonly EntryWrite[]> {
+    const first = new Map<string, EntryWrite>();
     for (const write of writes) {
       const key = `${write.key.at(-1)}`;
       if (!first.has(key)) first.set(key, write);
     }
-    const wanted = [...first.values()];
+    const unique = [...first.values()];
     if (!this.#limits.fewChecks) {
       try {
-        return await addMissing(database, wanted);
+        return await addMissing(database, unique);
       } catch (error) {
-        // So said before anything is written.
+        // With this error, the database has written nothing.
         if (!/TooManyChecks/.test((error as Error).message)) throw error;
         this.#limits.fewChecks = true;
       }
     }
-    const added: Write[] = [];
-    for (const some of commitsOf(wanted, addingFew)) {
+    const added: EntryWrite[] = [];
+    for (const some of commitsOf(unique, addingFew)) {
       added.push(...await addMissing(database, some));
     }
     return added;
@@ -125,8 +125,8 @@ export class KvUpdates implements KvWrites {
 
 async function replaceAll(
   database: KvDatabase,
-  writes: readonly Write[],
-): Promise<readonly Write[]> {
+  writes: readonly EntryWrite[],
+): Promise<readonly EntryWrite[]> {
   if (writes.length === 1) {
     await database.set(writes[0].key, writes[0].data);
     return writes;
@@ -137,11 +137,11 @@ async function replaceAll(
   return writes;
 }
 
-/** Adds those that do not exist of entries with different keys. */
+/** Adds the entries that do not exist; returns those. Their keys must differ. */
 async function addMissing(
   database: KvDatabase,
-  writes: readonly Write[],
-): Promise<readonly Write[]> {
+  writes: readonly EntryWrite[],
+): Promise<readonly EntryWrite[]> {
   let missing = writes;
   // Another process may add some of them between the look and the commit.
   while (missing.length > 0 && !await addAll(database, missing)) {
@@ -155,10 +155,10 @@ async function addMissing(
   return missing;
 }
 
-/** Adds entries unless one of them exists; whether they were added. */
+/** Adds all entries, or none if one of them exists. Returns whether it did. */
 async function addAll(
   database: KvDatabase,
-  writes: readonly Write[],
+  writes: readonly EntryWrite[],
 ): Promise<boolean> {
   let atomic = database.atomic();
   for (const { key, data } of writes) {

@@ -1,21 +1,21 @@
 import type { WriteAnswer } from "../driver.ts";
 import type { PatientDatabase } from "./patient_database.ts";
 
-/** Writes that are done in several commits, and can be done anew as a whole. */
+/** A batch of writes. It takes several commits, and can be repeated as a whole. */
 export interface KvWrites {
   /** Whether there is nothing to do. */
   readonly isEmpty: boolean;
-  /** Of each write, in its order, whether something came of it. */
+  /** Whether each write was done. */
   readonly done: boolean[];
-  /** How many of them, from the first on, are known to be so. */
+  /** How many of the first elements of `done` are final. */
   readonly known: number;
-  /** Does them all, from the first on. */
+  /** Does all writes, from the first on. */
   run(database: PatientDatabase): Promise<void>;
-  /** Tells of those that came to nothing. */
-  tell?(): void;
+  /** Reports the writes that were not done. */
+  reportUnwritten?(): void;
 }
 
-/** Does writes; what fails in the middle says what was done by then. */
+/** Does a batch of writes. After a failure, the answer tells what was done. */
 export async function writeAll(
   writes: KvWrites,
   run: () => Promise<void>,
@@ -26,6 +26,6 @@ export async function writeAll(
   } catch (error) {
     return { done: writes.done, failed: { at: writes.known, error } };
   } finally {
-    writes.tell?.();
+    writes.reportUnwritten?.();
   }
 }

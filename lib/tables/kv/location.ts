@@ -1,15 +1,15 @@
-/** Where the database of a name is. */
+/** The place of a database. */
 export type Location =
   /** A file. */
   | { readonly kind: "file"; readonly path: string }
-  /** In memory; `insteadOf` is the file that the name means otherwise. */
+  /** In memory; `insteadOf` is the file that the name would mean otherwise. */
   | { readonly kind: "memory"; readonly insteadOf?: string }
-  /** Another machine. */
+  /** On another machine. */
   | { readonly kind: "remote" }
-  /** The runtime knows, and does not tell. */
+  /** Only the runtime knows. */
   | { readonly kind: "untold" };
 
-/** What a name means on runtimes that give it no other meaning. */
+/** The place that a name means, except to `Deno.openKv`. */
 export function plainLocation(name: string | undefined): Location {
   if (name === undefined) return { kind: "untold" };
   if (/^https?:\/\//i.test(name)) return { kind: "remote" };
@@ -18,9 +18,8 @@ export function plainLocation(name: string | undefined): Location {
 }
 
 /**
- * What a name means to `Deno.openKv`, which has ways of its own to read it: some
- * variables of the environment change every name. Where a variable may not be
- * read, it counts as not set.
+ * The place that a name means to `Deno.openKv`. Some variables of the environment
+ * change that. A variable without read permission counts as not set.
  *
  * @example
  * ```ts
@@ -38,19 +37,19 @@ export function denoLocation(
   name: string | undefined,
   environment: (variable: string) => string | undefined,
 ): Location {
-  const asked = name ?? (environment("DENO_KV_DEFAULT_PATH") || undefined);
-  const meant = asked === undefined
+  const path = name ?? (environment("DENO_KV_DEFAULT_PATH") || undefined);
+  const fullPath = path === undefined
     ? undefined
-    : (environment("DENO_KV_PATH_PREFIX") ?? "") + asked;
-  const location = plainLocation(meant);
+    : (environment("DENO_KV_PATH_PREFIX") ?? "") + path;
+  const location = plainLocation(fullPath);
   if (environment("DENO_KV_DB_MODE") === "memory") {
     if (location.kind === "untold") return { kind: "memory" };
     if (location.kind === "file") {
       return { kind: "memory", insteadOf: location.path };
     }
   }
-  // Deno refuses such a name, and says so.
-  return meant?.startsWith(":") && location.kind === "file"
+  // Deno refuses such a name with an error.
+  return fullPath?.startsWith(":") && location.kind === "file"
     ? { kind: "untold" }
     : location;
 }

@@ -4,25 +4,26 @@ import type {
   FileSystem,
 } from "../../system/file_system.ts";
 
-// Who has a database locked for writing, as Linux tells. Deno KV waits for such
-// a lock for ever, and cannot be told to stop: it is better not to ask it then.
+// Finds the process that has a database locked for writing, from /proc/locks of
+// Linux. Deno KV waits for such a lock for ever, and its calls cannot be cancelled,
+// so it must not be called then.
 
-// The bytes that SQLite locks, https://www.sqlite.org/fileformat2.html and
-// https://www.sqlite.org/walformat.html: of the database file a range for who
-// has it alone, of the index of its log one byte for who writes.
-const aloneFrom = 0x4000_0000;
-const aloneTo = aloneFrom + 511;
-const writing = 120;
+// The bytes that SQLite locks, see https://www.sqlite.org/fileformat2.html and
+// https://www.sqlite.org/walformat.html: a range of the database file for exclusive
+// use, and one byte of the log's index (-shm) for writing.
+const exclusiveFrom = 0x4000_0000;
+const exclusiveTo = exclusiveFrom + 511;
+const writeLockByte = 120;
 
-/** A lock that a process has on bytes of a file. */
+/** A lock of a process on bytes of a file. */
 export interface HeldLock {
-  /** The number of the process. */
+  /** The process ID. */
   readonly process: number;
-  /** Whether no other process may have it too. */
+  /** Whether it excludes locks of other processes. */
   readonly exclusive: boolean;
   /** The device of the file. */
   readonly device: number;
-  /** The number of the file on its device. */
+  /** The inode number of the file. */
   readonly inode: number;
   /** The first byte. */
   readonly from: number;
@@ -31,7 +32,7 @@ export interface HeldLock {
 }
 
 /**
- * The locks that are in /proc/locks.
+ * Parses the text of /proc/locks.
  *
  * @example
  * ```ts
@@ -65,26 +66,27 @@ export function* locksIn(text: string): Generator<HeldLock> {
   }
 }
 
-/** The number of a device as stat(2) has it. */
+/** The device number as in stat(2). */
 function deviceNumber(major: number, minor: number): number {
   return (minor & 0xff) + ((major & 0xfff) << 8) + (minor >> 8) * 0x100000 +
     (major >> 12) * 0x100000000;
 }
 
-// Linux gives a longer list in several pieces. A lock that others in the list are
-// taken away before, between two pieces, is missing then.
-const longestPiece = 4096;
-const mostReads = 3;
+// Linux delivers a longer list in several pieces. If an earlier lock is released
+// between two pieces, the list lacks a lock. So a long list is read several times.
+const pieceLength = 3900;
+const maxReads = 3;
 
-/** The first lock of all processes that is `wanted`, as far as one may know. */
+/** The first lock that `matches`; `undefined` if none does, or none is visible. */
 function findLock(
   files: FileSystem,
-  wanted: (lock: HeldLock) => boolean,
+  matches: (lock: HeldLock) => boolean,
 ): HeldLock | undefined {
   for (let reads = 1;; reads++) {
     const text = files.readText("/proc/locks") ?? "";
-    for (const lock of locksIn(text)) if (wanted(lock)) return lock;
-    if (text.length < longestPiece || reads === mostReads) return undefined;
+    for (const lock of locksIn(text)) if (matches(lock)) return lock;
+    const isWhole = text.length < pieceLength;
+    if (isWhole || reads === maxReads) return undefined;
   }
 }
 
@@ -96,7 +98,7 @@ function isOn(
     file.inode === inode;
 }
 
-/** Whether this process has locks on a file, as far as one may know. */
+/** Whether this process has locks on a file, as far as they are visible. */
 export function isLockedHere(files: FileSystem, file: FileStatus): boolean {
   const isOurs = (lock: HeldLock) =>
     lock.process === files.process && isOn(lock, file);
@@ -104,25 +106,26 @@ export function isLockedHere(files: FileSystem, file: FileStatus): boolean {
 }
 
 /**
- * The process that keeps others from writing to a database, such as "4711
- * (sqlite3)"; `undefined` where there is none, or nobody tells.
+ * The other process that has a database locked for writing, such as
+ * "4711 (sqlite3)"; `undefined` where there is none, or it is not visible.
  */
 export function lockHolder(
   files: FileSystem,
   path: string,
 ): string | undefined {
-  let looked: { database: FileLook; index: FileLook } | undefined;
+  let found: { database: FileLook; index: FileLook } | undefined;
   const holder = findLock(files, (lock) => {
     if (!lock.exclusive || lock.process === files.process) return false;
-    // Only when there is a lock: nearly always there is none.
-    looked ??= {
+    // Only when there is a lock, which is rare.
+    found ??= {
       database: files.look(path),
       index: files.look(`${path}-shm`),
     };
-    const { database, index } = looked;
-    return isOn(lock, database) && lock.from <= aloneTo &&
-        lock.to >= aloneFrom ||
-      isOn(lock, index) && lock.from <= writing && lock.to >= writing;
+    const { database, index } = found;
+    return isOn(lock, database) && lock.from <= exclusiveTo &&
+        lock.to >= exclusiveFrom ||
+      isOn(lock, index) && lock.from <= writeLockByte &&
+        lock.to >= writeLockByte;
   });
   if (holder === undefined) return undefined;
   const name = files.readText(`/proc/${holder.process}/comm`)?.trim();

@@ -1,76 +1,81 @@
 import type { FileStatus } from "../../system/file_system.ts";
 import type { KvDatabase } from "../../kv_database.ts";
 import {
-  type DatabaseFile,
   type FileState,
   hasChanges,
   isSame,
   isUnchanged,
-} from "./database_file.ts";
+} from "./file_state.ts";
 import type { Patience } from "./patience.ts";
 import { PatientDatabase } from "./patient_database.ts";
 
-// Milliseconds without a write after which what is in the log is put into the
-// file.
-const quietLongEnough = 500;
+// Milliseconds after the last write until the log is put into the file.
+const quietTime = 500;
 
-/** What a look at the file of an open database says. */
-export type Verdict =
-  /** It is the one that is open. */
+/** The result of comparing the file of an open database with its last state. */
+export type FileComparison =
+  /** It is the same file. */
   | "same"
-  /** It is another one, or has another content. */
+  /** It is another file, or its content was replaced. */
   | "changed"
-  /** It is the one that is open, and better opened anew. */
-  | "untidy";
+  /** It is the same file, and reopening it puts the log into the file. */
+  | "needs reopening";
 
-/** Tables that use an open database. */
-export interface User {
-  /** Told that nothing moved for a second. */
+/** A table that uses an open database. */
+export interface DatabaseUser {
+  /** Called when no call ended for a second. */
   onSlow(): void;
 }
 
-/** What an open database is made of. */
+/** What an open database needs of its file. */
+export interface LogCleaner {
+  /** Removes the log of a file that was replaced or removed. */
+  removeOldLog(last: FileState, wrote: boolean): void;
+}
+
+/** The parts of an open database. */
 export interface OpenParts {
-  /** Who uses it; to be added by themselves. */
-  readonly users: Set<User>;
-  /** How it is waited for. */
+  /** The tables that use it. They add themselves. */
+  readonly users: Set<DatabaseUser>;
+  /** The time limit of its calls. */
   readonly patience: Patience;
-  /** Its file, where it is in the care of the table. */
-  readonly file: DatabaseFile | undefined;
-  /** How its file is now, where it has one. */
+  /** The file, if this module opened it. */
+  readonly file: LogCleaner | undefined;
+  /** The state of the file, if there is one. */
   readonly state: FileState | undefined;
-  /** Whether another process may keep it locked. */
+  /** Whether another process may lock it. */
   readonly hasLocks: boolean;
 }
 
-/** A database that is open, for all tables of this process that are in it. */
+/** An open database, which all its tables in this process share. */
 export class OpenDatabase {
-  /** What to ask. */
+  /** The database, with a time limit for each call. */
   readonly database: PatientDatabase;
-  /** Who uses it. */
-  readonly users: Set<User>;
+  /** The tables that use it. */
+  readonly users: Set<DatabaseUser>;
   #state: FileState | undefined;
-  /** Writes that are under way. */
+  /** The number of running writes. */
   writers = 0;
-  /** Whether there were any, at all and since the file was last seen. */
+  /** Whether a write succeeded. */
   hasWritten = false;
-  wroteSinceLook = false;
+  /** Whether a write began since the last check of the file. */
+  wroteSinceCheck = false;
   /**
-   * Whether a write found the database locked. The next one waits outside of the
-   * database: in it, lookups wait behind a write that waits.
+   * Whether a write found the database locked. Then the next write waits before it
+   * calls the database: a waiting write in the database blocks lookups.
    */
   isContended = false;
-  /** Told when it is closed, or about to be. */
+  /** Called when it is closed. */
   onClosed: (() => void) | undefined;
   #raw: KvDatabase;
   #patience: Patience;
-  #file: DatabaseFile | undefined;
+  #file: LogCleaner | undefined;
   #hasLocks: boolean;
-  #tidied: FileStatus | undefined;
+  #oldLog: FileStatus | undefined;
   #closing: Promise<void> | undefined;
   #isClosed = false;
 
-  /** Takes the database over. */
+  /** Closes `raw` when it is closed. */
   constructor(raw: KvDatabase, parts: OpenParts) {
     const { users, patience, file, state, hasLocks } = parts;
     this.#file = file;
@@ -82,75 +87,75 @@ export class OpenDatabase {
     this.database = new PatientDatabase(raw, patience);
   }
 
-  /** Its file when it was last seen, where it has one. */
+  /** The last known state of its file, if it has one. */
   get state(): FileState | undefined {
     return this.#state;
   }
 
-  /** It was seen in its place. */
-  saw(state: FileState): void {
+  /** Sets the state of the file, which is still in its place. */
+  updateState(state: FileState): void {
     this.#state = state;
-    this.wroteSinceLook = this.writers > 0;
+    this.wroteSinceCheck = this.writers > 0;
   }
 
-  /** Whether it may not be used any more. */
+  /** Whether new calls are forbidden. */
   get isRetired(): boolean {
     return this.database.isRetired;
   }
 
-  /** Compares the file with what it was. */
-  look(now: FileState): Verdict {
+  /** Compares the file with its last known state. */
+  compare(now: FileState): FileComparison {
     const before = this.state!;
     if (!this.isInPlace(now)) return "changed";
-    // What somebody else opened is opened anew for no lesser reason.
+    // A database of the openKv option is reopened only if its file was replaced.
     if (this.#file === undefined) return "same";
-    // A copy may have been written over it. Who writes here changes it too.
+    // A copy may have been written over it. Running writes change it, too.
     if (this.writers === 0 && !isUnchanged(before.file, now.file)) {
       return "changed";
     }
-    this.saw(now);
-    return this.#isUntidy(now) ? "untidy" : "same";
+    this.updateState(now);
+    return this.#needsReopening(now) ? "needs reopening" : "same";
   }
 
-  /** Whether what is written here is found in the file. */
+  /** Whether the file and its log are still the ones that are open. */
   isInPlace({ file, log }: FileState): boolean {
     const before = this.state!;
     return isSame(before.file, file) && isSame(before.log, log);
   }
 
   /**
-   * Whether the log has changes that nobody adds to: then the file alone is not
-   * the whole database, and who puts another one in its place leaves them behind.
-   * SQLite puts them into the file when the last process closes it.
+   * Whether the log has changes, and there were no writes for a while. Such changes
+   * are lost if somebody copies or replaces only the file. SQLite puts them into
+   * the file when the last process closes it.
    */
-  #isUntidy({ log }: FileState): boolean {
+  #needsReopening({ log }: FileState): boolean {
     if (this.writers > 0 || !hasChanges(log)) return false;
-    if (Date.now() - log.modified < quietLongEnough) return false;
-    // Others may have it open: then it was no use, and would not be.
-    return this.#tidied === undefined || !isUnchanged(this.#tidied, log);
+    if (Date.now() - log.modified < quietTime) return false;
+    // If reopening left the log as it was, another process has the file open.
+    return this.#oldLog === undefined || !isUnchanged(this.#oldLog, log);
   }
 
-  /** Whether what was written here is better put into the file at once. */
+  /** Whether the log has finished writes of this process. */
   get isWritten(): boolean {
     return this.state !== undefined && this.writers === 0 && this.hasWritten &&
       hasChanges(this.state.log);
   }
 
-  /** It was opened to be tidy, after another one that saw this. */
-  follows({ state }: OpenDatabase): void {
+  /** Takes the place of an open database that was retired. */
+  replaces({ state }: OpenDatabase): void {
     if (state !== undefined && hasChanges(state.log)) {
-      this.#tidied = state.log;
+      this.#oldLog = state.log;
     }
   }
 
-  /** Waits for what is under way, and closes it. Nothing new begins. */
+  /** Forbids new calls, waits for running ones, and closes it. */
   retire(): Promise<void> {
     return this.#closing ??= this.retireNow()
       ? Promise.resolve()
       : this.#close();
   }
 
-  /** Closes it where nothing has to be waited for; whether it is closed. */
+  /** Forbids new calls; closes it if that needs no waiting. Returns whether it did. */
   retireNow(): boolean {
     this.database.isRetired = true;
     if (this.#isClosed) return true;
@@ -162,8 +167,9 @@ export class OpenDatabase {
 
   async #close(): Promise<void> {
     await this.#patience.whenIdle();
-    // To close it waits for its thread, and the whole program with it; and the
-    // thread looks by itself for what has expired, and waits for locks.
+    // Closing waits for the database's thread, and blocks the whole program. The
+    // thread may itself wait for a lock, since it removes expired entries. So first
+    // make sure that it answers.
     if (this.#hasLocks && !this.#patience.answersNow) {
       const ping = () => this.#raw.get(["table"]);
       await this.#patience.run(ping).catch(() => undefined);
@@ -177,15 +183,15 @@ export class OpenDatabase {
     this.#isClosed = true;
     this.#patience.end(new Error("closed"));
     this.#raw.close();
-    // At once, before anybody opens the file that is there now.
+    // Immediately, before the new file is opened.
     if (this.#state !== undefined) {
-      this.#file?.removeOldLog(this.#state, this.wroteSinceLook);
+      this.#file?.removeOldLog(this.#state, this.wroteSinceCheck);
     }
     this.onClosed?.();
   }
 
-  /** Lets all go who wait for an answer. */
-  letGo(reason: Error): void {
+  /** Rejects all waiting requests. */
+  rejectWaiting(reason: Error): void {
     this.#patience.end(reason);
   }
 }

@@ -2,24 +2,23 @@ import type { FileLook } from "../../system/file_system.ts";
 import type { OpenDatabase } from "./open_database.ts";
 
 /**
- * The database files that this process has open, or is about to open, by what
- * tells them apart. All tables in a file share what is open: two of one file
- * would take each other's locks away when it is replaced, and so would whoever
- * reads it beside them.
+ * The database files that this process has open or is opening, by
+ * {@linkcode fileKey}. All tables in one file share one open database: if a process
+ * opens a file twice, or reads it, and closes one of them, it loses its locks.
  */
 export const openFiles: Map<string, OpenFile> = new Map();
 
-/** A file that is open, or about to be. */
+/** A file that is open or being opened. */
 export interface OpenFile {
-  /** Its name. */
+  /** The path of the file. */
   readonly path: string;
-  /** What is open. */
+  /** The open database. */
   readonly opening: Promise<OpenDatabase>;
 }
 
-/** What tells a file from all others, where it is known. */
+/** A key that identifies a file; `undefined` where it is unknown. */
 export function fileKey(file: FileLook): string | undefined {
-  // Some systems number no files.
+  // Some systems have no inode numbers.
   return typeof file === "string" || file.inode === 0
     ? undefined
     : `${file.device}:${file.inode}`;

@@ -4,8 +4,8 @@ import { fileSystem } from "../../system/file_system.ts";
 import { runtime } from "../../system/runtime.ts";
 import type { KvDatabase } from "../../kv_database.ts";
 import type { OpenOptions } from "../../table.ts";
-import { DriverTable, refuse } from "../driver_table.ts";
-import { duplicateWarning, type Opening } from "../opening.ts";
+import { DriverTable, refusalHandler } from "../driver_table.ts";
+import { duplicateHandler, type Opening } from "../opening.ts";
 import { DatabaseFile } from "./database_file.ts";
 import { DatabaseSource } from "./database_source.ts";
 import { KvFailure } from "./failures.ts";
@@ -13,14 +13,14 @@ import { KvDriver } from "./kv_driver.ts";
 import { denoLocation, type Location, plainLocation } from "./location.ts";
 
 /**
- * Opens `kv:PATH`, a table in a Deno KV database; `kv:` alone is the platform's
- * default one. `kv:PATH#NAMESPACE` is one of several tables in it. The database
- * is created when it is first written.
+ * Opens `kv:PATH`, a table in a Deno KV database; `kv:` alone means the platform's
+ * default database. `kv:PATH#NAMESPACE` is one of several tables in a database.
+ * The first write creates the database.
  */
 export async function openKvTable(opening: Opening): Promise<DriverTable> {
   const { name, path, options, rules } = opening;
-  const { database, namespace } = partsOf(path);
-  const { keepsFile, location, file } = await placeOf(database, options);
+  const { database, namespace } = parseKvPath(path);
+  const { keepsFile, location, file } = await findPlace(database, options);
   const { onWarning } = rules;
   if (location.kind === "memory" && location.insteadOf !== undefined) {
     onWarning(
@@ -33,8 +33,8 @@ export async function openKvTable(opening: Opening): Promise<DriverTable> {
     namespace,
     text: rules.text,
     replace: (options.duplicates ?? "replace") === "replace",
-    onDuplicate: duplicateWarning(opening),
-    refuse: refuse(name, rules),
+    onDuplicate: duplicateHandler(opening),
+    refuse: refusalHandler(name, rules),
     onWarning,
     source: (onSlow) =>
       new DatabaseSource({
@@ -51,8 +51,8 @@ export async function openKvTable(opening: Opening): Promise<DriverTable> {
   return new DriverTable(name, driver, rules);
 }
 
-/** A database's name, `undefined` for the default one, and the table in it. */
-export function partsOf(
+/** The name of the database, `undefined` for the default one, and the namespace. */
+export function parseKvPath(
   path: string,
 ): { database: string | undefined; namespace: string } {
   const hash = path.lastIndexOf("#");
@@ -63,18 +63,18 @@ export function partsOf(
   };
 }
 
-/** Where a database is, and what is known of it. */
+/** The place of a database, and how it is opened. */
 export interface Place {
   readonly location: Location;
-  /** Whether its file, if it has one, is in the care of the table. */
+  /** Whether this module, not the openKv option, creates and examines the file. */
   readonly keepsFile: boolean;
   /** Whether Deno itself opens it. */
   readonly isByDeno: boolean;
   readonly file?: DatabaseFile;
 }
 
-/** Where the database of that name is. */
-export async function placeOf(
+/** Finds the place of a database. */
+export async function findPlace(
   database: string | undefined,
   { openKv, kvLibrary }: OpenOptions,
 ): Promise<Place> {
@@ -95,7 +95,7 @@ function opensByDeno({ openKv, kvLibrary }: OpenOptions): boolean {
   return runtime === "deno" && openKv === undefined && kvLibrary === undefined;
 }
 
-/** What opens a database, and what is asked for before anything else. */
+/** The functions that open a database; see `SourceParts`. */
 interface Opener {
   ready(): Promise<void>;
   open(create: boolean): Promise<KvDatabase | undefined>;
@@ -131,13 +131,13 @@ function openerOf(
     ready: async () => void await library(),
     open: async () => {
       const { openKv } = await library();
-      // SQLite would take it for a URL there.
+      // SQLite would take such a path for a URL.
       return await openKv(database?.replace(/^file:/, "./file:"));
     },
   };
 }
 
-// The types of Deno KV are there only where it is turned on.
+// Deno declares openKv only with --unstable-kv.
 function denoOpenKv(): (path?: string) => Promise<KvDatabase> {
   const { openKv } = Deno as unknown as {
     openKv?: (path?: string) => Promise<KvDatabase>;

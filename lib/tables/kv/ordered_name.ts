@@ -1,9 +1,9 @@
 import { byteText, utf8Text } from "../../bytes/text.ts";
 
-// The last character of all, and of no script: where it stands, bytes follow.
-const last = "\u{10ffff}";
+// The last code point, which no script uses: it marks that bytes follow.
+const marker = "\u{10ffff}";
 
-// Code points in their order, without the surrogates, which have no UTF-8.
+// Code points are numbered without the surrogates, which have no UTF-8.
 const beforeSurrogates = 0xd800;
 const surrogates = 0x800;
 
@@ -13,7 +13,7 @@ function character(number: number): string {
   );
 }
 
-/** Whether bytes come before others. */
+/** Whether `left` comes before `right` in byte order. */
 export function comesBefore(left: Uint8Array, right: Uint8Array): boolean {
   const length = Math.min(left.length, right.length);
   for (let at = 0; at < length; at++) {
@@ -22,43 +22,43 @@ export function comesBefore(left: Uint8Array, right: Uint8Array): boolean {
   return left.length < right.length;
 }
 
-/** How long a UTF-8 character is by its first byte. */
+/** The length in bytes of a UTF-8 character, from its first byte. */
 function lengthOf(first: number): number {
   return first < 0x80 ? 1 : first < 0xe0 ? 2 : first < 0xf0 ? 3 : 4;
 }
 
-/** How many of the bytes are characters, of UTF-8 and other than the last. */
+/** The length of the UTF-8 text, without markers, at the start of the bytes. */
 function textLength(bytes: Uint8Array): number {
   let at = 0;
   while (at < bytes.length) {
     const length = lengthOf(bytes[at]);
     const decoded = utf8Text.decode(bytes.subarray(at, at + length));
-    if (decoded === undefined || decoded === last) break;
+    if (decoded === undefined || decoded === marker) break;
     at += length;
   }
   return at;
 }
 
-/** The last of the characters that come before these bytes, which are none. */
+/** The last character that comes before these bytes, which are not UTF-8. */
 function characterBefore(bytes: Uint8Array): string {
-  let least = 0;
-  let most = 0x10ffff - surrogates;
-  while (most - least > 1) {
-    const middle = (least + most) >> 1;
-    if (comesBefore(utf8Text.encode(character(middle)), bytes)) least = middle;
-    else most = middle;
+  let low = 0;
+  let high = 0x10ffff - surrogates;
+  while (high - low > 1) {
+    const middle = (low + high) >> 1;
+    if (comesBefore(utf8Text.encode(character(middle)), bytes)) low = middle;
+    else high = middle;
   }
-  return character(least);
+  return character(low);
 }
 
 /**
- * Any bytes as a string, for databases whose keys are text. The UTF-8 bytes of
- * the strings are in the order of the bytes they stand for, and no two bytes
- * have one string.
+ * Encodes any bytes as a string, for databases whose keys are text. Different
+ * bytes give different strings, and the strings, as UTF-8, have the same order as
+ * the bytes.
  *
- * UTF-8 stands for itself. From the first byte on that is not UTF-8, or is of
- * U+10FFFF, there come: the last character before it in byte order, U+10FFFF,
- * and one character U+0000 to U+00FF for each byte.
+ * UTF-8 text is encoded as itself, up to the first byte that is not UTF-8 or
+ * begins U+10FFFF. From there on follow: the last character that comes before the
+ * remaining bytes, U+10FFFF, and one character (U+0000 to U+00FF) for each byte.
  *
  * @example
  * ```ts
@@ -71,18 +71,18 @@ function characterBefore(bytes: Uint8Array): string {
  */
 export function orderedName(bytes: Uint8Array): string {
   const whole = utf8Text.decode(bytes);
-  if (whole !== undefined && !whole.includes(last)) return whole;
+  if (whole !== undefined && !whole.includes(marker)) return whole;
   const length = textLength(bytes);
   const rest = bytes.subarray(length);
   return utf8Text.decode(bytes.subarray(0, length)) + characterBefore(rest) +
-    last + byteText.decode(rest);
+    marker + byteText.decode(rest);
 }
 
-/** The bytes of a string of {@linkcode orderedName}; `undefined` for any other. */
+/** The reverse of {@linkcode orderedName}; `undefined` for any other string. */
 export function bytesOfName(name: string): Uint8Array | undefined {
-  const at = name.indexOf(last);
+  const at = name.indexOf(marker);
   if (at < 0) return utf8Text.encode(name);
-  const rest = name.slice(at + last.length);
+  const rest = name.slice(at + marker.length);
   if (!byteText.valid(rest)) return undefined;
   const before = [...name.slice(0, at)].slice(0, -1).join("");
   const bytes = new Uint8Array([

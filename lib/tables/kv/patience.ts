@@ -1,67 +1,70 @@
 import type { Clock, Timer } from "../../system/clock.ts";
 
-// Deno KV waits for ever for a lock that another process has, and a call of it
-// cannot be taken back. So whoever waits is let go, and the call is not: what
-// comes later waits behind it, and is not asked before the call has ended.
+// Deno KV waits for ever for a lock of another process, and its calls cannot be
+// cancelled. So after a time-out the request fails, but its call goes on. Later
+// calls are held until it has ended.
 
-// Milliseconds: how long it is waited before somebody is told, and how often it
-// is looked whether anything moves.
-const step = 1000;
-// So many looks without a move are enough. Counted, for a program that did
-// nothing else for a while comes late to its timers, and to its answers. The
-// last one is soon after: for a write the database itself waits five seconds,
-// and then says that it was not done.
-const mostLooks = 6;
-const lastStep = 300;
-// Once it is known that nothing moves, so many.
-const looksWhenStalled = 2;
+// Milliseconds between two checks whether any call ended. The first check without
+// an ended call reports that the database is slow.
+const checkInterval = 1000;
+// After this many checks without an ended call, all waiting requests fail. It
+// counts checks, not time, since a busy program runs its timers late. The last
+// check follows soon: a write fails by itself after the database waited for 5 s,
+// and then it is certain that it was not done.
+const maxChecks = 6;
+const lastInterval = 300;
+// The same for calls that are held while the database is stalled.
+const maxChecksHeld = 2;
 
-// Milliseconds between two tries where the database does not wait by itself.
+// Milliseconds between two tries where the database does not wait for a lock.
 const longestPause = 20;
 
-/** A database that did not answer. */
+/** The database did not answer in time. */
 export class StalledError extends Error {
-  /** Whether it was asked: it may still do what it was asked for. */
-  readonly asked: boolean;
+  /** Whether the call was made. Then it may still succeed later. */
+  readonly wasCalled: boolean;
 
-  /** Says what was waited for. */
-  constructor(asked: boolean) {
+  /** `wasCalled` tells whether the call was made. */
+  constructor(wasCalled: boolean) {
     super("no answer");
-    this.asked = asked;
+    this.wasCalled = wasCalled;
   }
 }
 
-/** A call that somebody waits for. */
-interface Waiting {
+/** A call that a request waits for. */
+interface WaitingCall {
   readonly giveUp: (reason: Error) => void;
 }
 
-/** A call that was not made yet. */
-interface Held extends Waiting {
+/** A call that is not made before the database answers again. */
+interface HeldCall extends WaitingCall {
   readonly start: () => void;
-  looks: number;
+  checks: number;
 }
 
-/** Waits for calls, as long as one of them ends now and then. */
+/**
+ * Sets a time limit to calls of a database. The limit counts from the last call
+ * that ended, not from the start of each call: a busy database is slow, but not
+ * stalled.
+ */
 export class Patience {
   #clock: Clock;
   #onSlow: () => void;
   readonly #isEndless: boolean;
-  #waiting = new Set<Waiting>();
-  #held: Held[] = [];
-  // Calls that did not end, waited for or not.
-  #underWay = 0;
-  #stalled = false;
-  #looks = 0;
-  #moved = 0;
-  #answered = false;
+  #waiting = new Set<WaitingCall>();
+  #held: HeldCall[] = [];
+  // The number of calls that have not ended, even if their request gave up.
+  #running = 0;
+  #isStalled = false;
+  #checks = 0;
+  #lastEnd = 0;
+  #hasAnswered = false;
   #timer: Timer | undefined;
   #onIdle: (() => void)[] = [];
 
   /**
-   * `onSlow` is told when nothing moved for a second. `isEndless` is for runtimes
-   * whose timers belong to one request: there, a call that was made is waited for
-   * without end.
+   * `onSlow` is called when no call ended for a second. `isEndless` removes the
+   * limit, for runtimes whose timers belong to one request.
    */
   constructor(clock: Clock, onSlow: () => void, isEndless = false) {
     this.#clock = clock;
@@ -69,27 +72,27 @@ export class Patience {
     this.#isEndless = isEndless;
   }
 
-  /** Whether no call is under way. */
+  /** Whether no call is running. */
   get isIdle(): boolean {
-    return this.#underWay === 0;
+    return this.#running === 0;
   }
 
   /** Whether a call ended within the last second. */
   get answersNow(): boolean {
-    return this.#answered && this.#clock.now() - this.#moved < step;
+    return this.#hasAnswered &&
+      this.#clock.now() - this.#lastEnd < checkInterval;
   }
 
   /**
-   * Makes a call, and waits for its end. A call that fails because the database
-   * is locked is made again. Throws {@linkcode StalledError} when no call ended
-   * for five seconds.
+   * Makes a call, again while the database is locked. Throws
+   * {@linkcode StalledError} when no call has ended for five seconds.
    */
   run<T>(call: () => Promise<T>): Promise<T> {
     return new Promise<T>((resolve, reject) => {
       const start = () => this.#start(call, resolve, reject);
-      if (!this.#stalled) return start();
-      this.#held.push({ start, giveUp: reject, looks: 0 });
-      this.#watch();
+      if (!this.#isStalled) return start();
+      this.#held.push({ start, giveUp: reject, checks: 0 });
+      this.#startTimer();
     });
   }
 
@@ -100,16 +103,16 @@ export class Patience {
   ): void {
     const waiting = { giveUp: reject };
     if (this.#waiting.size === 0) {
-      this.#looks = 0;
-      this.#moved = this.#clock.now();
+      this.#checks = 0;
+      this.#lastEnd = this.#clock.now();
     }
     this.#waiting.add(waiting);
-    this.#underWay++;
-    this.#watch();
+    this.#running++;
+    this.#startTimer();
     const end = () => {
       this.#waiting.delete(waiting);
-      this.#underWay--;
-      this.#move();
+      this.#running--;
+      this.#callEnded();
     };
     this.#untilUnlocked(call, waiting).then((result) => {
       end();
@@ -122,7 +125,7 @@ export class Patience {
 
   async #untilUnlocked<T>(
     call: () => Promise<T>,
-    waiting: Waiting,
+    waiting: WaitingCall,
   ): Promise<T> {
     for (;;) {
       const start = this.#clock.now();
@@ -130,103 +133,105 @@ export class Patience {
         return await call();
       } catch (error) {
         if (!isLocked(error) || !this.#waiting.has(waiting)) throw error;
-        // It waited by itself, and held up the whole program.
-        if (this.#clock.now() - start >= step) throw new StalledError(false);
-        // By chance, or one that looks at the wrong times never gets in.
+        // The call itself waited for the lock, and blocked the whole program.
+        if (this.#clock.now() - start >= checkInterval) {
+          throw new StalledError(false);
+        }
+        // A random pause, so that it does not always meet another process's lock.
         await pause(this.#clock, 1 + Math.random() * longestPause);
       }
     }
   }
 
-  /** A call ended. */
-  #move(): void {
-    this.#moved = this.#clock.now();
-    this.#answered = true;
-    this.#looks = 0;
-    this.#stalled = false;
+  #callEnded(): void {
+    this.#lastEnd = this.#clock.now();
+    this.#hasAnswered = true;
+    this.#checks = 0;
+    this.#isStalled = false;
     for (const { start } of this.#held.splice(0)) start();
-    if (this.#waiting.size === 0) this.#rest();
-    if (this.#underWay > 0) return;
-    for (const tell of this.#onIdle.splice(0)) tell();
+    if (this.#waiting.size === 0) this.#stopTimer();
+    if (this.#running > 0) return;
+    for (const notify of this.#onIdle.splice(0)) notify();
   }
 
-  // One timer watches over all calls: setting one for each costs more than a
-  // lookup.
-  #watch(): void {
+  // One timer for all calls: to set one for each costs more than a lookup.
+  #startTimer(): void {
     if (this.#isEndless) return;
-    if (this.#timer === undefined) this.#setTimer(step);
+    if (this.#timer === undefined) this.#setTimer(checkInterval);
     else this.#timer.setBusy?.(true);
   }
 
   #setTimer(milliseconds: number): void {
     this.#timer = this.#clock.setTimer(milliseconds, () => {
       this.#timer = undefined;
-      this.#look();
+      this.#check();
     });
   }
 
-  #rest(): void {
+  #stopTimer(): void {
     if (this.#timer?.setBusy !== undefined) return this.#timer.setBusy(false);
     this.#timer?.cancel();
     this.#timer = undefined;
   }
 
-  #look(): void {
-    const quiet = this.#clock.now() - this.#moved;
-    // It went off while nobody waited, or something moved meanwhile.
-    if (!this.#stalled && this.#looks === 0 && quiet < step - 1) {
-      if (this.#waiting.size > 0) this.#setTimer(step - quiet);
+  #check(): void {
+    const quiet = this.#clock.now() - this.#lastEnd;
+    // No request waited, or a call ended since the timer was set.
+    if (!this.#isStalled && this.#checks === 0 && quiet < checkInterval - 1) {
+      if (this.#waiting.size > 0) this.#setTimer(checkInterval - quiet);
       return;
     }
     if (this.#waiting.size > 0) {
-      this.#looks++;
-      if (this.#looks === 1) this.#onSlow();
-      if (this.#looks >= mostLooks) this.#letGo(new StalledError(true));
+      this.#checks++;
+      if (this.#checks === 1) this.#onSlow();
+      if (this.#checks >= maxChecks) this.#giveUp(new StalledError(true));
     }
     const held = this.#held.splice(0);
-    for (const one of held) {
-      if (++one.looks < looksWhenStalled) this.#held.push(one);
-      else one.giveUp(new StalledError(false));
+    for (const call of held) {
+      if (++call.checks < maxChecksHeld) this.#held.push(call);
+      else call.giveUp(new StalledError(false));
     }
     if (this.#waiting.size + this.#held.length === 0) return;
-    this.#setTimer(this.#looks === mostLooks - 1 ? lastStep : step);
+    this.#setTimer(
+      this.#checks === maxChecks - 1 ? lastInterval : checkInterval,
+    );
   }
 
-  #letGo(reason: Error): void {
-    this.#stalled = this.#underWay > 0;
+  #giveUp(reason: Error): void {
+    this.#isStalled = this.#running > 0;
     const waiting = [...this.#waiting];
     this.#waiting.clear();
     for (const { giveUp } of waiting) giveUp(reason);
   }
 
-  /** Ends when no call is under way. */
+  /** Resolves when no call is running. */
   whenIdle(): Promise<void> {
-    if (this.#underWay === 0) return Promise.resolve();
+    if (this.#running === 0) return Promise.resolve();
     return new Promise((resolve) => this.#onIdle.push(resolve));
   }
 
-  /** Lets all go who wait. The calls that are under way may still end. */
+  /** Rejects all waiting requests. Running calls go on. */
   end(reason: Error): void {
     this.#timer?.cancel();
     this.#timer = undefined;
-    this.#letGo(reason);
+    this.#giveUp(reason);
     for (const { giveUp } of this.#held.splice(0)) giveUp(reason);
   }
 }
 
-/** Whether a database says that another process has it locked. */
+/** Whether an error means that another process has the database locked. */
 function isLocked(error: unknown): boolean {
   return error instanceof Error && /database is locked/.test(error.message);
 }
 
-/** Lets some time pass. */
+/** Waits for some milliseconds. */
 export function pause(clock: Clock, milliseconds: number): Promise<void> {
   return new Promise((resolve) => {
     clock.setTimer(milliseconds, () => resolve());
   });
 }
 
-/** Whether a promise ends, one way or the other, within some milliseconds. */
+/** Whether a promise resolves or rejects within some milliseconds. */
 export async function endsWithin(
   clock: Clock,
   milliseconds: number,

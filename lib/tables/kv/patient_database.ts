@@ -6,18 +6,18 @@ import type {
 } from "../../kv_database.ts";
 import type { Patience } from "./patience.ts";
 
-/** What a request made before, and cannot use any more: it is to begin anew. */
+/** The database was retired. The request must start again with a new one. */
 export class RetiredError extends Error {}
 
-/** A database whose calls are waited for with patience. */
+/** A database with a time limit for each call, from {@linkcode Patience}. */
 export class PatientDatabase implements KvDatabase {
   #database: KvDatabase;
   #patience: Patience;
-  /** As in KvDatabase; missing where the database has none. */
+  /** As in KvDatabase; absent where the database does not have it. */
   readonly getMany?: KvDatabase["getMany"];
-  /** As in KvDatabase; missing where the database has none. */
+  /** As in KvDatabase; absent where the database does not have it. */
   readonly measureKey?: KvDatabase["measureKey"];
-  /** Set when no new calls may be made. */
+  /** Whether new calls are forbidden. */
   isRetired = false;
 
   constructor(database: KvDatabase, patience: Patience) {
@@ -48,7 +48,7 @@ export class PatientDatabase implements KvDatabase {
     return this.#run(() => this.#database.delete(key));
   }
 
-  /** All at once: a listing that is left in the middle holds nothing open. */
+  /** Reads all entries first, so that an unfinished listing keeps nothing open. */
   async *list(
     selector: { prefix: KvKey } | { prefix: KvKey; start: KvKey },
     options?: { limit?: number; batchSize?: number },
@@ -63,8 +63,9 @@ export class PatientDatabase implements KvDatabase {
   }
 
   /**
-   * Made when it is committed, and again where the database was locked. What is
-   * removed is removed one by one where the database cannot do better.
+   * Records the steps and applies them on commit, so that they can be repeated
+   * when the database is locked. Keys are removed one by one where the database
+   * has no atomic delete.
    */
   atomic(): KvAtomic {
     const steps: ((atomic: KvAtomic) => KvAtomic)[] = [];

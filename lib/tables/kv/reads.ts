@@ -8,27 +8,27 @@ import type { KvDatabase, KvEntry, KvKey } from "../../kv_database.ts";
 import type { BatchAnswer } from "../driver.ts";
 import type { KvKeys } from "./kv_keys.ts";
 
-// Deno KV takes so many keys in one call.
-const keysOfCall = 10;
-const callsAtOnce = 8;
-const getsAtOnce = 32;
+// Deno KV allows so many keys in one call.
+const keysPerCall = 10;
+const concurrentCalls = 8;
+const concurrentGets = 32;
 
-/** Entries that were read together. */
+/** The result of {@linkcode readMany}. */
 export interface KvReads {
-  /** An entry for each key; those before a failure are all there. */
+  /** An entry for each key; complete only before a failed key. */
   readonly entries: readonly KvEntry[];
   /** The first key that could not be read. */
   readonly failed?: { readonly at: number; readonly error: unknown };
 }
 
-/** Reads many entries, several at once. Never rejects. */
+/** Reads many entries with concurrent calls. Never rejects. */
 export async function readMany(
   database: KvDatabase,
   keys: readonly KvKey[],
 ): Promise<KvReads> {
   const entries: KvEntry[] = new Array(keys.length);
-  const together = database.getMany !== undefined;
-  const size = together ? keysOfCall : 1;
+  const hasGetMany = database.getMany !== undefined;
+  const size = hasGetMany ? keysPerCall : 1;
   let failed: KvReads["failed"];
   let next = 0;
   const fail = (at: number, error: unknown) => {
@@ -53,27 +53,27 @@ export async function readMany(
         found?.forEach((entry, at) => entries[start + at] = entry);
         if (found !== undefined) continue;
       } catch {
-        // One of them is to blame: the next step says which.
+        // One key failed: read them one by one to find it.
       }
       await readEach(start, end);
     }
   };
-  const workers = together ? callsAtOnce : getsAtOnce;
+  const workers = hasGetMany ? concurrentCalls : concurrentGets;
   await Promise.all(Array.from({ length: workers }, worker));
   return { entries, failed };
 }
 
-/** The answer of a database that has none of the keys. */
-export function nothingFor(keys: ByteStrings): BatchAnswer {
+/** The answer where no key has a value. */
+export function emptyAnswer(keys: ByteStrings): BatchAnswer {
   return { values: new ByteStringsBuilder(countOf(keys), 0) };
 }
 
-/** Looks keys up; `data` is what the value of an entry stands for. */
-export async function lookupTogether(
+/** Looks up many keys; `toBytes` gets the bytes of the value of an entry. */
+export async function lookupMany(
   database: KvDatabase,
   kvKeys: KvKeys,
   keys: ByteStrings,
-  data: (key: Uint8Array, value: unknown) => Uint8Array,
+  toBytes: (key: Uint8Array, value: unknown) => Uint8Array,
 ): Promise<BatchAnswer> {
   const values = new ByteStringsBuilder(countOf(keys), keys.bytes.length);
   const sent: number[] = [];
@@ -91,7 +91,7 @@ export async function lookupTogether(
     const { value } = entries[next];
     if (value === null) continue;
     try {
-      const bytes = data(stringAt(keys, at)!, value);
+      const bytes = toBytes(stringAt(keys, at)!, value);
       values.put(at, bytes, 0, bytes.length);
     } catch (error) {
       return { values, failed: { at, error } };

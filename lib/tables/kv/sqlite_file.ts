@@ -1,41 +1,40 @@
 import { utf8Text } from "../../bytes/text.ts";
 import type { ReadAt } from "../../system/file_system.ts";
 
-// Deno KV keeps its entries in a SQLite database. What a file holds is read here
-// from its bytes, as https://www.sqlite.org/fileformat2.html has them: without
-// SQLite, and without any change to the file or beside it. Whoever opens it with
-// Deno KV has its tables made in it, and a thread that ends the whole program
-// where a page that it needs is damaged.
+// Deno KV keeps its entries in a SQLite database. This file examines one without
+// SQLite, in the format of https://www.sqlite.org/fileformat2.html, and changes
+// nothing. To open it with Deno KV instead would create tables in the database of
+// another program, and a damaged page would end the whole program.
 
-/** What a file holds. */
+/** The content of a file. */
 export type FileContent =
-  /** Nothing yet, or nothing that can be seen: entries may come into it. */
+  /** Nothing yet: Deno KV can use it. */
   | { readonly kind: "empty" }
   /**
-   * The tables of Deno KV. It changes them in a log beside the file, unless
-   * another program had it do without.
+   * The tables of Deno KV. Its changes go to a log beside the file, unless another
+   * program turned the log off.
    */
   | { readonly kind: "kv"; readonly hasLog: boolean }
   /** A database of another program, with tables of these names. */
   | { readonly kind: "foreign"; readonly tables: readonly string[] }
-  /** No SQLite database. */
+  /** Not a SQLite database. */
   | { readonly kind: "unknown" }
-  /** A database that lost some of its bytes, or has wrong ones. */
+  /** A database with missing or wrong bytes. */
   | { readonly kind: "damaged"; readonly flaw: string };
 
-/** A database file, and the log of changes beside it. */
+/** A database file and its log of changes. */
 export interface SqliteFile {
-  /** Bytes of the file. */
+  /** The length of the file in bytes. */
   readonly size: number;
   /** Reads from the file. */
   readonly read: ReadAt;
-  /** The changes that did not get into the file yet, `-wal`, if there are any. */
+  /** The log (`-wal`), if it has changes that are not in the file yet. */
   readonly log?: Uint8Array;
 }
 
 const magic = utf8Text.encode("SQLite format 3\0");
 const headerSize = 100;
-// What is looked at of most databases of Deno KV, in one go.
+// This much covers all that is examined in most databases of Deno KV.
 const readAhead = 40960;
 const tablesOfKv = [
   "migration_state",
@@ -53,10 +52,10 @@ const leafTable = 13;
 
 const decoder = new TextDecoder();
 
-/** Bytes that cannot be what SQLite writes. */
-class Damage extends Error {}
+/** The bytes are not valid. */
+class DamageError extends Error {}
 
-/** Says what a file holds. Reads some pages of it, however large it is. */
+/** Finds out the content of a file. Reads only some pages, even of a large file. */
 export function contentOf(file: SqliteFile): FileContent {
   if (file.size === 0) return { kind: "empty" };
   const header = file.read(0, readAhead);
@@ -71,29 +70,29 @@ export function contentOf(file: SqliteFile): FileContent {
       name === "kv" && sql.includes("v_encoding")
     );
     if (!isKv) {
-      // In the making: Deno KV begins with this one.
+      // A new database: Deno KV creates this table first.
       if (names.every((name) => name === "migration_state")) {
         return { kind: "empty" };
       }
       if (names.filter((name) => tablesOfKv.includes(name)).length > 1) {
-        throw new Damage("its list of tables is damaged");
+        throw new DamageError("its list of tables is damaged");
       }
       return { kind: "foreign", tables: names };
     }
-    // Where changes are on their way into the file, it may be seen half-changed.
+    // With a log, the file may have only some of the changes.
     if (file.log === undefined) database.checkPages(entries);
     return { kind: "kv", hasLog: header[18] === 2 };
   } catch (error) {
-    // Numbers that point out of a page are no less damaged.
+    // An offset that points out of its page.
     if (error instanceof RangeError) {
       return { kind: "damaged", flaw: "a page is damaged" };
     }
-    if (!(error instanceof Damage)) throw error;
+    if (!(error instanceof DamageError)) throw error;
     return { kind: "damaged", flaw: error.message };
   }
 }
 
-/** A line of the schema: a table or an index, and the page where it begins. */
+/** A table or an index, and its first page. */
 interface SchemaEntry {
   readonly type: string;
   readonly name: string;
@@ -105,37 +104,36 @@ class Database {
   #file: SqliteFile;
   #start: Uint8Array;
   #pageSize: number;
-  /** The bytes of a page that SQLite uses. */
+  /** How many bytes of a page SQLite uses. */
   #usable: number;
   #pages: number;
 
-  /** `header` is the header, and what comes behind it. */
+  /** `header` has the header, and perhaps the bytes after it. */
   constructor(file: SqliteFile, header: Uint8Array) {
     this.#file = file;
     this.#start = header;
-    if (header.length < headerSize) throw new Damage("it is cut off");
+    if (header.length < headerSize) throw new DamageError("it is cut off");
     const view = viewOf(header);
     const written = view.getUint16(16);
     this.#pageSize = written === 1 ? 65536 : written;
     const size = this.#pageSize;
     if (size < 512 || (size & (size - 1)) !== 0) {
-      throw new Damage("its header is damaged");
+      throw new DamageError("its header is damaged");
     }
     this.#usable = size - header[20];
     this.#pages = Math.floor(file.size / size);
-    // The number of pages counts where the change that it was written with is
-    // the last one.
+    // The number of pages is valid only if the last change wrote it.
     const pages = view.getUint32(24) === view.getUint32(92)
       ? view.getUint32(28)
       : 0;
     if (file.log === undefined && this.#pages < pages) {
-      throw new Damage(
+      throw new DamageError(
         `it is cut off: it has ${file.size} of ${pages * size} bytes`,
       );
     }
   }
 
-  /** What tables and indexes there are. */
+  /** All tables and indexes. */
   schema(): SchemaEntry[] {
     const entries: SchemaEntry[] = [];
     this.#readSchema(1, entries, 0);
@@ -143,7 +141,7 @@ class Database {
   }
 
   #readSchema(number: number, entries: SchemaEntry[], depth: number): void {
-    // Some thousand tables: whoever has so many is another program.
+    // So many tables belong to another program. It is enough to know some.
     if (depth > 3 || entries.length > 1000) return;
     const page = this.#page(number);
     if (page.kind === innerTable) {
@@ -154,7 +152,7 @@ class Database {
       return;
     }
     if (page.kind !== leafTable) {
-      throw new Damage(`page ${number} is damaged`);
+      throw new DamageError(`page ${number} is damaged`);
     }
     for (const at of page.cells) {
       const payload = readNumber(page.view, at);
@@ -165,33 +163,33 @@ class Database {
   }
 
   /**
-   * Looks at the pages that the thread of Deno KV reads by itself: damage there
-   * is no error that a program could tell of, but its end.
+   * Checks the pages that the background thread of Deno KV reads. If one is
+   * damaged, Deno KV ends the whole program instead of an error.
    */
   checkPages(entries: readonly SchemaEntry[]): void {
     for (const { type, name, page } of entries) {
       if (page === 0) continue;
       const isIndex = type === "index" || name === "kv";
       const kinds = isIndex ? [innerIndex, leafIndex] : [innerTable, leafTable];
-      // Of the table itself only the first page: it may have many.
+      // Only the first page of the table "kv" itself, which may have many.
       this.#checkLast(page, kinds, name === "kv" ? 1 : 20);
     }
   }
 
-  /** Checks a page, and those behind it on the way to the last entry. */
-  #checkLast(number: number, kinds: readonly number[], most: number): void {
+  /** Checks a page, and those below it on the path to the last entry. */
+  #checkLast(number: number, kinds: readonly number[], maxDepth: number): void {
     let next: number | undefined = number;
-    for (let depth = 0; next !== undefined && depth < most; depth++) {
+    for (let depth = 0; next !== undefined && depth < maxDepth; depth++) {
       const page: Page = this.#page(next);
       if (!kinds.includes(page.kind)) {
-        throw new Damage(`page ${next} is damaged`);
+        throw new DamageError(`page ${next} is damaged`);
       }
       if (page.kind !== leafTable) this.#checkCells(page, next);
       next = page.last;
     }
   }
 
-  /** Whether the keys of an index can be read. */
+  /** Checks that the keys of an index can be read. */
   #checkCells({ view, kind, cells }: Page, number: number): void {
     const inner = kind === innerIndex || kind === innerTable;
     for (const cell of cells) {
@@ -203,21 +201,20 @@ class Database {
       const payload = readNumber(view, start);
       const header = readNumber(view, payload.end);
       if (header.value > payload.value || header.value < 1) {
-        throw new Damage(`page ${number} is damaged`);
+        throw new DamageError(`page ${number} is damaged`);
       }
     }
   }
 
   #page(number: number): Page {
-    const bytes = this.#newest(number) ?? this.#read(number);
+    const bytes = this.#readLog(number) ?? this.#read(number);
     if (bytes === undefined || bytes.length < this.#pageSize) {
-      // What was not written into the file yet is in the log, or nowhere.
-      throw new Damage(`page ${number} is missing`);
+      throw new DamageError(`page ${number} is missing`);
     }
     return readPage(bytes, number, this.#usable);
   }
 
-  /** The page as the file has it. */
+  /** The version of the page in the file. */
   #read(number: number): Uint8Array | undefined {
     if (number < 1 || number > this.#pages) return undefined;
     const from = (number - 1) * this.#pageSize;
@@ -227,15 +224,15 @@ class Database {
       : this.#file.read(from, this.#pageSize);
   }
 
-  /** The page as the log has it, if it does. */
-  #newest(number: number): Uint8Array | undefined {
+  /** The newest version of the page in the log, if any. */
+  #readLog(number: number): Uint8Array | undefined {
     const { log } = this.#file;
     if (log === undefined || log.length < 32) return undefined;
     const view = viewOf(log);
     const frame = 24 + this.#pageSize;
     let found: Uint8Array | undefined;
     for (let at = 32; at + frame <= log.length; at += frame) {
-      // Frames with other salts are of an earlier round.
+      // Frames with other salts are from before the last reset of the log.
       if (
         view.getUint32(at + 8) !== view.getUint32(16) ||
         view.getUint32(at + 12) !== view.getUint32(20)
@@ -250,9 +247,9 @@ class Database {
 interface Page {
   readonly view: DataView;
   readonly kind: number;
-  /** Where its cells are. */
+  /** The offsets of its cells. */
   readonly cells: readonly number[];
-  /** The page behind its last cell, where there are pages under it. */
+  /** The page after its last cell; only an inner page has one. */
   readonly last: number | undefined;
 }
 
@@ -265,12 +262,14 @@ function readPage(bytes: Uint8Array, number: number, usable: number): Page {
   const first = start + (inner ? 12 : 8);
   const end = first + count * 2;
   const isPage = [innerIndex, innerTable, leafIndex, leafTable].includes(kind);
-  if (!isPage || end > usable) throw new Damage(`page ${number} is damaged`);
+  if (!isPage || end > usable) {
+    throw new DamageError(`page ${number} is damaged`);
+  }
   const cells: number[] = [];
   for (let at = first; at < end; at += 2) {
     const cell = view.getUint16(at);
     if (cell < end || cell > usable - 4) {
-      throw new Damage(`page ${number} is damaged`);
+      throw new DamageError(`page ${number} is damaged`);
     }
     cells.push(cell);
   }
@@ -278,7 +277,7 @@ function readPage(bytes: Uint8Array, number: number, usable: number): Page {
   return { view, kind, cells, last };
 }
 
-/** A number of one to nine bytes, and where it ends. */
+/** Reads a number of one to nine bytes; returns it and where it ends. */
 function readNumber(
   view: DataView,
   at: number,
@@ -290,10 +289,10 @@ function readNumber(
     value = value * 128 + (byte & 127);
     if (byte < 128) return { value, end: end + 1 };
   }
-  throw new Damage("a page is damaged");
+  throw new DamageError("a page is damaged");
 }
 
-/** The first columns of a record: a long one goes on elsewhere. */
+/** Reads the first columns of a record. A long one continues on another page. */
 function schemaEntry(
   view: DataView,
   start: number,
@@ -308,7 +307,7 @@ function schemaEntry(
     at = type.end;
   }
   // type, name, tbl_name, rootpage, sql
-  if (types.length < 5) throw new Damage(`page ${number} is damaged`);
+  if (types.length < 5) throw new DamageError(`page ${number} is damaged`);
   at = start + header.value;
   const column = (index: number) => {
     let from = at;
@@ -328,7 +327,7 @@ function schemaEntry(
   };
   const root = column(3);
   if (root.to > view.byteLength) {
-    throw new Damage(`page ${number} is damaged`);
+    throw new DamageError(`page ${number} is damaged`);
   }
   let page = 0;
   for (let byte = root.from; byte < root.to; byte++) {
@@ -338,7 +337,7 @@ function schemaEntry(
   return { type: text(0), name: text(1), page, sql: text(4) };
 }
 
-/** How many bytes a column of that type has. */
+/** The length in bytes of a column of that type. */
 function lengthOf(type: number): number {
   if (type >= 12) return (type - (type % 2 === 0 ? 12 : 13)) / 2;
   return [0, 1, 2, 3, 4, 6, 8, 8, 0, 0, 0, 0][type];

@@ -32,7 +32,7 @@ import type {
 
 export type { KvAtomic, KvDatabase, KvEntry, KvKey };
 
-/** The methods of a Workers KV namespace that are used. */
+/** The used methods of a Workers KV namespace. */
 export interface WorkersKvNamespace {
   /** Reads a value. */
   get(key: string, type: "arrayBuffer"): Promise<ArrayBuffer | null>;
@@ -40,7 +40,7 @@ export interface WorkersKvNamespace {
   put(key: string, value: Uint8Array<ArrayBuffer>): Promise<void>;
   /** Removes a value. */
   delete(key: string): Promise<void>;
-  /** Names keys in the order of their UTF-8 bytes, a page at a time. */
+  /** Lists keys in the order of their UTF-8 bytes, page by page. */
   list(
     options: { prefix?: string; cursor?: string; limit?: number },
   ): Promise<
@@ -56,28 +56,29 @@ export interface WorkersKvNamespace {
 const longestName = 512;
 const longestPage = 1000;
 
-// Requests at once: the runtime lets so few connections of a Worker wait.
-const atOnce = 6;
+// The runtime allows a Worker so many open connections.
+const concurrency = 6;
 
-// Listings that are in the middle, of which the place is remembered.
-const mostPlaces = 100;
+// The number of unfinished listings whose cursor is remembered.
+const maxPlaces = 100;
 
 /**
  * Adapts a Workers KV namespace to a `kv:` table, for the `openKv` option.
  *
  * The entry of the key `alice` is named `table//alice`, or
  * `table/aliases/alice` where the table is `kv:#aliases`; `/` and `%` are
- * written `%2F` and `%25` in the table's name. Keys that are UTF-8 stand for
- * themselves, others are written so that all are in byte order.
+ * written `%2F` and `%25` in the table's name. A key in UTF-8 is part of the name
+ * as it is; other keys are encoded so that listings are in byte order.
  *
  * A name has up to 512 bytes: a key up to 505, less those of the table's name.
- * A value has up to 65536 bytes, though Workers KV takes 25 MiB. Workers KV
- * takes one write a second of one key, and refuses more, a `TemporaryError`.
+ * A value has up to 65536 bytes, though Workers KV allows 25 MiB. Workers KV
+ * allows one write a second to one key. A second write within that time is a
+ * `TemporaryError`.
  *
- * Nothing is atomic there. Where the `duplicates` option keeps what exists, it
- * is looked for first, then written: of two writers at once both may find
- * nothing, and the later one has it. What is written is seen elsewhere only
- * after a minute or more; so is a key that is not there and was asked for.
+ * Workers KV has no transactions. Where the `duplicates` option keeps existing
+ * entries, a lookup comes before the write. So two concurrent writers may both
+ * find nothing, and the later write wins. Other places see a write only after a
+ * minute or more. They also remember for that time that a key does not exist.
  *
  * @example
  * ```ts
@@ -100,7 +101,7 @@ export function workersKv(namespace: WorkersKvNamespace): KvDatabase {
 
 class WorkersKv implements KvDatabase {
   #namespace: WorkersKvNamespace;
-  /** Where a listing goes on, by the name that it would start with. */
+  /** The cursors of unfinished listings, by the name with which they continue. */
   #places = new Map<string, string>();
 
   constructor(namespace: WorkersKvNamespace) {
@@ -127,37 +128,41 @@ class WorkersKv implements KvDatabase {
     const prefix = prefixOf(key);
     const start = "start" in selector ? nameOf(selector.start) : "";
     let cursor = this.#places.get(start);
-    // Names before the start come only where its place is not known.
+    // Without a remembered cursor, the listing begins before `start`.
     const skipBefore = cursor === undefined && start !== ""
       ? utf8Text.encode(start)
       : undefined;
-    for (let left = limit; left > 0;) {
+    for (let remaining = limit; remaining > 0;) {
       const page = await this.#namespace.list({
         prefix,
         cursor,
-        limit: Math.min(left, longestPage),
+        limit: Math.min(remaining, longestPage),
       });
       let last: string | undefined;
-      for (let at = 0; at < page.keys.length; at += atOnce) {
-        const names = page.keys.slice(at, at + atOnce).map(({ name }) => name);
+      for (let at = 0; at < page.keys.length; at += concurrency) {
+        const names = page.keys.slice(at, at + concurrency).map(({ name }) =>
+          name
+        );
         const found = await Promise.all(
           names.map((name) => this.#entryOf(key, prefix, name, skipBefore)),
         );
         last = names.at(-1);
         for (const entry of found) {
           if (entry === undefined) continue;
-          left--;
+          remaining--;
           yield entry;
         }
       }
       cursor = page.cursor;
       if (page.list_complete || cursor === undefined) return;
-      // What would come next starts with the name that follows the last one.
-      if (left <= 0 && last !== undefined) this.#remember(`${last}\0`, cursor);
+      // The next part of the listing starts after the last name.
+      if (remaining <= 0 && last !== undefined) {
+        this.#remember(`${last}\0`, cursor);
+      }
     }
   }
 
-  /** An entry of a listing; `undefined` for what is not of the table, or gone. */
+  /** An entry of a listing; `undefined` if it is not of this table, or removed. */
   async #entryOf(
     key: KvKey,
     prefix: string,
@@ -178,14 +183,14 @@ class WorkersKv implements KvDatabase {
   #remember(start: string, cursor: string): void {
     this.#places.delete(start);
     this.#places.set(start, cursor);
-    if (this.#places.size <= mostPlaces) return;
+    if (this.#places.size <= maxPlaces) return;
     this.#places.delete(this.#places.keys().next().value!);
   }
 
   atomic(): KvAtomic {
     const checks: { key: KvKey; versionstamp: string | null }[] = [];
-    // Of several values of one key only the last is written: a second write
-    // within a second would be refused.
+    // Write only the last value of each key: Workers KV refuses a second write of
+    // the same key within a second.
     const writes = new Map<string, Uint8Array<ArrayBuffer>>();
     const atomic: KvAtomic = {
       check(...more) {
@@ -224,16 +229,16 @@ class WorkersKv implements KvDatabase {
   }
 }
 
-// There are no versions: it says only that there is an entry.
-const there = "there";
+// Workers KV has no versions: any entry has the same one.
+const anyVersion = "there";
 
 function entry(key: KvKey, value: ArrayBuffer | null): KvEntry {
   return value === null
     ? { key, value: null, versionstamp: null }
-    : { key, value: new Uint8Array(value), versionstamp: there };
+    : { key, value: new Uint8Array(value), versionstamp: anyVersion };
 }
 
-/** What the names of all keys that start with these parts start with. */
+/** The common prefix of the names of all keys that begin with these parts. */
 function prefixOf(parts: KvKey): string {
   return parts.map((part) => {
     if (typeof part === "string") {
@@ -256,7 +261,7 @@ function bytesOf(value: unknown): Uint8Array<ArrayBuffer> {
   throw new TypeError(`A value must be bytes: ${typeof value}`);
 }
 
-/** Does something for every item, few at once; throws when all have ended. */
+/** Runs `work` for each item, some concurrently. Waits for all before it throws. */
 async function inParallel<T>(
   items: readonly T[],
   work: (item: T) => Promise<unknown>,
@@ -266,7 +271,7 @@ async function inParallel<T>(
     for (const item of rest) await work(item);
   };
   const ended = await Promise.allSettled(
-    Array.from({ length: atOnce }, worker),
+    Array.from({ length: concurrency }, worker),
   );
   for (const end of ended) if (end.status === "rejected") throw end.reason;
 }

@@ -5,34 +5,37 @@ import type { BatchAnswer } from "../driver.ts";
 import { type Cache, limitsOf, type MemcacheParts } from "./cache.ts";
 import type { FillingLookup, KeysInUse } from "./keys_in_use.ts";
 
-/** A key that memcached did not answer. */
-export interface Wanted {
-  /** Its number. */
+/** A key for which memcached gave no value. */
+export interface MissedKey {
+  /** The index of the key in its batch. */
   readonly at: number;
   /** The lookup key. */
   readonly key: string;
   /**
-   * The memcache key under which what is found is to be put; `undefined` where
-   * it is not, since memcached does not answer or may not have it.
+   * The memcache key under which to store the value of the backup. `undefined`
+   * where it must not be stored: memcached did not answer, or cannot have the key.
    */
   readonly memcacheKey: string | undefined;
-  /** Whether memcached has said that it does not have it. */
+  /** Whether this is a cache miss: memcached answered that it has no value. */
   readonly isMiss: boolean;
 }
 
-/** A key that this lookup asks the backup for. */
-interface Leading {
-  readonly wanted: Wanted;
-  readonly lookup: FillingLookup | undefined;
+/** A key that is looked up in the backup. */
+interface BackupLookup {
+  readonly missed: MissedKey;
+  readonly filling: FillingLookup | undefined;
 }
 
 /**
- * Looks keys up in the backup. What is found goes to memcached, for which nobody
- * waits. Of several keys with one memcache key, `key_format = %d` of two addresses
- * say, one is asked for: as when they are asked one after the other, the others
- * find in memcached what the backup had for that one.
+ * Looks up keys in the backup, and stores their values in memcached without
+ * waiting for it.
  *
- * Returns the first key whose lookup failed, and why.
+ * Several keys may have the same memcache key, for example two addresses of one
+ * domain with `key_format = %d`. Then only the first one is looked up in the
+ * backup, and the others get its value. Lookups one after the other give the same:
+ * the later ones find that value in memcached.
+ *
+ * Calls `found` with each value. Returns the first key whose lookup failed.
  */
 export async function lookupInBackup(
   { parts, cache, keysInUse, backup }: {
@@ -41,92 +44,92 @@ export async function lookupInBackup(
     keysInUse: KeysInUse;
     backup: Table;
   },
-  wanted: readonly Wanted[],
+  missedKeys: readonly MissedKey[],
   found: (at: number, value: string) => void,
   signal: AbortSignal | undefined,
 ): Promise<BatchAnswer["failed"]> {
   let failed: BatchAnswer["failed"];
-  for (let left = wanted; left.length > 0;) {
-    const leading: Leading[] = [];
-    const following: { wanted: Wanted; lookup: FillingLookup }[] = [];
-    for (const one of left) {
-      const { memcacheKey } = one;
-      const lookup = memcacheKey === undefined || !one.isMiss
+  for (let remaining = missedKeys; remaining.length > 0;) {
+    const lookups: BackupLookup[] = [];
+    const followers: { missed: MissedKey; filling: FillingLookup }[] = [];
+    for (const missed of remaining) {
+      const { memcacheKey, isMiss } = missed;
+      const filling = memcacheKey === undefined || !isMiss
         ? undefined
         : keysInUse.lookupOf(memcacheKey);
-      if (lookup !== undefined) following.push({ wanted: one, lookup });
+      if (filling !== undefined) followers.push({ missed, filling });
       else {
-        leading.push({
-          wanted: one,
-          lookup: memcacheKey === undefined
+        lookups.push({
+          missed,
+          filling: memcacheKey === undefined
             ? undefined
             : keysInUse.beginLookup(memcacheKey),
         });
       }
     }
-    const values = await askBackup(leading);
-    await fill(leading, values);
-    const next: Wanted[] = [];
-    for (const { wanted: one, lookup } of following) {
-      const value = await lookup.filled;
-      if (value !== undefined) found(one.at, value);
-      else if (one.at < (failed?.at ?? Infinity)) next.push(one);
+    const values = await lookupAll(lookups);
+    await fill(lookups, values);
+    const next: MissedKey[] = [];
+    for (const { missed, filling } of followers) {
+      const value = await filling.filled;
+      if (value !== undefined) found(missed.at, value);
+      else if (missed.at < (failed?.at ?? Infinity)) next.push(missed);
     }
-    left = next;
+    remaining = next;
   }
   return failed;
 
-  /** The values of the first keys, all unless one failed. */
-  async function askBackup(
-    leading: readonly Leading[],
+  /** The values of all keys, or of those before the one that failed. */
+  async function lookupAll(
+    lookups: readonly BackupLookup[],
   ): Promise<(string | undefined)[]> {
     const values: (string | undefined)[] = [];
     try {
-      if (leading.length === 1) {
-        values.push(await backup.lookup(leading[0].wanted.key, { signal }));
-      } else if (leading.length > 1) {
-        const keys = leading.map(({ wanted: { key } }) => key);
+      if (lookups.length === 1) {
+        values.push(await backup.lookup(lookups[0].missed.key, { signal }));
+      } else if (lookups.length > 1) {
+        const keys = lookups.map(({ missed: { key } }) => key);
         for await (const { value } of backup.lookupMany(keys, { signal })) {
           values.push(value);
         }
       }
     } catch (error) {
-      const { at } = leading[values.length].wanted;
+      const { at } = lookups[values.length].missed;
       if (failed === undefined || at < failed.at) failed = { at, error };
     }
     for (const [number, value] of values.entries()) {
-      if (value !== undefined) found(leading[number].wanted.at, value);
+      if (value !== undefined) found(lookups[number].missed.at, value);
     }
     return values;
   }
 
-  /** Puts what was found into memcached, and ends the lookups. */
+  /** Stores the values in memcached, and ends the lookups. */
   async function fill(
-    leading: readonly Leading[],
+    lookups: readonly BackupLookup[],
     values: readonly (string | undefined)[],
   ): Promise<void> {
     const { text } = parts.keys;
     const sets = new WriteMany("set", limitsOf(parts.parameters));
-    const filling: [memcacheKey: string, lookup: FillingLookup][] = [];
-    for (const [number, { wanted, lookup }] of leading.entries()) {
-      if (lookup === undefined) continue;
-      const memcacheKey = wanted.memcacheKey!;
+    const stored: [memcacheKey: string, filling: FillingLookup][] = [];
+    for (const [number, { missed, filling }] of lookups.entries()) {
+      if (filling === undefined) continue;
+      const memcacheKey = missed.memcacheKey!;
       const value = values[number];
       const size = value === undefined ? 0 : cache.sizeOf(value);
-      const mayFill = value !== undefined && lookup.mayFill &&
-        cache.fits(wanted.key, size);
+      const mayFill = value !== undefined && filling.mayFill &&
+        cache.fits(missed.key, size);
       if (!mayFill) {
-        keysInUse.endLookup(memcacheKey, lookup);
+        keysInUse.endLookup(memcacheKey, filling);
         continue;
       }
       sets.beginKey().appendText(memcacheKey, byteText);
       sets.endSet(value, size, text, parts.parameters);
-      lookup.settle(value);
-      filling.push([memcacheKey, lookup]);
+      filling.settle(value);
+      stored.push([memcacheKey, filling]);
     }
-    // Until memcached has it, it may tell others that it has not.
+    // Until memcached has the values, other lookups may still miss them.
     await cache.fill(sets, () => {
-      for (const [key, lookup] of filling) keysInUse.endLookup(key, lookup);
+      for (const [key, filling] of stored) keysInUse.endLookup(key, filling);
     });
   }
 }

@@ -13,35 +13,35 @@ import type { Clock } from "../../system/clock.ts";
 import type { Table } from "../../table.ts";
 import type { Refuse } from "../driver_table.ts";
 import type { KeyRules } from "./key_rules.ts";
-import { type Asked, Outage } from "./outage.ts";
+import { type CommandKind, Outage } from "./outage.ts";
 import type { MemcacheParameters } from "./parameters.ts";
-import { UnsureKeys, unsureKeysLeft } from "./unsure_keys.ts";
+import { StaleKeys, staleKeysWarning } from "./stale_keys.ts";
 
-/** What a memcache table is made of. */
+/** The parts of a memcache table. */
 export interface MemcacheParts {
   /** The table's name in messages. */
   readonly name: string;
-  /** Its parameters. */
+  /** The parameters of the table. */
   readonly parameters: MemcacheParameters;
-  /** From lookup key to memcache key. */
+  /** Makes memcache keys of lookup keys. */
   readonly keys: KeyRules;
   /** The connection to memcached. */
   readonly client: MemcacheClient;
   /** The persistent backup, if any. */
   readonly backup?: Table;
-  /** What is closed with the table: the backup, tables of the domain list. */
+  /** The tables to close with it: the backup, and tables of the domain list. */
   readonly owned: readonly Table[];
-  /** The time. */
+  /** The clock. */
   readonly clock: Clock;
-  /** Told of outages. */
+  /** Called with each warning, for example of an outage. */
   readonly onWarning: (message: string) => void;
-  /** Told of updates that are refused. */
+  /** Called with each refused update. */
   readonly refuse: Refuse;
-  /** Told of keys that are skipped, and what was asked for. */
+  /** Called with details of requests, such as skipped keys. */
   readonly onDetail?: (message: string) => void;
 }
 
-/** What a reply may have at most. */
+/** The limits of a reply. */
 export function limitsOf(parameters: MemcacheParameters): ReplyLimits {
   return {
     lineSizeLimit: parameters.line_size_limit,
@@ -49,44 +49,45 @@ export function limitsOf(parameters: MemcacheParameters): ReplyLimits {
   };
 }
 
-// Writes to memcached of what the backup had, that may be under way: then the next
-// ones wait for the first of them; and for a memcached that fails, there are none.
-const mostFills = 8;
-const mostFailingFills = 1000;
+// The number of fills (writes to memcached of values from the backup) that may run
+// at a time. Above the first limit, the next fill waits for the oldest one. During
+// an outage the second limit applies, and fills above it are dropped.
+const maxFills = 8;
+const maxFillsInOutage = 1000;
 
-/** The memcached of a table, and what is known of its state. */
+/** The memcached of a table, with its known state. */
 export class Cache {
-  /** Whether it fails, as far as the administrator was told. */
+  /** Tells whether memcached fails. */
   readonly outage: Outage;
-  /** Keys under which it may have an old value. */
-  readonly unsure: UnsureKeys;
+  /** Keys that may have an old value in memcached. */
+  readonly stale: StaleKeys;
   #parts: MemcacheParts;
   #fills = new Set<Promise<void>>();
   #hasLongKeys = false;
 
-  /** Asks nothing yet. */
+  /** Sends nothing yet. */
   constructor(parts: MemcacheParts) {
     this.#parts = parts;
     const { name, parameters, client, clock, onWarning } = parts;
     this.outage = new Outage(onWarning, clock, parameters.retry_pause * 1000);
     client.keepOrder(new WriteOrder());
-    this.unsure = new UnsureKeys(
+    this.stale = new StaleKeys(
       client,
       limitsOf(parameters),
-      () => onWarning(unsureKeysLeft(name, this.unsure, parameters.ttl)),
+      () => onWarning(staleKeysWarning(name, this.stale, parameters.ttl)),
     );
   }
 
   /**
-   * How memcached is to be asked now: with a backup that answers, one that is
-   * known to fail gets one try.
+   * The options of a request. With a backup, a memcached that is known to fail gets
+   * only one try.
    */
   requestOptions(signal: AbortSignal | undefined): ClientRequestOptions {
     const isKnown = this.#parts.backup !== undefined && this.outage.isKnown;
     return isKnown ? { signal, maxTry: 1 } : { signal };
   }
 
-  /** The same for a batch; throws when memcached was silent a moment ago. */
+  /** The same for a batch. With a backup, throws after a recent time-out. */
   #batchOptions(signal: AbortSignal | undefined): ClientRequestOptions {
     const { silence } = this.outage;
     if (this.#parts.backup !== undefined && silence !== undefined) {
@@ -95,13 +96,13 @@ export class Cache {
     return this.requestOptions(signal);
   }
 
-  /** Memcached did what it was asked. */
-  answered(asked: Asked): void {
-    this.outage.over(asked);
-    this.removeUnsure();
+  /** Memcached did a command of this kind. */
+  answered(kind: CommandKind): void {
+    this.outage.end(kind);
+    this.removeStale();
   }
 
-  /** Looks many keys up; what failed is told by `gets`. */
+  /** Looks up many keys. `gets` has the values and the errors. */
   async getMany(gets: GetMany, signal: AbortSignal | undefined): Promise<void> {
     if (gets.count === 0) return;
     try {
@@ -113,20 +114,20 @@ export class Cache {
     if (gets.errors.size === 0) this.answered("reads");
   }
 
-  /** Writes; what became of each command is told by `writes`. */
+  /** Writes. `writes` has the result of each command. */
   async write(
     writes: WriteMany,
     signal: AbortSignal | undefined,
   ): Promise<void> {
     if (writes.count === 0) return;
     const { client, backup } = this.#parts;
-    const { failures } = this.unsure;
+    const { failures } = this.stale;
     try {
       await sendExchange(client, writes, this.#batchOptions(signal));
     } catch (error) {
       if (!(error instanceof TemporaryError)) {
-        // The backup is not written then, and memcached may be.
-        if (backup !== undefined) this.#addUnsure(writes);
+        // The backup is not written then, but memcached may be.
+        if (backup !== undefined) this.#addStale(writes);
         throw error;
       }
       for (const [at] of writes.keys(false)) writes.errors.set(at, error);
@@ -134,33 +135,33 @@ export class Cache {
     if (backup === undefined) return;
     this.#settle(writes, failures);
     for (const at of [...writes.errors.keys(), ...writes.refusals.keys()]) {
-      this.unsure.add(writes.keyAt(at));
+      this.stale.add(writes.keyAt(at));
     }
     if (writes.errors.size + writes.refusals.size === 0) {
       this.answered("writes");
     }
   }
 
-  /** What was written is what the backup has. */
+  /** The keys that memcached stored are up to date. */
   #settle(writes: WriteMany, failures: number): void {
-    if (this.unsure.size === 0) return;
-    for (const [, key] of writes.keys(true)) this.unsure.settle(key, failures);
+    if (this.stale.size === 0) return;
+    for (const [, key] of writes.keys(true)) this.stale.settle(key, failures);
   }
 
-  #addUnsure(writes: WriteMany): void {
-    for (let at = 0; at < writes.count; at++) this.unsure.add(writes.keyAt(at));
+  #addStale(writes: WriteMany): void {
+    for (let at = 0; at < writes.count; at++) this.stale.add(writes.keyAt(at));
   }
 
   /**
-   * Writes what the backup had, beside all else; `onEnd` is told when that is
-   * over. Resolves at once, unless many such writes are under way and go well.
+   * Stores values from the backup in the background, and then calls `onEnd`.
+   * Resolves immediately, unless many fills are running.
    */
   async fill(writes: WriteMany, onEnd: () => void): Promise<void> {
     if (writes.count === 0) return onEnd();
     const { size } = this.#fills;
     if (this.outage.isKnown) {
-      if (size >= mostFailingFills) return onEnd();
-    } else if (size >= mostFills) await this.#fills.values().next().value;
+      if (size >= maxFillsInOutage) return onEnd();
+    } else if (size >= maxFills) await this.#fills.values().next().value;
     const filling = this.#fill(writes).finally(() => {
       this.#fills.delete(filling);
       onEnd();
@@ -168,10 +169,10 @@ export class Cache {
     this.#fills.add(filling);
   }
 
-  /** Never rejects: a failure changes nothing. */
+  /** Never rejects: a failed fill loses nothing. */
   async #fill(writes: WriteMany): Promise<void> {
     const { client } = this.#parts;
-    const { failures } = this.unsure;
+    const { failures } = this.stale;
     try {
       await sendExchange(client, writes, this.requestOptions(undefined));
     } catch {
@@ -182,7 +183,7 @@ export class Cache {
     if (!this.reportWrites(writes)) this.answered("writes");
   }
 
-  /** Reports the first failure or refusal of some writes; whether there is one. */
+  /** Reports the first failure or refusal. Returns whether there is one. */
   reportWrites(writes: WriteMany): boolean {
     for (const error of writes.errors.values()) {
       if (error instanceof TemporaryError) this.outage.report("writes", error);
@@ -195,15 +196,15 @@ export class Cache {
     return false;
   }
 
-  /** Says, once, that a key is too long for memcached, and the backup has it alone. */
+  /** Warns once that a key is too long for memcached; later ones are details. */
   reportLongKey(error: unknown): void {
     const { onWarning, onDetail } = this.#parts;
-    const say = this.#hasLongKeys ? onDetail : onWarning;
+    const report = this.#hasLongKeys ? onDetail : onWarning;
     this.#hasLongKeys = true;
-    say?.(`${(error as Error).message}; going on with the backup`);
+    report?.(`${(error as Error).message}; going on with the backup`);
   }
 
-  /** Whether a value may go to memcached; says so when it may not. */
+  /** Whether a value is short enough for memcached. Reports one that is not. */
   fits(key: string, size: number): boolean {
     const { name, parameters, backup, onWarning, refuse } = this.#parts;
     const limit = parameters.data_size_limit;
@@ -216,29 +217,29 @@ export class Cache {
     return false;
   }
 
-  /** How many bytes a value has in memcached. */
+  /** The length of a value in bytes. */
   sizeOf(value: string): number {
     return byteLength(this.#parts.keys.text, value);
   }
 
-  /** Removes the keys of which it is unsure, if memcached answers. */
-  removeUnsure(): void {
-    if (this.unsure.size > 0) void this.unsure.remove();
+  /** Removes stale keys in the background, if memcached answers. */
+  removeStale(): void {
+    if (this.stale.size > 0) void this.stale.remove();
   }
 
-  /** Ends all requests with `reason`; without one, after what is to be written. */
+  /** Ends all requests with `reason`. Without a reason, finishes fills first. */
   async close(reason: unknown): Promise<void> {
     const { name, parameters, client, onWarning } = this.#parts;
     if (reason === undefined) {
       await Promise.all(this.#fills);
-      // One that takes no entries may still remove some.
-      if (this.unsure.size > 0 && this.outage.silence === undefined) {
-        await this.unsure.remove();
+      // A memcached that refuses updates may still remove keys.
+      if (this.stale.size > 0 && this.outage.silence === undefined) {
+        await this.stale.remove();
       }
     }
     await client.close(reason ?? new ClosedError(name));
-    if (this.unsure.size > 0) {
-      onWarning(unsureKeysLeft(name, this.unsure, parameters.ttl));
+    if (this.stale.size > 0) {
+      onWarning(staleKeysWarning(name, this.stale, parameters.ttl));
     }
   }
 }

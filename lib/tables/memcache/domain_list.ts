@@ -11,25 +11,25 @@ import { ConfigError, shownText } from "../../errors.ts";
 import { configuredText } from "../opening.ts";
 import { type KeyFilter, lastAt } from "./key_rules.ts";
 
-/** A table that a domain list asks, as far as it needs it. */
+/** A table in a domain list. */
 export interface DomainTable {
-  /** The value of a domain. */
+  /** The value of a domain; any value means a match. */
   lookup(domain: string): Promise<string | undefined>;
 }
 
-/** What a domain list needs from outside. */
+/** The functions that a domain list uses to read files and tables. */
 export interface DomainSources {
-  /** How strings of the list, and of its tables, stand for bytes. */
+  /** How strings of the list and of its tables represent bytes. */
   readonly text: Text;
   /** Opens a `type:table` pattern. */
   openTable(name: string): Promise<DomainTable>;
   /** The `configText` of a `/path/file` pattern. */
   readText(path: string): Promise<string>;
-  /** Told of what is ignored. */
+  /** Called with a warning for each ignored part of the list. */
   onWarning(message: string): void;
 }
 
-/** Names that follow each other, and whether each matches; or a table to ask. */
+/** Consecutive names, and whether each one matches; or a table. */
 type Step =
   | Map<string, boolean>
   | { readonly table: DomainTable; readonly match: boolean };
@@ -43,9 +43,9 @@ type Step =
 export class DomainList {
   #steps: Step[] = [];
   #sources: DomainSources;
-  /** Files and tables that are on the list: a second time they decide nothing. */
-  #named = new Set<string>();
-  /** The files that are being read, each named by the one before it. */
+  /** The files and tables of the list. A repeated one has no effect. */
+  #added = new Set<string>();
+  /** The files that are being read, each included by the one before. */
   #reading = new Set<string>();
 
   private constructor(sources: DomainSources) {
@@ -102,8 +102,8 @@ export class DomainList {
     if (this.#reading.has(file)) {
       throw new ConfigError(`domain list: includes itself`, { file });
     }
-    if (this.#named.has(file)) return;
-    this.#named.add(file);
+    if (this.#added.has(file)) return;
+    this.#added.add(file);
     this.#reading.add(file);
     const lines = (await this.#sources.readText(file)).split("\n");
     for (const [at, line] of lines.entries()) {
@@ -112,7 +112,7 @@ export class DomainList {
       if (at === 0 && isUtf16(line)) {
         this.#sources.onWarning(`${where}: ${utf16Warning}`);
       }
-      // As in Postfix a line ends at a null byte.
+      // As in Postfix, a line ends at a null byte.
       const end = line.indexOf("\0");
       if (end >= 0) {
         this.#sources.onWarning(`${where}: ${nullByteWarning}`);
@@ -123,8 +123,8 @@ export class DomainList {
   }
 
   async #addTable(name: string, match: boolean): Promise<void> {
-    if (this.#named.has(name)) return;
-    this.#named.add(name);
+    if (this.#added.has(name)) return;
+    this.#added.add(name);
     this.#steps.push({ match, table: await this.#sources.openTable(name) });
   }
 
@@ -137,9 +137,8 @@ export class DomainList {
   }
 
   /**
-   * Whether a domain, a byte string, is on the list. The answer is a promise only
-   * when a table had to be asked, and rejects when that table fails: a failure is
-   * not "no".
+   * Whether a domain, a byte string, is on the list. Returns a promise only when a
+   * table decides; it rejects when that table fails.
    */
   matches(domain: string): boolean | Promise<boolean> {
     const { text } = this.#sources;
@@ -167,14 +166,14 @@ export class DomainList {
 
 const notAscii = /[\u0080-\u00ff]/;
 
-/** Excludes the keys whose domain is not on a list, and those that have none. */
+/** A filter that excludes keys without a domain, or with one not on the list. */
 export function outsideOf(domains: DomainList): KeyFilter {
   const verdict = (isListed: boolean) =>
     isListed ? undefined : "its domain is not on the domain list";
   return (source, start, end) => {
     const at = lastAt(source, start, end);
-    // As in Postfix an empty domain is for the list to judge: no name matches it,
-    // though a table may.
+    // As in Postfix, an empty domain is looked up in the list: no name matches it,
+    // but a table may.
     if (at <= start) {
       return "the key is no user@domain, which a domain list needs";
     }

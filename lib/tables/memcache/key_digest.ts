@@ -1,4 +1,4 @@
-/** Bytes in, lower-case hex out. */
+/** Computes a digest in lower-case hexadecimal. */
 export type Digest = (data: Uint8Array) => string | Promise<string>;
 
 const webDigests: Record<string, string> = {
@@ -20,7 +20,10 @@ function unknownDigest(name: string, known: readonly string[]): RangeError {
   );
 }
 
-/** Digests of Web Crypto, for runtimes without `node:crypto`. */
+/**
+ * A digest of Web Crypto, for runtimes without `node:crypto`. Throws a
+ * `RangeError` for an unknown name.
+ */
 export function webDigest(name: string): Digest {
   const plain = name.toLowerCase().replace("-", "");
   if (!Object.hasOwn(webDigests, plain)) {
@@ -36,9 +39,8 @@ export function webDigest(name: string): Digest {
 }
 
 /**
- * The digest of that name, among all that the runtime offers. Loads
- * `node:crypto` when called, not before. Throws a `RangeError` that lists the
- * names when there is none of that name.
+ * The digest of that name. Loads `node:crypto`, or else uses Web Crypto. Throws a
+ * `RangeError` that lists the known names when the runtime has no such digest.
  *
  * Implements "key_digest" of memcache_table(5), Postfix 3.11.
  */
@@ -50,11 +52,11 @@ export async function loadDigest(name: string): Promise<Digest> {
     return webDigest(name);
   }
   try {
-    // A name that getHashes lists may still be refused, and some that it does
-    // not list work: only a digest that was made is sure.
+    // getHashes lists some names that do not work, and lacks some that do. Only a
+    // try shows whether a name works.
     node.createHash(name).update("").digest("hex");
   } catch {
-    // The list has signature algorithms and old names of digests as well.
+    // Leave out signature algorithms and old names of digests.
     const plain = node.getHashes().filter((known) => !/rsa|ssl/i.test(known));
     throw unknownDigest(name, plain);
   }

@@ -1,22 +1,21 @@
-// Formats, keys and what becomes of them are byte strings here, one character for
-// each byte: a format may have any bytes, as in Postfix.
+// As in Postfix, a format may have any bytes. So formats and keys are byte strings
+// here, with one character for each byte.
 
-/** A key_format taken apart, as {@linkcode parseKeyFormat} returns it. */
+/** A parsed key_format. */
 export interface KeyFormat {
-  /** Literal text, or the letter or digit that followed a `%`. */
+  /** Literal text, or the lower-case letter or digit after a `%`. */
   readonly parts: readonly ({ literal: string } | { expand: string })[];
-  /** Uses the local part: a key with `@` and nothing before it is skipped. */
+  /** Whether it uses the local part. Then a key that begins with `@` is skipped. */
   readonly usesLocalPart: boolean;
-  /** Uses the domain: a key without one is skipped. */
+  /** Whether it uses the domain. Then a key without a domain is skipped. */
   readonly usesDomain: boolean;
   /** The highest of `%1` to `%9`; 0 when there is none. */
   readonly labels: number;
 }
 
 /**
- * Takes a key_format, a byte string, apart. Throws a `RangeError` that says what
- * is wrong with it: a letter that has no meaning, or a `%` at the end. The
- * message shows the format as `shown`.
+ * Parses a key_format, a byte string. Throws a `RangeError` on an unknown letter
+ * after a `%`, or a `%` at the end. Its message shows the format as `shown`.
  *
  * Implements "key_format" of memcache_table(5).
  */

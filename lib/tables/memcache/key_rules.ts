@@ -1,28 +1,25 @@
 import { ByteBuffer } from "../../bytes/byte_buffer.ts";
 import { byteText, type Text } from "../../bytes/text.ts";
 import { TemporaryError } from "../../errors.ts";
-import { asciiBytes, longestKey } from "../../memcached/protocol.ts";
+import { asciiBytes, CR, LF, longestKey } from "../../memcached/protocol.ts";
 import type { Digest } from "./key_digest.ts";
 import type { KeyFormat } from "./key_format.ts";
 
-/** What decides how a lookup key becomes a memcache key. */
+/** The parts of {@linkcode KeyRules}. */
 export interface KeyRuleParts {
-  /**
-   * Why a key is not to be asked for, if it is not; missing where all are. A
-   * domain list decides so.
-   */
+  /** The filter of the domain list; absent where all domains are looked up. */
   readonly exclude?: KeyFilter;
-  /** The key_format, taken apart. */
+  /** The parsed key_format. */
   readonly format: KeyFormat;
   /** The key_digest, if any. */
   readonly digest?: Digest;
-  /** How strings stand for bytes. */
+  /** How strings represent bytes. */
   readonly text: Text;
-  /** Whether a key that is too long is skipped, for those it is no failure. */
+  /** Whether a key that is too long is skipped instead of a failure. */
   readonly skipsLongKeys?: boolean;
 }
 
-/** Why a key, from `start` to `end`, is skipped; `undefined` when it is not. */
+/** Why the key from `start` to `end` is skipped; `undefined` when it is not. */
 export type KeyFilter = (
   source: Uint8Array,
   start: number,
@@ -30,52 +27,65 @@ export type KeyFilter = (
 ) => string | undefined | Promise<string | undefined>;
 
 /**
- * What became of a lookup key: `undefined` when its memcache key was added, the
- * reason why there is none, or how many bytes one has that is too long to be sent.
+ * The result for a lookup key: `undefined` when its memcache key was appended, a
+ * string with the reason when the key is skipped, or the length in bytes of a
+ * memcache key that is too long.
  */
 export type KeyVerdict = string | number | undefined;
 
-/** What {@linkcode KeyRules} makes of a key that is to be looked up. */
+/** The bytes of a get command; without one, a string or number as in KeyVerdict. */
 export type GetCommand = Uint8Array | string | number;
 
 const GET = asciiBytes("get ");
-// What the format may add to a key before the buffer has to grow.
-const moreThanKey = 64;
+const noSpans: [start: number, end: number][] = [];
+
+const nullByte = "the key has a null byte";
+const whiteSpace = "the memcache key has white space or a control character";
 
 const AT = 64;
 const DOT = 46;
 const SPACE = 32;
 const DELETE = 127;
 
-type Part =
-  | { readonly literal: Uint8Array }
-  | { readonly expand: string };
+/** A part of the format: what it expands, or "" for a literal. */
+interface Part {
+  readonly expand: string;
+  readonly literal: Uint8Array;
+}
 
 /**
- * From lookup key to memcache key: the one place that decides which keys are
- * skipped, for single lookups, many, updates and deletes alike.
+ * Makes memcache keys of lookup keys, and decides which keys are skipped. All
+ * lookups, updates and deletes use it, single and bulk.
  *
  * Implements "domain", "key_format" and "key_digest" of memcache_table(5).
  */
 export class KeyRules {
-  /** How strings stand for bytes. */
+  /** How strings represent bytes. */
   readonly text: Text;
   #rules: KeyRuleParts;
   #parts: readonly Part[];
+  /** Whether the memcache key contains the whole key, and no rule has to wait. */
+  #isPlain: boolean;
+  #encoded = new Uint8Array(longestKey);
+  #command = new ByteBuffer(longestKey);
 
-  /** Rules that stay the same. */
+  /** Prepares the rules. */
   constructor(rules: KeyRuleParts) {
     this.text = rules.text;
     this.#rules = rules;
-    this.#parts = rules.format.parts.map((part) =>
-      "literal" in part ? { literal: byteText.encode(part.literal) } : part
-    );
+    this.#parts = rules.format.parts.map((part) => ({
+      expand: "expand" in part ? part.expand : "",
+      literal: byteText.encode("literal" in part ? part.literal : ""),
+    }));
+    const { exclude, digest } = rules;
+    this.#isPlain = exclude === undefined && digest === undefined &&
+      this.#parts.some(({ expand }) => expand === "s");
   }
 
   /**
-   * Adds the memcache key of a lookup key, which was folded, to `out`; leaves that
-   * as it is where there is none. The verdict is a promise only where a table of
-   * the domain list or Web Crypto makes it one.
+   * Appends the memcache key of a folded lookup key to `out`, or nothing if there
+   * is none. Returns a promise only where a table of the domain list or Web Crypto
+   * requires it.
    */
   append(
     out: ByteBuffer,
@@ -84,9 +94,11 @@ export class KeyRules {
     end: number,
   ): KeyVerdict | Promise<KeyVerdict> {
     if (start === end) return "the key is empty";
-    for (let at = start; at < end; at++) {
-      if (source[at] === 0) return "the key has a null byte";
+    // The check of the memcache key covers the whole key.
+    if (this.#isPlain) {
+      return this.#expand(out, source, start, end) as KeyVerdict;
     }
+    if (hasNull(source, start, end)) return nullByte;
     const excluded = this.#rules.exclude?.(source, start, end);
     const expand = (reason: string | undefined) =>
       reason ?? this.#expand(out, source, start, end);
@@ -95,22 +107,30 @@ export class KeyRules {
       : expand(excluded);
   }
 
-  /**
-   * The bytes of `get KEY` for a lookup key; or why there are none, as a verdict.
-   */
+  /** The `get` command for a lookup key, or the verdict why there is none. */
   getCommand(key: string): GetCommand | Promise<GetCommand> {
-    const bytes = this.text.encode(key);
-    const out = new ByteBuffer(GET.length + bytes.length + moreThanKey);
+    const bytes = this.#encode(key);
+    // Plain rules never wait, so they can use the same buffer for every key.
+    const out = this.#isPlain ? this.#command : new ByteBuffer(0);
+    out.length = 0;
     out.append(GET, 0, GET.length);
-    const complete = (verdict: KeyVerdict) => {
-      if (verdict !== undefined) return verdict;
-      out.appendAscii("\r\n");
-      return out.view();
-    };
     const verdict = this.append(out, bytes, 0, bytes.length);
     return verdict instanceof Promise
-      ? verdict.then(complete)
-      : complete(verdict);
+      ? verdict.then((verdict) => verdict ?? commandIn(out))
+      : verdict ?? commandIn(out);
+  }
+
+  /** Encodes a key; plain rules use the same memory for every key. */
+  #encode(key: string): Uint8Array {
+    const { length } = key;
+    const encoded = this.#encoded;
+    if (!this.#isPlain || length > encoded.length) return this.text.encode(key);
+    for (let at = 0; at < length; at++) {
+      const code = key.charCodeAt(at);
+      if (code > 127) return this.text.encode(key);
+      encoded[at] = code;
+    }
+    return encoded.subarray(0, length);
   }
 
   #expand(
@@ -126,7 +146,12 @@ export class KeyRules {
     }
     const { digest } = this.#rules;
     if (out.length === from) return "its key_format expansion is empty";
-    if (digest === undefined) return this.#check(out, from);
+    if (digest === undefined) {
+      const verdict = this.#check(out, from);
+      const isNull = verdict === whiteSpace && this.#isPlain &&
+        hasNull(source, start, end);
+      return isNull ? nullByte : verdict;
+    }
     const digested = digest(out.bytes.slice(from, out.length));
     const whenDigested = (hex: string) => {
       out.length = from;
@@ -138,7 +163,7 @@ export class KeyRules {
       : digested.then(whenDigested);
   }
 
-  /** Expands the format; `false` when the key lacks what it needs. */
+  /** Expands key_format; `false` when the key lacks a part that it uses. */
   #appendParts(
     out: ByteBuffer,
     source: Uint8Array,
@@ -150,30 +175,31 @@ export class KeyRules {
     const domain = at < 0 ? end : at + 1;
     if (usesDomain && domain === end) return false;
     if (usesLocalPart && at === start) return false;
-    const spans = labels > 0 ? labelSpans(source, domain, end) : [];
+    const spans = labels > 0 ? labelSpans(source, domain, end) : noSpans;
     if (spans.length < labels) return false;
-    for (const part of this.#parts) {
-      if ("literal" in part) out.append(part.literal, 0, part.literal.length);
-      else if (part.expand === "s") out.append(source, start, end);
-      else if (part.expand === "u") {
-        out.append(source, start, at < 0 ? end : at);
-      } else if (part.expand === "d") out.append(source, domain, end);
+    // By index: an iterator for each key is memory for the garbage collector.
+    for (let number = 0; number < this.#parts.length; number++) {
+      const { expand, literal } = this.#parts[number];
+      if (expand === "s") out.append(source, start, end);
+      else if (expand === "") out.append(literal, 0, literal.length);
+      else if (expand === "u") out.append(source, start, at < 0 ? end : at);
+      else if (expand === "d") out.append(source, domain, end);
       else {
-        const [first, last] = spans[spans.length - Number(part.expand)];
+        const [first, last] = spans[spans.length - Number(expand)];
         out.append(source, first, last);
       }
     }
     return true;
   }
 
-  /** Decides over what stands in `out` from a place on. */
+  /** Checks the memcache key at the end of `out`; removes it if it is invalid. */
   #check(out: ByteBuffer, from: number): KeyVerdict {
     const { bytes, length } = out;
     const size = length - from;
     out.length = from;
     for (let at = from; at < length; at++) {
       if (bytes[at] <= SPACE || bytes[at] === DELETE) {
-        return "the memcache key has white space or a control character";
+        return whiteSpace;
       }
     }
     if (size > longestKey) {
@@ -183,12 +209,24 @@ export class KeyRules {
   }
 }
 
+/** Completes the command in a buffer, and copies it. */
+function commandIn(out: ByteBuffer): Uint8Array {
+  out.appendByte(CR);
+  out.appendByte(LF);
+  return out.bytes.slice(0, out.length);
+}
+
+function hasNull(source: Uint8Array, start: number, end: number): boolean {
+  for (let at = start; at < end; at++) if (source[at] === 0) return true;
+  return false;
+}
+
 function tooLong(bytes: number): string {
   return `its memcache key has ${bytes} bytes, and memcached takes ` +
     `${longestKey}: set key_digest = sha256`;
 }
 
-/** The failure of a key whose memcache key would have so many bytes. */
+/** The error for a key whose memcache key has `bytes` bytes, too many. */
 export function tooLongKey(
   name: string,
   key: string,
@@ -198,7 +236,7 @@ export function tooLongKey(
   return new TemporaryError(`${name}: key "${shown}": ${tooLong(bytes)}`);
 }
 
-/** Where the last `@` of a key is; -1 when it has none. */
+/** The index of the last `@` of a key; -1 when it has none. */
 export function lastAt(source: Uint8Array, start: number, end: number): number {
   let at = end - 1;
   while (at >= start && source[at] !== AT) at--;
@@ -206,8 +244,8 @@ export function lastAt(source: Uint8Array, start: number, end: number): number {
 }
 
 /**
- * Where the labels of a domain are. Postfix joins over empty ones: `a..b` has the
- * labels `a` and `b`.
+ * The places of the labels of a domain. As in Postfix, empty labels do not count:
+ * `a..b` has the labels `a` and `b`.
  */
 function labelSpans(
   source: Uint8Array,

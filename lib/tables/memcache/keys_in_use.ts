@@ -1,48 +1,48 @@
-/** A lookup of the backup whose answer may go to memcached. */
+/** A lookup in the backup whose value may be stored in memcached. */
 export interface FillingLookup {
-  /** Whether its answer may go there: not when the key was written meanwhile. */
+  /** Whether its value may be stored: `false` once a write of the key begins. */
   mayFill: boolean;
-  /** Settles with what goes to memcached, `undefined` when nothing does. */
+  /** Resolves with the value that is stored, or `undefined` if none is. */
   readonly filled: Promise<string | undefined>;
-  /** Says what goes to memcached. */
+  /** Resolves `filled`. */
   readonly settle: (value: string | undefined) => void;
 }
 
-/** A write that is under way. */
-export interface WriteInUse {
-  /** Settles when the writes of the same keys that came before are over. */
+/** A write that has not ended. */
+export interface OngoingWrite {
+  /** Resolves when earlier writes of the same keys have ended. */
   readonly earlier: Promise<unknown>;
-  /** Whether no write of a memcache key began after this one. */
+  /** Whether no later write of this memcache key has begun. */
   readonly isLast: (memcacheKey: string) => boolean;
-  /** It is over. */
+  /** Ends the write. */
   readonly end: () => void;
 }
 
 /**
- * Which keys are looked up in the backup, and which are written, at this moment:
- * so that an older value never comes to memcached behind a newer one, and the
- * backup has the writes of a key in their order.
+ * The keys that are being looked up in the backup, and those that are being
+ * written. With them, an old value never replaces a newer one in memcached, and
+ * the backup gets the writes of a key in their order.
  */
 export class KeysInUse {
-  /** The lookups of each key; the first may be followed. */
+  /** The lookups of each key; others may wait for the first one. */
   #lookups = new Map<string, Set<FillingLookup>>();
-  /** How many writes of each memcache key there are, and which began last. */
-  #written = new Map<string, { count: number; last: symbol }>();
+  /** The number of writes of each memcache key, and the last one that began. */
+  #memcacheWrites = new Map<string, { count: number; last: symbol }>();
   /** The last write of each key of the backup. */
-  #writes = new Map<string, Promise<void>>();
+  #backupWrites = new Map<string, Promise<void>>();
 
-  /** A lookup of a key that is under way. */
+  /** The first ongoing lookup of a key. */
   lookupOf(key: string): FillingLookup | undefined {
     return this.#lookups.get(key)?.values().next().value;
   }
 
-  /** A lookup of a key begins. */
+  /** Begins a lookup. */
   beginLookup(key: string): FillingLookup {
     let settle: (value: string | undefined) => void;
     const filled = new Promise<string | undefined>((resolve) => {
       settle = resolve;
     });
-    const mayFill = !this.#written.has(key);
+    const mayFill = !this.#memcacheWrites.has(key);
     const lookup = { mayFill, filled, settle: settle! };
     const others = this.#lookups.get(key);
     if (others === undefined) this.#lookups.set(key, new Set([lookup]));
@@ -51,8 +51,8 @@ export class KeysInUse {
   }
 
   /**
-   * A lookup is over: memcached has its answer, or does not get it. Who followed a
-   * lookup that filled nothing asks the backup, so that one is over at once.
+   * Ends a lookup, when memcached has its value or does not get it. If it stored
+   * nothing, lookups that wait for it now ask the backup themselves.
    */
   endLookup(key: string, lookup: FillingLookup): void {
     lookup.settle(undefined);
@@ -61,39 +61,41 @@ export class KeysInUse {
     if (lookups.size === 0) this.#lookups.delete(key);
   }
 
-  /** A write begins, of these memcache keys, and these keys of the backup. */
+  /** Begins a write of these memcache keys, and these keys of the backup. */
   beginWrite(
     memcacheKeys: ReadonlySet<string>,
     backupKeys: ReadonlySet<string>,
-  ): WriteInUse {
+  ): OngoingWrite {
     const own = Symbol();
     for (const key of memcacheKeys) {
-      const others = this.#written.get(key)?.count ?? 0;
-      this.#written.set(key, { count: others + 1, last: own });
+      const others = this.#memcacheWrites.get(key)?.count ?? 0;
+      this.#memcacheWrites.set(key, { count: others + 1, last: own });
       for (const lookup of this.#lookups.get(key) ?? []) lookup.mayFill = false;
     }
     let resolve: () => void;
     const over = new Promise<void>((settle) => resolve = settle);
     const earlier = new Set<Promise<void>>();
     for (const key of backupKeys) {
-      const before = this.#writes.get(key);
+      const before = this.#backupWrites.get(key);
       if (before !== undefined) earlier.add(before);
-      this.#writes.set(key, over);
+      this.#backupWrites.set(key, over);
     }
     const end = () => {
       for (const key of memcacheKeys) {
-        const { count, last } = this.#written.get(key)!;
-        if (count === 1) this.#written.delete(key);
-        else this.#written.set(key, { count: count - 1, last });
+        const { count, last } = this.#memcacheWrites.get(key)!;
+        if (count === 1) this.#memcacheWrites.delete(key);
+        else this.#memcacheWrites.set(key, { count: count - 1, last });
       }
       for (const key of backupKeys) {
-        if (this.#writes.get(key) === over) this.#writes.delete(key);
+        if (this.#backupWrites.get(key) === over) {
+          this.#backupWrites.delete(key);
+        }
       }
       resolve();
     };
     return {
       earlier: Promise.all(earlier),
-      isLast: (key) => this.#written.get(key)?.last === own,
+      isLast: (key) => this.#memcacheWrites.get(key)?.last === own,
       end,
     };
   }

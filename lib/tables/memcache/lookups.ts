@@ -8,87 +8,83 @@ import { byteText } from "../../bytes/text.ts";
 import { NoAnswerError, TemporaryError } from "../../errors.ts";
 import { GetMany } from "../../memcached/get_many.ts";
 import type { BatchAnswer } from "../driver.ts";
-import { lookupInBackup, type Wanted } from "./backup_lookups.ts";
+import { lookupInBackup, type MissedKey } from "./backup_lookups.ts";
 import { limitsOf } from "./cache.ts";
 import { tooLongKey } from "./key_rules.ts";
-import type { LookupTrace, MemcacheState } from "./memcache_driver.ts";
+import type { LookupTrace, MemcacheState } from "./memcache_state.ts";
 
-/** What a batch of lookups was made in. */
-export interface SpareLookups {
-  /** The request. */
-  readonly gets: GetMany;
-  /** The values. */
-  readonly values: ByteStringsBuilder;
-}
+const maxSpareBuffers = 4;
 
-const mostSpare = 4;
-
-/** Looks many keys up in memcached, then in the backup what that has not. */
+/** Looks up many keys in memcached, and those that it lacks in the backup. */
 export async function lookupKeys(
   state: MemcacheState,
   keys: ByteStrings,
   signal: AbortSignal | undefined,
   trace?: LookupTrace,
 ): Promise<BatchAnswer> {
-  const { parts, cache, spare } = state;
+  const { parts, cache, spareBuffers } = state;
   const count = countOf(keys);
-  const old = spare.pop();
+  const reused = spareBuffers.pop();
   const size = keys.bytes.length;
-  const values = new ByteStringsBuilder(count, size, old?.values);
+  const values = new ByteStringsBuilder(count, size, reused?.values);
   const limits = limitsOf(parts.parameters);
-  const gets = new GetMany(count, size, values, limits, old?.gets);
+  const gets = new GetMany(count, size, values, limits, reused?.gets);
   const notSent = await addKeys(state, gets, keys);
   await cache.getMany(gets, signal);
   const { errors } = gets;
-  // What failed may be on its way still.
+  // After a failure, the connection may still use the buffers.
   const release = errors.size > 0 ? undefined : () => {
-    if (spare.length < mostSpare) spare.push({ gets, values });
+    if (spareBuffers.length < maxSpareBuffers) {
+      spareBuffers.push({ gets, values });
+    }
   };
   const { backup } = parts;
   if (backup === undefined) {
     return { values, failed: firstOf(errors), release };
   }
   const { text } = parts.keys;
-  const wanted: Wanted[] = [];
-  const lasting = new Map<number, unknown>();
-  const want = (at: number, memcacheKey?: Uint8Array) => {
+  const missedKeys: MissedKey[] = [];
+  // Errors that the backup cannot make good.
+  const finalErrors = new Map<number, unknown>();
+  const addMissed = (at: number, memcacheKey?: Uint8Array) => {
     const error = errors.get(at);
     if (notSent.has(at)) {
       if (error !== undefined) cache.reportLongKey(error);
     } else if (error instanceof TemporaryError) {
       cache.outage.report("reads", error);
-    } else if (error !== undefined) return void lasting.set(at, error);
-    wanted.push({
+    } else if (error !== undefined) return void finalErrors.set(at, error);
+    missedKeys.push({
       at,
       key: text.decode(stringAt(keys, at)!)!,
-      // The backup's answer need not wait for another time-out.
+      // After a time-out, do not try to store the value: it may time out, too.
       memcacheKey: memcacheKey === undefined || error instanceof NoAnswerError
         ? undefined
         : byteText.decode(memcacheKey),
       isMiss: error === undefined && !notSent.has(at),
     });
   };
-  for (const [at, memcacheKey] of notSent) want(at, memcacheKey);
-  for (const [at, memcacheKey] of gets.missing()) want(at, memcacheKey);
-  wanted.sort((one, two) => one.at - two.at);
-  const end = firstOf(lasting)?.at ?? count;
+  for (const [at, memcacheKey] of notSent) addMissed(at, memcacheKey);
+  for (const [at, memcacheKey] of gets.missing()) addMissed(at, memcacheKey);
+  missedKeys.sort((one, two) => one.at - two.at);
+  const end = firstOf(finalErrors)?.at ?? count;
   const failed = await lookupInBackup(
     { ...state, backup },
-    wanted.filter(({ at }) => at < end),
+    missedKeys.filter(({ at }) => at < end),
     (at, value) => {
       if (trace !== undefined) trace.backup++;
       values.putText(at, value, text);
     },
     signal,
   );
-  if (failed !== undefined) lasting.set(failed.at, failed.error);
-  return { values, failed: firstOf(lasting), release };
+  if (failed !== undefined) finalErrors.set(failed.at, failed.error);
+  return { values, failed: firstOf(finalErrors), release };
 }
 
 /**
- * Adds the memcache keys of lookup keys; those that are skipped are left out.
- * Returns those that are for the backup alone: memcached may not have such a key,
- * or may have an old value of it; that one has its memcache key.
+ * Adds the memcache keys of all lookup keys that are not skipped to `gets`.
+ * Returns the keys to look up only in the backup, by their index: those that are
+ * too long for memcached, and those that may be stale there, with their memcache
+ * key.
  */
 async function addKeys(
   { parts, cache }: MemcacheState,
@@ -96,7 +92,7 @@ async function addKeys(
   keys: ByteStrings,
 ): Promise<Map<number, Uint8Array | undefined>> {
   const { name, keys: rules, onDetail } = parts;
-  const { unsure } = cache;
+  const { stale } = cache;
   const notSent = new Map<number, Uint8Array | undefined>();
   const { bytes, starts, ends } = keys;
   const keyAt = (at: number) => rules.text.decode(stringAt(keys, at)!)!;
@@ -108,9 +104,9 @@ async function addKeys(
     const judging = rules.append(out, bytes, start, ends[at]);
     const verdict = judging instanceof Promise ? await judging : judging;
     if (verdict === undefined) {
-      const isUnsure = unsure.size > 0 &&
-        unsure.has(byteText.decode(out.bytes.subarray(from, out.length))!);
-      if (!isUnsure) {
+      const isStale = stale.size > 0 &&
+        stale.has(byteText.decode(out.bytes.subarray(from, out.length))!);
+      if (!isStale) {
         gets.endKey(at);
         continue;
       }
@@ -123,11 +119,11 @@ async function addKeys(
     }
     gets.dropKey();
   }
-  if (notSent.size > 0) cache.removeUnsure();
+  if (notSent.size > 0) cache.removeStale();
   return notSent;
 }
 
-/** The first of some errors. */
+/** The error with the lowest index. */
 export function firstOf(
   errors: ReadonlyMap<number, unknown>,
 ): BatchAnswer["failed"] {

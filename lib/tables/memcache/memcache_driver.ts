@@ -10,39 +10,21 @@ import { beforeNull, keyOfGet } from "../../memcached/protocol.ts";
 import type { ClientRequestOptions } from "../../memcached/client.ts";
 import type { Entry, Table } from "../../table.ts";
 import type { BatchAnswer, Driver, WriteAnswer } from "../driver.ts";
-import type { Cache, MemcacheParts } from "./cache.ts";
+import type { MemcacheParts } from "./cache.ts";
 import { type GetCommand, tooLongKey } from "./key_rules.ts";
-import type { KeysInUse } from "./keys_in_use.ts";
-import type { SpareLookups } from "./lookups.ts";
-
-/** Where the answers to lookups came from, for who wants to know. */
-export interface LookupTrace {
-  /** How many the backup gave. */
-  backup: number;
-}
-
-/** A memcache table at work. */
-export interface MemcacheState {
-  /** What it is made of. */
-  readonly parts: MemcacheParts;
-  /** Its memcached. */
-  readonly cache: Cache;
-  /** Which keys are looked up and written now. */
-  readonly keysInUse: KeysInUse;
-  /** Memory of lookups that are done with, for others. */
-  readonly spare: SpareLookups[];
-}
+import type { LookupTrace, MemcacheState } from "./memcache_state.ts";
 
 /**
- * The memcache first, the backup last. The backup's verdict replaces the
- * memcache's; `key_format` and `key_digest` never apply to it.
+ * The driver of memcache tables. Each request goes to memcached first, then to the
+ * backup, whose result counts. `key_format` and `key_digest` do not apply to the
+ * backup.
  */
 export class MemcacheDriver implements Driver {
   #parts: MemcacheParts;
-  /** Loaded when there is more to do than to look one key up in memcached. */
+  /** Loaded on demand: a single lookup without a backup does not need it. */
   #state: Promise<MemcacheState> | undefined;
 
-  /** Takes over the client, the backup and the tables of the domain list. */
+  /** Closes the client and the `owned` tables when it is closed. */
   constructor(parts: MemcacheParts) {
     this.#parts = parts;
   }
@@ -71,7 +53,7 @@ export class MemcacheDriver implements Driver {
     }
     return backup === undefined
       ? this.#get(key, command, { signal })
-      : this.#getOrAsk(backup, key, command, signal, trace);
+      : this.#getOrLookupInBackup(backup, key, command, signal, trace);
   }
 
   async #get(
@@ -93,7 +75,7 @@ export class MemcacheDriver implements Driver {
     return value;
   }
 
-  async #getOrAsk(
+  async #getOrLookupInBackup(
     backup: Table,
     key: string,
     command: Uint8Array | number,
@@ -106,8 +88,8 @@ export class MemcacheDriver implements Driver {
     let isMiss = false;
     if (typeof command === "number") {
       cache.reportLongKey(tooLongKey(this.#parts.name, key, command));
-    } else if (cache.unsure.has(memcacheKey = keyOf(command))) {
-      cache.removeUnsure();
+    } else if (cache.stale.has(memcacheKey = keyOf(command))) {
+      cache.removeStale();
     } else {
       try {
         const options = cache.requestOptions(signal);
@@ -118,7 +100,7 @@ export class MemcacheDriver implements Driver {
       } catch (error) {
         if (!(error instanceof TemporaryError)) throw error;
         cache.outage.report("reads", error);
-        // The backup's answer need not wait for another time-out.
+        // After a time-out, do not try to store the value: it may time out, too.
         if (error instanceof NoAnswerError) memcacheKey = undefined;
       }
     }
@@ -144,8 +126,8 @@ export class MemcacheDriver implements Driver {
     return await lookupKeys(await this.#load(), keys, signal, trace);
   }
 
-  /** A backup has to be written in the order of the batches. */
-  get writesAtOnce(): number {
+  /** With a backup, batches must be written in their order. */
+  get concurrentWriteBatches(): number {
     return this.#parts.backup === undefined ? 4 : 1;
   }
 
@@ -197,12 +179,12 @@ export class MemcacheDriver implements Driver {
       parts: this.#parts,
       cache: new Cache(this.#parts),
       keysInUse: new KeysInUse(),
-      spare: [],
+      spareBuffers: [],
     };
   }
 }
 
-/** The memcache key of a lookup, one character for each byte. */
+/** The memcache key of a get command, as a byte string. */
 function keyOf(command: Uint8Array): string {
   return byteText.decode(keyOfGet(command))!;
 }

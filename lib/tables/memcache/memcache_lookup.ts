@@ -1,7 +1,7 @@
 /**
- * Lookups in memcached and nothing else: a third of the size of the whole, for
- * programs at the edge that are loaded again and again. What writes, lists, has
- * a `backup` or a `domain` list is {@linkcode MemcacheTable} of the main module.
+ * Lookups in memcached and nothing else, for programs at the edge that must load
+ * fast: a third of the size of the main module. To write, to list, for a `backup`
+ * or a `domain` list, use {@linkcode MemcacheTable} of the main module.
  *
  * @example A Worker
  * ```ts ignore
@@ -57,7 +57,7 @@ export type {
 };
 export { ConfigError, TemporaryError } from "../../errors.ts";
 
-/** The parameters of memcache_table(5) that a lookup has a use for. */
+/** The parameters of memcache_table(5) that lookups use. */
 export type LookupParameters = Omit<
   MemcacheParameters,
   "backup" | "domain" | "flags" | "ttl"
@@ -68,7 +68,7 @@ export interface LookupOptions {
   /** Opens sockets. */
   connect: Connect;
   /**
-   * Keys are folded to lower case.
+   * Whether keys are folded to lower case.
    *
    * @default {true}
    */
@@ -77,17 +77,23 @@ export interface LookupOptions {
   onWarning?: (message: string) => void;
   /** Called for each key that is skipped, with the reason: for verbose logs. */
   onDetail?: (message: string) => void;
-  /** The time, for pauses and time-outs. */
+  /** The clock for pauses and time-outs. */
   clock?: Clock;
 }
 
 const name = "memcache:{…}";
-const unusable = ["backup", "domain", "flags", "ttl", "user", "password"];
+const unusedParameters = [
+  "backup",
+  "domain",
+  "flags",
+  "ttl",
+  "user",
+  "password",
+];
 
 /**
- * A memcache table that can be looked up. What is wrong with its parameters is
- * a {@linkcode ConfigError} when it is made. Keys and values are UTF-8; of
- * digests there are those of Web Crypto: sha1, sha256, sha384, sha512.
+ * A memcache table for lookups. Keys and values are UTF-8. `key_digest` may be
+ * sha1, sha256, sha384 or sha512.
  *
  * Implements lookups of memcache_table(5).
  *
@@ -104,24 +110,27 @@ const unusable = ["backup", "domain", "flags", "ttl", "user", "password"];
  * ```
  */
 export class MemcacheLookup implements AsyncDisposable {
-  /** Names it in messages. */
+  /** The name of the table in messages. */
   readonly name: string = name;
   #keys: KeyRules;
   #client: MemcacheClient;
   #options: LookupOptions;
 
-  /** Connects to nothing yet. */
+  /**
+   * Does no I/O; the first lookup connects. Throws {@linkcode ConfigError} when a
+   * parameter is wrong.
+   */
   constructor(parameters: Partial<LookupParameters>, options: LookupOptions) {
     requireRuntime();
-    const given = Object.entries(parameters).filter(([parameter, value]) => {
+    const used = Object.entries(parameters).filter(([parameter, value]) => {
       if (value === undefined) return false;
-      if (!unusable.includes(parameter)) return true;
+      if (!unusedParameters.includes(parameter)) return true;
       throw new ConfigError(
         `${name}: lookups alone have no "${parameter}": use MemcacheTable`,
       );
     });
-    const read = readParameters(namedParameters(name, given));
-    this.#keys = configured(
+    const read = readParameters(namedParameters(name, used));
+    this.#keys = orConfigError(
       `key_format = ${read.key_format}`,
       () =>
         new KeyRules({
@@ -135,7 +144,7 @@ export class MemcacheLookup implements AsyncDisposable {
           text: utf8Text,
         }),
     );
-    const endpoint = configured(`memcache = ${read.memcache}`, () => {
+    const endpoint = orConfigError(`memcache = ${read.memcache}`, () => {
       const found = parseEndpoint(read.memcache, { allowTls: true });
       if (!("service" in found)) return found;
       throw new RangeError(`"${found.service}" is no port number`);
@@ -157,9 +166,9 @@ export class MemcacheLookup implements AsyncDisposable {
   }
 
   /**
-   * The value of a key; `undefined` when it is not found, or is none that
-   * memcached can have. Throws {@linkcode TemporaryError} when memcached fails,
-   * and {@linkcode ConfigError} when the value is not UTF-8.
+   * The value of a key; `undefined` when memcached has none, or the key is skipped.
+   * Throws {@linkcode TemporaryError} when memcached fails or the memcache key is
+   * too long, and {@linkcode ConfigError} when the value is not UTF-8.
    */
   async lookup(
     key: string,
@@ -182,7 +191,7 @@ export class MemcacheLookup implements AsyncDisposable {
     return value;
   }
 
-  /** Ends all lookups, and the connection. */
+  /** Ends all lookups with an error, and closes the connection. */
   close(): Promise<void> {
     return this.#client.close(new ClosedError(name));
   }
@@ -197,7 +206,7 @@ export class MemcacheLookup implements AsyncDisposable {
   }
 }
 
-function configured<T>(what: string, parse: () => T): T {
+function orConfigError<T>(what: string, parse: () => T): T {
   try {
     return parse();
   } catch (cause) {

@@ -28,7 +28,7 @@ export type MemcacheTableParameters =
 
 /** Options of {@linkcode MemcacheTable}. */
 export interface MemcacheTableOptions extends OpenOptions {
-  /** Opens the tables that `backup` and `domain` name, if they name any. */
+  /** Opens the tables that `backup` and `domain` name. Required if they name any. */
   openTable?: (name: string, options: OpenOptions) => Promise<Table>;
 }
 
@@ -39,19 +39,21 @@ const optionNames: Readonly<Record<keyof MemcacheTableOptions, true>> = {
 
 const name = "memcache:{…}";
 
-/** A memcache table that was made from an object of parameters. */
+/** A memcache table from an object of parameters. */
 export interface MemcacheTable extends Table {
   /**
-   * Reads the parameters now, and opens what they name; without it the first
-   * request does that. Connects to nothing. Throws {@linkcode ConfigError}.
+   * Checks the parameters, and opens the tables that they name. Without it, the
+   * first request does that. Does not connect to memcached. Throws
+   * {@linkcode ConfigError}.
    */
   open(): Promise<this>;
 }
 
-/** Makes a {@linkcode MemcacheTable}. */
+/** The constructor of {@linkcode MemcacheTable}. */
 export interface MemcacheTableConstructor {
   /**
-   * Opens nothing yet. Throws a `TypeError` for an option that does not exist.
+   * Does no I/O. Throws a `TypeError` for an option that does not exist, and
+   * {@linkcode ConfigError} on a Node that is too old.
    */
   new (
     parameters: MemcacheTableParameters,
@@ -64,9 +66,8 @@ export interface MemcacheTableConstructor {
  * as the edge needs it. `openTable("memcache:…")` opens one from a
  * configuration file instead.
  *
- * Parameters have the names of memcache_table(5). What is wrong with them, a
- * {@linkcode ConfigError}, shows at the first request, or when `open` is
- * called.
+ * Parameters have the names of memcache_table(5). If one is wrong, `open` or the
+ * first request throws a {@linkcode ConfigError}.
  *
  * Implements memcache_table(5).
  *
@@ -88,21 +89,22 @@ export const MemcacheTable: MemcacheTableConstructor = class
     parameters: MemcacheTableParameters,
     options: MemcacheTableOptions = {},
   ) {
+    requireRuntime();
     requireOptionNames(options, optionNames);
-    const given = {
+    const resolved = {
       ...options,
       utf8: options.utf8 ?? true,
       onWarning: options.onWarning ?? ((line: string) => console.warn(line)),
     };
-    const own = { ...parameters };
-    const rules = rulesOf(given);
-    super(name, new LazyDriver(() => openDriver(own, given)), rules);
+    const copied = { ...parameters };
+    const rules = rulesOf(resolved);
+    super(name, new LazyDriver(() => openDriver(copied, resolved)), rules);
     if (!options.fileValues) return;
     return new FileValuesTable(this, rules) as Table as DriverTable;
   }
 };
 
-/** A `connect` that encrypts so; never one that does not encrypt. */
+/** Adds TLS options to `connect`; the result rejects for an unencrypted endpoint. */
 function withTls(tls: TlsOptions, connect: Connect): Connect {
   return async (endpoint, options) => {
     if (!("port" in endpoint) || endpoint.tls === undefined) {
@@ -116,12 +118,11 @@ function withTls(tls: TlsOptions, connect: Connect): Connect {
   };
 }
 
-// Async, so that what is wrong is a rejection of the first request.
+// Async, so that an error rejects the first request.
 async function openDriver(
   { tls, ...parameters }: MemcacheTableParameters,
   { openTable, ...given }: MemcacheTableOptions,
 ): Promise<FullDriver> {
-  requireRuntime();
   const options = tls === undefined
     ? given
     : { ...given, connect: withTls(tls, given.connect ?? connectLazily) };

@@ -2,25 +2,26 @@ import type { Clock } from "../../system/clock.ts";
 import type { EventListener } from "../../events.ts";
 import { type ByteStrings, countOf } from "../../bytes/byte_strings.ts";
 import type { Entry } from "../../table.ts";
-import type { LookupTrace, MemcacheDriver } from "./memcache_driver.ts";
+import type { MemcacheDriver } from "./memcache_driver.ts";
+import type { LookupTrace } from "./memcache_state.ts";
 import type { BatchAnswer, Driver, WriteAnswer } from "../driver.ts";
 
-/** What an observer has to know. */
+/** What an {@linkcode ObservedDriver} needs to report events. */
 export interface Observation {
   /** The table's name. */
   readonly table: string;
-  /** Told of what is done. */
+  /** Called with each event. */
   readonly onEvent: EventListener;
   /** The time. */
   readonly clock: Clock;
 }
 
-/** A memcache table that tells of all that is asked of it. */
+/** A memcache driver that reports each request as an event. */
 export class ObservedDriver implements Driver {
   #driver: MemcacheDriver;
   #observation: Observation;
 
-  /** Does what `driver` does. */
+  /** Passes all requests on to `driver`. */
   constructor(driver: MemcacheDriver, observation: Observation) {
     this.#driver = driver;
     this.#observation = observation;
@@ -31,7 +32,7 @@ export class ObservedDriver implements Driver {
     signal?: AbortSignal,
   ): Promise<string | undefined> {
     const trace: LookupTrace = { backup: 0 };
-    const told = this.#timer();
+    const report = this.#timer();
     let found = 0;
     let failed = 1;
     try {
@@ -40,7 +41,7 @@ export class ObservedDriver implements Driver {
       failed = 0;
       return value;
     } finally {
-      told((time) => lookupEvent(1, found, failed, trace, time));
+      report((time) => lookupEvent(1, found, failed, trace, time));
     }
   }
 
@@ -49,24 +50,24 @@ export class ObservedDriver implements Driver {
     signal?: AbortSignal,
   ): Promise<BatchAnswer> {
     const trace: LookupTrace = { backup: 0 };
-    const told = this.#timer();
-    const asked = keys.starts.reduce((sum, at) => at < 0 ? sum : sum + 1, 0);
+    const report = this.#timer();
+    const count = keys.starts.reduce((sum, at) => at < 0 ? sum : sum + 1, 0);
     let found = 0;
-    let failed = asked;
+    let failed = count;
     try {
       const answer = await this.#driver.lookupBatch(keys, signal, trace);
       const { starts } = answer.values;
-      // What comes behind a failure is not sure, and counts as failed.
-      const sure = answer.failed?.at ?? countOf(keys);
+      // Results after a failure are not final, and count as failed.
+      const end = answer.failed?.at ?? countOf(keys);
       failed = 0;
       for (let at = 0; at < starts.length; at++) {
         if (keys.starts[at] < 0) continue;
-        if (at >= sure) failed++;
+        if (at >= end) failed++;
         else if (starts[at] >= 0) found++;
       }
       return answer;
     } finally {
-      told((time) => lookupEvent(asked, found, failed, trace, time));
+      report((time) => lookupEvent(count, found, failed, trace, time));
     }
   }
 
@@ -81,8 +82,8 @@ export class ObservedDriver implements Driver {
     );
   }
 
-  get writesAtOnce(): number {
-    return this.#driver.writesAtOnce;
+  get concurrentWriteBatches(): number {
+    return this.#driver.concurrentWriteBatches;
   }
 
   deleteBatch(
@@ -105,50 +106,55 @@ export class ObservedDriver implements Driver {
   }
 
   async #observe(
-    asked: number,
+    count: number,
     work: () => Promise<WriteAnswer>,
-    event: (done: number, not: number, failed: number, time: Time) => Told,
+    makeEvent: (
+      done: number,
+      notDone: number,
+      failed: number,
+      time: Time,
+    ) => TableEvent,
   ): Promise<WriteAnswer> {
-    const told = this.#timer();
+    const report = this.#timer();
     let done = 0;
-    let failed = asked;
+    let failed = count;
     try {
       const answer = await work();
-      const sure = answer.failed?.at ?? asked;
-      done = answer.done.slice(0, sure).filter(Boolean).length;
-      failed = asked - sure;
+      const end = answer.failed?.at ?? count;
+      done = answer.done.slice(0, end).filter(Boolean).length;
+      failed = count - end;
       return answer;
     } finally {
-      told((time) => event(done, asked - done - failed, failed, time));
+      report((time) => makeEvent(done, count - done - failed, failed, time));
     }
   }
 
-  #timer(): (make: (time: Time) => Told) => void {
+  #timer(): (makeEvent: (time: Time) => TableEvent) => void {
     const { table, onEvent, clock } = this.#observation;
     const started = clock.now();
-    return (make) =>
-      onEvent(make({ table, milliseconds: clock.now() - started }));
+    return (makeEvent) =>
+      onEvent(makeEvent({ table, milliseconds: clock.now() - started }));
   }
 }
 
-type Told = Parameters<EventListener>[0];
+type TableEvent = Parameters<EventListener>[0];
 type Time = { readonly table: string; readonly milliseconds: number };
 
 function lookupEvent(
-  asked: number,
+  count: number,
   found: number,
   failed: number,
   trace: LookupTrace,
   time: Time,
-): Told {
-  // What a failure made worthless may have been answered before.
+): TableEvent {
+  // The backup may have answered keys that a later failure made "failed".
   const backup = Math.min(trace.backup, found);
   return {
     kind: "lookup",
     ...time,
     hits: found - backup,
     backup,
-    misses: asked - found - failed,
+    misses: count - found - failed,
     failed,
   };
 }
@@ -158,7 +164,7 @@ function updateEvent(
   refused: number,
   failed: number,
   time: Time,
-): Told {
+): TableEvent {
   return { kind: "update", ...time, stored, refused, failed };
 }
 
@@ -167,6 +173,6 @@ function deleteEvent(
   missing: number,
   failed: number,
   time: Time,
-): Told {
+): TableEvent {
   return { kind: "delete", ...time, deleted, missing, failed };
 }

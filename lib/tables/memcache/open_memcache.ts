@@ -23,12 +23,12 @@ import {
 } from "../../socket/endpoint.ts";
 import type { Connect, Endpoint } from "../../socket/socket.ts";
 import type { Table } from "../../table.ts";
-import { findParameters, type Sourced } from "./parameter_source.ts";
+import { findParameters, type ParameterContext } from "./parameter_source.ts";
 import type { MemcacheParts } from "./cache.ts";
 import { MemcacheDriver } from "./memcache_driver.ts";
 import type { ListOwnKeys } from "./own_keys.ts";
 import { type Opening, orConfigError, readText } from "../opening.ts";
-import { DriverTable, refuse } from "../driver_table.ts";
+import { DriverTable, refusalHandler } from "../driver_table.ts";
 import type { FullDriver } from "../lazy_driver.ts";
 
 /** Opens `memcache:` tables. */
@@ -38,11 +38,11 @@ export async function openMemcache(opening: Opening): Promise<DriverTable> {
 
 /**
  * The backup of a memcache table, as its configuration names it; `undefined` for
- * other types, and where the configuration cannot be read: what is wrong with it
- * is for whoever opens that table to say.
+ * other types. It is `undefined` also where the configuration is invalid: opening
+ * that table reports the error.
  */
 export async function backupName(
-  { name, path, options, rules, mail }: Sourced,
+  { name, path, options, rules, mail }: ParameterContext,
 ): Promise<string | undefined> {
   if (!name.startsWith("memcache:")) return undefined;
   const quiet = { ...rules, onWarning: () => {} };
@@ -57,7 +57,7 @@ export async function backupName(
   }
 }
 
-/** Opens a memcache table with parameters of any source. */
+/** Opens a memcache table whose parameters come from `source`. */
 export async function openMemcacheTable(
   opening: Opening,
   source: ParameterSource,
@@ -66,7 +66,7 @@ export async function openMemcacheTable(
   return new DriverTable(opening.name, driver, opening.rules);
 }
 
-/** Opens what a memcache table is made of. */
+/** Opens the driver of a memcache table, and the tables that it names. */
 export async function openMemcacheDriver(
   opening: Opening,
   source: ParameterSource,
@@ -77,33 +77,33 @@ export async function openMemcacheDriver(
   const owned = backup === undefined ? domainTables : [backup, ...domainTables];
   const driver = new MemcacheDriver({ ...parts, owned });
   if (onEvent === undefined) return driver;
-  return await closingAtFailure(() => owned, async () => {
+  return await closingOnFailure(() => owned, async () => {
     const { ObservedDriver } = await import("./observed_driver.ts");
     const clock = options.clock ?? systemClock;
     return new ObservedDriver(driver, { table: name, onEvent, clock });
   });
 }
 
-/** A memcache table taken apart: each of the two is closed by itself. */
-export interface MemcacheApart {
-  /** As they are set. */
+/** The two parts of a memcache table; each is closed by itself. */
+export interface MemcacheAndBackup {
+  /** The parameters of the memcache table. */
   readonly parameters: MemcacheParameters;
   /**
-   * What is in memcached, and that alone; may be written. It takes keys as the
-   * backup has them, folded or not. What it does not take is a refusal, and told
-   * of as a detail.
+   * The entries in memcached, without the backup; always writable. Keys are not
+   * folded: they are used as the backup has them. A key that cannot be stored is a
+   * refusal, and a detail instead of a warning.
    */
   readonly cache: Table;
-  /** What is behind it, if anything; may be written where `write` says so. */
+  /** The backup, if there is one; writable with `write`. */
   readonly backup: Table | undefined;
-  /** Lists what memcached has of this table, where that can be known. */
+  /** Lists the table's keys in memcached; absent where it cannot recognize them. */
   readonly listOwnKeys: ListOwnKeys | undefined;
 }
 
-/** Opens a memcache table as two: its cache, and its backup. */
-export async function openMemcacheApart(
+/** Opens the cache and the backup of a memcache table as two tables. */
+export async function openMemcacheAndBackup(
   opening: Opening,
-): Promise<MemcacheApart> {
+): Promise<MemcacheAndBackup> {
   const { name, options, rules } = opening;
   const source = await findParameters(opening);
   const { parts, domainTables, server, format } = await openParts(
@@ -127,17 +127,17 @@ export async function openMemcacheApart(
     owned: domainTables,
     onWarning: onDetail,
     refuse: options.onRefusal ??
-      refuse(name, { ...rules, onWarning: onDetail }),
+      refusalHandler(name, { ...rules, onWarning: onDetail }),
   });
-  const cache = await closingAtFailure(
+  const cache = await closingOnFailure(
     () => backup === undefined ? domainTables : [backup, ...domainTables],
     () => new DriverTable(name, driver, { ...rules, write: true, fold: false }),
   );
   return { parameters, cache, backup, listOwnKeys };
 }
 
-/** What is open when a later step fails must not stay open. */
-async function closingAtFailure<T>(
+/** Runs `step`; closes the opened tables if it fails. */
+async function closingOnFailure<T>(
   opened: () => readonly Table[],
   step: () => T | Promise<T>,
 ): Promise<T> {
@@ -149,7 +149,7 @@ async function closingAtFailure<T>(
   }
 }
 
-/** What a memcache table is made of, and what its domain list has open. */
+/** Opens the parts of a memcache table, and the tables of its domain list. */
 async function openParts(
   opening: Opening,
   source: ParameterSource,
@@ -194,21 +194,21 @@ async function openParts(
     clock: options.clock,
     signal: options.signal,
   };
-  const format = findFormat(opening, source, parameters);
-  const digest = await findDigest(opening, source, parameters);
+  const format = readKeyFormat(opening, source, parameters);
+  const digest = await readDigest(opening, source, parameters);
   const backup = parameters.backup === ""
     ? undefined
     : await opening.open(parameters.backup, options);
   const domainTables: Table[] = [];
   const opened = () =>
     backup === undefined ? domainTables : [backup, ...domainTables];
-  const keys = await closingAtFailure(
+  const keys = await closingOnFailure(
     opened,
     () => readDomains(opening, parameters, domainTables),
   ).then((exclude) =>
     new KeyRules({ exclude, format, digest, text: rules.text, skipsLongKeys })
   );
-  const onEvent = guarded(opening);
+  const onEvent = guardedListener(opening);
   const client = new MemcacheClient({
     ...server,
     maxTry: parameters.max_try,
@@ -228,30 +228,30 @@ async function openParts(
     backup,
     clock: options.clock ?? systemClock,
     onWarning: rules.onWarning,
-    refuse: refuse(name, rules),
+    refuse: refusalHandler(name, rules),
     onDetail: options.onDetail,
   };
   return { parts, domainTables, onEvent, server, format };
 }
 
 /**
- * A listener that harms nobody: told when what it is told of is over, it may use
- * the table, and what it throws is a warning.
+ * Protects requests from the listener `onEvent`: it runs after the request, so it
+ * may use the table, and an error that it throws becomes a warning.
  */
-function guarded(
+function guardedListener(
   { name, options: { onEvent }, rules }: Opening,
 ): EventListener | undefined {
-  const tell: EventListener = (event) => {
+  const notify: EventListener = (event) => {
     try {
       onEvent!(event);
     } catch (error) {
       rules.onWarning(`${name}: onEvent failed: ${reasonOf(error)}`);
     }
   };
-  return onEvent && ((event) => queueMicrotask(() => tell(event)));
+  return onEvent && ((event) => queueMicrotask(() => notify(event)));
 }
 
-/** Tells of connections, as details and as events, where somebody wants to know. */
+/** Reports connections to `onDetail` and `onEvent`; `undefined` without either. */
 function observer(
   { name, options: { onDetail } }: Opening,
   endpoint: Endpoint,
@@ -268,7 +268,7 @@ function observer(
   };
 }
 
-function findFormat(
+function readKeyFormat(
   { name }: Opening,
   source: ParameterSource,
   { key_format }: MemcacheParameters,
@@ -280,15 +280,15 @@ function findFormat(
   );
 }
 
-/** A server, and why nothing can connect to it, if that is known. */
+/** The address of a server, and why it cannot be used, if so. */
 export interface FoundEndpoint {
-  /** Where it is; at port 0 where nobody knows its port. */
+  /** The address; with port 0 where the port is unknown. */
   readonly endpoint: Endpoint;
-  /** Its port is a service that this machine does not know. */
+  /** The error if its port is a service name that this machine does not know. */
   readonly unknownService?: ConfigError;
 }
 
-/** The server of a table. Throws {@linkcode ConfigError}. */
+/** Finds the server of a table. Throws {@linkcode ConfigError}. */
 export async function findEndpoint(
   { name, options }: Pick<Opening, "name" | "options">,
   source: ParameterSource,
@@ -319,9 +319,9 @@ export async function findEndpoint(
 }
 
 /**
- * Opens sockets to a server. As in Postfix an unknown service is no configuration
- * error where there is a backup: connecting fails, and the backup answers. Without
- * a backup it is a configuration error.
+ * What opens sockets to a server. As in Postfix, an unknown service name is a
+ * configuration error only without a backup. With one, connecting fails and the
+ * backup answers.
  */
 function connectTo(
   { options }: Opening,
@@ -333,7 +333,7 @@ function connectTo(
   return () => Promise.reject(unknownService.cause);
 }
 
-/** The same as the table says that it shall be: encrypted, logged in. */
+/** Adds the TLS and the log-in that the parameters of a table ask for. */
 export async function withAccess(
   connect: Connect,
   opening: Pick<Opening, "name" | "options">,
@@ -352,7 +352,7 @@ export async function withAccess(
   return await loggingIn(connect, opening, source, access, hasBackup);
 }
 
-async function findDigest(
+async function readDigest(
   { name }: Opening,
   source: ParameterSource,
   { key_digest }: MemcacheParameters,
@@ -370,15 +370,15 @@ async function findDigest(
   );
 }
 
-/** The domain list, if there is one; `opened` gets the tables that it names. */
+/** Reads the domain list, if there is one. Adds its tables to `opened`. */
 async function readDomains(
   { options, rules, mail, open }: Opening,
   { domain }: MemcacheParameters,
   opened: Table[],
 ): Promise<KeyFilter | undefined> {
   if (domain === "") return undefined;
-  // As in Postfix the list is text in the encoding of the mail system, also
-  // where the table itself was opened without UTF-8.
+  // As in Postfix, the list has the encoding of the mail system, even where the
+  // table is opened without UTF-8.
   const utf8 = rules.text.utf8 || await mail.smtputf8();
   const { DomainList, outsideOf } = await import("./domain_list.ts");
   const domains = await DomainList.read(domain, {

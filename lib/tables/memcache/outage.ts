@@ -1,25 +1,25 @@
 import { NoAnswerError, type TemporaryError } from "../../errors.ts";
 import type { Clock } from "../../system/clock.ts";
 
-/** What memcached is asked for: one that is full still answers reads. */
-export type Asked = "reads" | "writes";
+/** The two kinds of commands. A memcached that is full still answers reads. */
+export type CommandKind = "reads" | "writes";
 
 /**
- * A memcached that fails while a backup answers. It is said once, and while it
- * lasts memcached costs as little time as possible: commands are tried once, and
- * a server that was silent is not asked again for a while.
+ * Keeps track of a memcached that fails while a backup answers. There is one
+ * warning an outage. During it, memcached shall cost little time: each command is
+ * tried once, and after a time-out memcached is left alone for a pause.
  */
 export class Outage {
   #onWarning: (message: string) => void;
   #clock: Clock;
-  /** Milliseconds for which a silent server is not asked again. */
+  /** Milliseconds without requests after a time-out. */
   #pause: number;
-  #reported: Asked | undefined;
-  #silent:
+  #reported: CommandKind | undefined;
+  #timedOut:
     | { readonly error: NoAnswerError; readonly until: number }
     | undefined;
 
-  /** There is none yet. */
+  /** Begins without an outage; `pause` is in milliseconds. */
   constructor(
     onWarning: (message: string) => void,
     clock: Clock,
@@ -30,34 +30,34 @@ export class Outage {
     this.#pause = pause;
   }
 
-  /** Whether memcached failed the last time that it was asked. */
+  /** Whether memcached failed at the last request. */
   get isKnown(): boolean {
     return this.#reported !== undefined;
   }
 
-  /** Why memcached is not to be asked now; `undefined` when it is. */
+  /** The last time-out, during the pause after it; otherwise `undefined`. */
   get silence(): NoAnswerError | undefined {
-    if (this.#silent === undefined) return undefined;
-    if (this.#clock.now() < this.#silent.until) return this.#silent.error;
-    this.#silent = undefined;
+    if (this.#timedOut === undefined) return undefined;
+    if (this.#clock.now() < this.#timedOut.until) return this.#timedOut.error;
+    this.#timedOut = undefined;
     return undefined;
   }
 
-  /** Memcached failed. One warning an outage: a bulk run would print thousands. */
-  report(asked: Asked, error: TemporaryError): void {
-    const isSilence = error instanceof NoAnswerError &&
+  /** Memcached failed. Warns once an outage: a bulk run has thousands of failures. */
+  report(kind: CommandKind, error: TemporaryError): void {
+    const isTimeout = error instanceof NoAnswerError &&
       error.cause === undefined;
-    if (isSilence && this.silence === undefined) {
-      this.#silent = { error, until: this.#clock.now() + this.#pause };
+    if (isTimeout && this.silence === undefined) {
+      this.#timedOut = { error, until: this.#clock.now() + this.#pause };
     }
     if (this.#reported !== undefined) return;
     this.#onWarning(`${error.message}; going on with the backup`);
-    this.#reported = asked;
+    this.#reported = kind;
   }
 
   /** Memcached answered. */
-  over(asked: Asked): void {
-    this.#silent = undefined;
-    if (this.#reported === asked) this.#reported = undefined;
+  end(kind: CommandKind): void {
+    this.#timedOut = undefined;
+    if (this.#reported === kind) this.#reported = undefined;
   }
 }

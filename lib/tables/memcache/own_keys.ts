@@ -3,16 +3,16 @@ import { listKeys } from "../../memcached/key_listing.ts";
 import type { ReportingServer } from "../../memcached/server_report.ts";
 import type { KeyFormat } from "./key_format.ts";
 
-/** Tells of the lookup keys of all entries that memcached has of one table. */
+/** Calls `onKeys` with the lookup keys that one table has in memcached. */
 export type ListOwnKeys = (
   onKeys: (keys: readonly string[]) => Promise<void>,
 ) => Promise<void>;
 
 /**
- * What lists the entries that memcached has of a table; `undefined` where they
- * cannot be told from those of others, or have no lookup key: without a text
- * before `%s` in key_format, with other parts, or with a digest. Where keys are
- * folded, one that is not folded is somebody else's: no lookup asks for it.
+ * Makes the function that lists the keys of a table in memcached. `undefined`
+ * unless key_format is a text, `%s` and perhaps another text, without a digest:
+ * otherwise lookup keys cannot be recognized. With `fold`, a key in upper case
+ * belongs to another program, since no lookup uses it.
  */
 export function ownKeysOf(
   server: ReportingServer,
@@ -30,16 +30,16 @@ export function ownKeysOf(
     suffix !== undefined && !("literal" in suffix) || more.length > 0
   ) return undefined;
   const before = prefix.literal;
-  const behind = suffix?.literal ?? "";
+  const after = suffix?.literal ?? "";
   return async (onKeys) => {
     await listKeys(server, async (memcacheKeys) => {
       const keys: string[] = [];
       for (const bytes of memcacheKeys) {
-        const isOwn = bytes.length > before.length + behind.length &&
-          has(bytes, before, 0) &&
-          has(bytes, behind, bytes.length - behind.length);
+        const isOwn = bytes.length > before.length + after.length &&
+          hasAt(bytes, before, 0) &&
+          hasAt(bytes, after, bytes.length - after.length);
         if (!isOwn) continue;
-        const end = bytes.length - behind.length;
+        const end = bytes.length - after.length;
         const key = text.decode(bytes.subarray(before.length, end));
         if (key === undefined) continue;
         if (!fold || text.fold(key) === key) keys.push(key);
@@ -49,8 +49,8 @@ export function ownKeysOf(
   };
 }
 
-/** Whether a byte string stands at a place of some bytes. */
-function has(bytes: Uint8Array, literal: string, start: number): boolean {
+/** Whether the bytes have this byte string at `start`. */
+function hasAt(bytes: Uint8Array, literal: string, start: number): boolean {
   for (let at = 0; at < literal.length; at++) {
     if (bytes[start + at] !== literal.charCodeAt(at)) return false;
   }

@@ -9,18 +9,18 @@ import {
 import { ConfigError, shownText } from "../../errors.ts";
 import { type Opening, orConfigError, readText } from "../opening.ts";
 
-/** What of an opening says where the parameters are. */
-export type Sourced = Pick<
+/** The part of an {@linkcode Opening} that is needed to find parameters. */
+export type ParameterContext = Pick<
   Opening,
   "name" | "path" | "options" | "rules" | "mail"
 >;
 
 /**
- * Where a memcache table has its parameters: a file of its own for a name with
- * `/` or `.` first, the braces themselves, or main.cf.
+ * Finds the parameters of a memcache table: in the file of that name if it begins
+ * with `/` or `.`, in the name itself if it begins with `{`, or else in main.cf.
  */
 export async function findParameters(
-  opening: Sourced,
+  opening: ParameterContext,
 ): Promise<ParameterSource> {
   const { path } = opening;
   if (path.startsWith("/") || path.startsWith(".")) {
@@ -30,14 +30,17 @@ export async function findParameters(
   return await inMainCf(opening);
 }
 
-/** Parameters as an object gives them. Throws on a name that is not in `known`. */
+/**
+ * Parameters as pairs of name and value. Throws {@linkcode ConfigError} for a name
+ * that is not in `known`.
+ */
 export function namedParameters(
   table: string,
-  given: Iterable<readonly [string, string | number]>,
+  parameters: Iterable<readonly [string, string | number]>,
   known: readonly string[] = parameterNames,
 ): ParameterSource {
   const settings = new Map<string, Setting>();
-  for (const [name, value] of given) {
+  for (const [name, value] of parameters) {
     if (!known.includes(name)) {
       throw new ConfigError(
         `${table}: no parameter "${name}": there are ${known.join(", ")}`,
@@ -56,14 +59,14 @@ function source(settings: ReadonlyMap<string, Setting>): ParameterSource {
   };
 }
 
-async function ownFile(opening: Sourced): Promise<ParameterSource> {
+async function ownFile(opening: ParameterContext): Promise<ParameterSource> {
   const { path, options, rules } = opening;
   const text = await readText(options, path);
   const settings = parseMainCf(text, path, rules.onWarning);
   return source(settings);
 }
 
-function inBraces({ name, path }: Sourced): ParameterSource {
+function inBraces({ name, path }: ParameterContext): ParameterSource {
   const pairs = orConfigError("memcache:{…}", {}, () => {
     try {
       return bracedPairs(path, splitNameValue);
@@ -85,7 +88,7 @@ function inBraces({ name, path }: Sourced): ParameterSource {
   return namedParameters(name, pairs, allParameterNames());
 }
 
-async function inMainCf(opening: Sourced): Promise<ParameterSource> {
+async function inMainCf(opening: ParameterContext): Promise<ParameterSource> {
   const { path, mail, rules } = opening;
   const settings = new Map<ParameterName, Setting>();
   for (const name of allParameterNames()) {

@@ -3,33 +3,85 @@ import type { Setting } from "../../config/main_cf.ts";
 
 /** The parameters of a memcache table, as memcache_table(5) names them. */
 export interface MemcacheParameters {
-  /** The server: `inet:HOST:PORT`, `inet:[IPV6]:PORT`, `unix:PATH`, `tls:HOST:PORT`. */
+  /**
+   * The server: `inet:HOST:PORT`, `inet:[IPV6]:PORT`, `unix:PATH`, or `tls:HOST:PORT`,
+   * which Postfix does not have.
+   *
+   * @default {"inet:localhost:11211"}
+   */
   memcache: string;
-  /** The `type:name` of the persistent backup; empty for none. */
+  /**
+   * The `type:name` of the persistent backup; empty for none.
+   *
+   * @default {""}
+   */
   backup: string;
-  /** Stored with an update, ignored in a lookup. */
+  /**
+   * Stored with each value, and ignored in a lookup.
+   *
+   * @default {0}
+   */
   flags: number;
-  /** Seconds that an update is kept; above 2592000 an absolute Unix time. */
+  /**
+   * How long memcached keeps a value, in seconds; 0 for no limit. Above 2592000
+   * (30 days) memcached takes it for an absolute Unix time.
+   *
+   * @default {3600}
+   */
   ttl: number;
-  /** From lookup key to memcache key. */
+  /**
+   * How a memcache key is made of a lookup key: `%s` is the key, `%u` its local
+   * part, `%d` its domain, `%1` to `%9` the labels of the domain from the right.
+   *
+   * @default {"%s"}
+   */
   key_format: string;
-  /** The digest of the expanded key; empty for none. */
+  /**
+   * The digest that replaces the expanded key; empty for none.
+   *
+   * @default {""}
+   */
   key_digest: string;
-  /** The domains whose keys are looked up; empty for all. */
+  /**
+   * The domains whose keys are looked up: names, `/path/file` and `type:table`;
+   * empty for all keys.
+   *
+   * @default {""}
+   */
   domain: string;
-  /** Longest value, in bytes, both ways. */
+  /**
+   * The longest value, in bytes, in updates and in lookups.
+   *
+   * @default {10240}
+   */
   data_size_limit: number;
-  /** Longest reply line, in bytes. */
+  /**
+   * The longest line of a reply, in bytes.
+   *
+   * @default {1024}
+   */
   line_size_limit: number;
-  /** Tries of one command. */
+  /**
+   * How many times a command is tried.
+   *
+   * @default {2}
+   */
   max_try: number;
-  /** Seconds between tries. */
+  /**
+   * Seconds between two tries.
+   *
+   * @default {1}
+   */
   retry_pause: number;
-  /** Seconds for connecting, for sending and for receiving; 0 or less: no limit. */
+  /**
+   * Seconds for connecting, for sending and for receiving; 0 or less: no limit.
+   *
+   * @default {2}
+   */
   timeout: number;
 }
 
-/** The parameters that nobody set. */
+/** The default values. */
 export const defaultParameters: Readonly<MemcacheParameters> = {
   memcache: "inet:localhost:11211",
   backup: "",
@@ -45,7 +97,7 @@ export const defaultParameters: Readonly<MemcacheParameters> = {
   timeout: 2,
 };
 
-const least: Partial<Record<keyof MemcacheParameters, number>> = {
+const minimums: Partial<Record<keyof MemcacheParameters, number>> = {
   data_size_limit: 1,
   line_size_limit: 1,
   max_try: 1,
@@ -58,29 +110,63 @@ export const parameterNames = Object.keys(
 ) as (keyof MemcacheParameters)[];
 
 /**
- * Parameters of this package, which Postfix does not have: how to get to a server
- * that does not let everybody in.
+ * Parameters of this package, which Postfix does not have: the log-in and the TLS of
+ * a server.
  */
 export interface AccessParameters {
-  /** Who logs in to the server; empty for no log-in. */
+  /**
+   * The user who logs in to the server; empty for no log-in.
+   *
+   * @default {""}
+   */
   user: string;
-  /** The password of that user. */
+  /**
+   * The password of that user.
+   *
+   * @default {""}
+   */
   password: string;
-  /** A file whose first line is the password; `credential:NAME` is one of systemd. */
+  /**
+   * A file whose first line is the password; `credential:NAME` is a credential of
+   * systemd.
+   *
+   * @default {""}
+   */
   password_file: string;
-  /** A file with the authorities that are trusted, PEM; empty for the runtime's. */
+  /**
+   * A PEM file with the trusted authorities; empty for those of the runtime.
+   *
+   * @default {""}
+   */
   tls_CAfile: string;
-  /** A file with the certificate that the table shows, PEM; empty for none. */
+  /**
+   * A PEM file with the certificate of the client; empty for none.
+   *
+   * @default {""}
+   */
   tls_cert_file: string;
-  /** A file with the private key of that certificate, PEM. */
+  /**
+   * A PEM file with the private key of that certificate.
+   *
+   * @default {""}
+   */
   tls_key_file: string;
-  /** Whether the server must prove its name: `yes` or `no`. */
+  /**
+   * Whether the certificate of the server is verified: `yes` or `no`.
+   *
+   * @default {"yes"}
+   */
   tls_verify_cert: string;
-  /** The name that the server must have; empty for the host of `memcache`. */
+  /**
+   * The name that the certificate of the server must have; empty for the host of
+   * `memcache`.
+   *
+   * @default {""}
+   */
   tls_server_name: string;
 }
 
-/** The access parameters that nobody set. */
+/** The defaults of the access parameters. */
 export const defaultAccess: Readonly<AccessParameters> = {
   user: "",
   password: "",
@@ -92,7 +178,7 @@ export const defaultAccess: Readonly<AccessParameters> = {
   tls_server_name: "",
 };
 
-/** The name of a parameter, of Postfix's or of this package. */
+/** The name of a parameter, of Postfix or of this package. */
 export type ParameterName = keyof MemcacheParameters | keyof AccessParameters;
 
 /** The names of the access parameters. */
@@ -105,7 +191,7 @@ export function allParameterNames(): ParameterName[] {
   return [...parameterNames, ...accessNames];
 }
 
-/** Reads the access parameters; what they mean is for who uses them. */
+/** Reads the access parameters, without checking their values. */
 export function readAccess(
   source: Pick<ParameterSource, "setting">,
 ): AccessParameters {
@@ -116,7 +202,7 @@ export function readAccess(
   return read;
 }
 
-/** What may be shown of the value of a parameter: nothing of a password. */
+/** The value of a parameter for messages; a password is not shown. */
 export function shownValue(
   name: ParameterName,
   value: string | number,
@@ -124,18 +210,18 @@ export function shownValue(
   return name === "password" && value !== "" ? "(not shown)" : value;
 }
 
-/** Finds the setting of a parameter, `undefined` for its default. */
+/** Finds the setting of a parameter; `undefined` where it has its default. */
 export type SettingLookup = (name: ParameterName) => Setting | undefined;
 
-/** Where the parameters of a table come from, and how messages name them. */
+/** The source of a table's parameters. */
 export interface ParameterSource {
   /** Finds a setting. */
   readonly setting: SettingLookup;
-  /** The name that a person gave it: `ttl`, or `aliases_ttl` in main.cf. */
+  /** The full name of a parameter: `ttl`, or in main.cf `aliases_ttl`. */
   readonly written: (name: ParameterName) => string;
   /**
-   * All that was set there, what is no parameter too, by the names without that
-   * of the table.
+   * All settings of the table, even of unknown parameters, by the names without the
+   * prefix that is the table's name.
    */
   readonly all: () => Promise<ReadonlyMap<string, Setting>>;
 }
@@ -155,10 +241,10 @@ function wholeNumber(
       setting,
     );
   }
-  const bound = least[name];
-  if (bound !== undefined && number < bound) {
+  const minimum = minimums[name];
+  if (minimum !== undefined && number < minimum) {
     throw new ConfigError(
-      `${written} = ${setting.value}: must be at least ${bound}`,
+      `${written} = ${setting.value}: must be at least ${minimum}`,
       setting,
     );
   }
@@ -166,8 +252,8 @@ function wholeNumber(
 }
 
 /**
- * Reads all parameters. Throws {@linkcode ConfigError}, with file and line,
- * on a number that is none or too small.
+ * Reads all parameters. Throws {@linkcode ConfigError}, with file and line, where
+ * a value is not a whole number, or is too small.
  */
 export function readParameters(
   source: Pick<ParameterSource, "setting" | "written">,

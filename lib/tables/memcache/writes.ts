@@ -6,18 +6,18 @@ import type { WriteAnswer } from "../driver.ts";
 import { limitsOf } from "./cache.ts";
 import { tooLongKey } from "./key_rules.ts";
 import { firstOf } from "./lookups.ts";
-import type { WriteInUse } from "./keys_in_use.ts";
-import type { MemcacheState } from "./memcache_driver.ts";
+import type { OngoingWrite } from "./keys_in_use.ts";
+import type { MemcacheState } from "./memcache_state.ts";
 
-/** Writes on their way to memcached, and then to the backup. */
+/** A batch of writes, first for memcached, then for the backup. */
 interface Batch {
   /** The commands for memcached. */
   readonly writes: WriteMany;
-  /** For each command, which of the items it is of. */
+  /** The index of the item of each command. */
   readonly sent: number[];
-  /** The items that no rule refused: the backup gets those. */
+  /** The indexes of the items that no rule refuses. The backup gets these. */
   readonly accepted: number[];
-  /** Why an item did not go to memcached, though no rule refused it. */
+  /** Why accepted items cannot be sent to memcached, by their index. */
   readonly errors: Map<number, unknown>;
 }
 
@@ -43,9 +43,7 @@ export async function updateEntries(
   try {
     await cache.write(batch.writes, signal);
     const done = entries.map(() => false);
-    for (const [number, at] of batch.sent.entries()) {
-      done[at] = batch.writes.verdicts[number] ?? false;
-    }
+    recordDone(batch, done);
     if (backup === undefined) {
       for (const [number, { reason }] of batch.writes.refusals) {
         const { key } = entries[batch.sent[number]];
@@ -57,7 +55,7 @@ export async function updateEntries(
     await inUse?.earlier;
     const stored = entries.map(() => false);
     const kept: number[] = [];
-    const failed = await writeBackup(
+    const failed = await backupResults(
       batch.accepted,
       backup.updateMany(batch.accepted.map((at) => entries[at]), { signal }),
       (at, result) => {
@@ -65,7 +63,7 @@ export async function updateEntries(
         if (!result.stored && done[at]) kept.push(at);
       },
     );
-    // What the backup keeps instead is what lookups shall find.
+    // Where the backup kept its entry, lookups must not find the new value.
     await removeFromCache(state, batch, kept, inUse!);
     return { done: stored, failed };
   } finally {
@@ -95,14 +93,12 @@ export async function deleteKeys(
     await cache.write(batch.writes, signal);
     const done = keys.map(() => false);
     if (backup === undefined) {
-      for (const [number, at] of batch.sent.entries()) {
-        done[at] = batch.writes.verdicts[number] ?? false;
-      }
+      recordDone(batch, done);
       return { done, failed: firstOf(allErrors(batch)) };
     }
     reportToBackup(state, batch);
     await inUse?.earlier;
-    const failed = await writeBackup(
+    const failed = await backupResults(
       batch.accepted,
       backup.deleteMany(batch.accepted.map((at) => keys[at]), { signal }),
       (at, { deleted }) => done[at] = deleted,
@@ -119,9 +115,9 @@ async function makeBatch<Item>(
   items: readonly Item[],
   { keyOf, skip, complete }: {
     keyOf: (item: Item) => string;
-    /** Told of an item that a rule refuses. */
+    /** Called with each item that a rule refuses. */
     skip: (item: Item, reason: string) => void;
-    /** Completes the command of an item; `false` when that is not to be sent. */
+    /** Completes the command of an item; `false` when it must not be sent. */
     complete: (item: Item, writes: WriteMany) => boolean;
   },
 ): Promise<Batch> {
@@ -133,7 +129,9 @@ async function makeBatch<Item>(
     accepted: [],
     errors: new Map(),
   };
-  for (const [at, item] of items.entries()) {
+  // By index: an iterator for each item is memory for the garbage collector.
+  for (let at = 0; at < items.length; at++) {
+    const item = items[at];
     const key = keyOf(item);
     const bytes = rules.text.encode(key);
     const judging = rules.append(writes.beginKey(), bytes, 0, bytes.length);
@@ -151,30 +149,37 @@ async function makeBatch<Item>(
       );
     } else writes.dropKey();
   }
-  cache.removeUnsure();
+  cache.removeStale();
   return batch;
 }
 
-/** With a backup, lookups and other writes of the keys have to know of these. */
+/** Sets which writes of a batch memcached executed. */
+function recordDone({ sent, writes }: Batch, done: boolean[]): void {
+  for (let number = 0; number < sent.length; number++) {
+    done[sent[number]] = writes.verdicts[number] ?? false;
+  }
+}
+
+/** With a backup, registers the writes, so that other requests respect them. */
 function beginWrite(
   { parts, keysInUse }: MemcacheState,
   { writes, accepted }: Batch,
   keyOf: (at: number) => string,
-): WriteInUse | undefined {
+): OngoingWrite | undefined {
   if (parts.backup === undefined) return undefined;
   const memcacheKeys = new Set<string>();
   for (let at = 0; at < writes.count; at++) memcacheKeys.add(writes.keyAt(at));
   return keysInUse.beginWrite(memcacheKeys, new Set(accepted.map(keyOf)));
 }
 
-/** What failed, by the number of the item. */
+/** All errors, by the index of their item. */
 function allErrors({ writes, sent, errors }: Batch): Map<number, unknown> {
   const all = new Map(errors);
   for (const [number, error] of writes.errors) all.set(sent[number], error);
   return all;
 }
 
-/** Says what memcached has not got; throws what no backup makes good. */
+/** Reports what memcached did not store. Throws errors that a backup cannot mend. */
 function reportToBackup({ cache }: MemcacheState, batch: Batch): void {
   for (const error of batch.errors.values()) cache.reportLongKey(error);
   for (const error of batch.writes.errors.values()) {
@@ -183,15 +188,15 @@ function reportToBackup({ cache }: MemcacheState, batch: Batch): void {
   cache.reportWrites(batch.writes);
 }
 
-/** Writes to the backup; the first item that failed, and why. */
-async function writeBackup<Result>(
+/** Reads the results of the backup. Returns the first item that failed. */
+async function backupResults<Result>(
   accepted: readonly number[],
   results: AsyncIterable<Result>,
-  done: (at: number, result: Result) => void,
+  onResult: (at: number, result: Result) => void,
 ): Promise<WriteAnswer["failed"]> {
   let next = 0;
   try {
-    for await (const result of results) done(accepted[next++], result);
+    for await (const result of results) onResult(accepted[next++], result);
   } catch (error) {
     return { at: accepted[next] ?? 0, error };
   }
@@ -199,22 +204,22 @@ async function writeBackup<Result>(
 }
 
 /**
- * Takes what was written to memcached out again, unless another write of the same
- * memcache key came behind it, which decides.
+ * Removes values from memcached that this batch wrote, except where a later write
+ * of the same memcache key follows.
  */
 async function removeFromCache(
   { parts, cache }: MemcacheState,
   { writes, sent }: Batch,
   items: readonly number[],
-  inUse: WriteInUse,
+  inUse: OngoingWrite,
 ): Promise<void> {
   if (items.length === 0) return;
-  const wrong = new Set(items);
+  const removed = new Set(items);
   const last = new Map<string, number>();
   for (const [number, at] of sent.entries()) last.set(writes.keyAt(number), at);
   const deletes = new WriteMany("delete", limitsOf(parts.parameters));
   for (const [key, at] of last) {
-    if (!wrong.has(at) || !inUse.isLast(key)) continue;
+    if (!removed.has(at) || !inUse.isLast(key)) continue;
     deletes.beginKey().appendText(key, byteText);
     deletes.endDelete();
   }

@@ -11,35 +11,36 @@ const NUL = 0;
 const TAB = 9;
 const LF = 10;
 
-// A run that fails takes a second, for postmap rests before it ends; one that does
-// not, a few milliseconds. So there are to be few that fail.
-const partsOfFailed = 32;
+// A run that succeeds takes a few milliseconds. One that fails takes a second, since
+// postmap sleeps before it exits. Many small parts mean few failing runs.
+const partsAfterFailure = 32;
 
-/** How postmap is asked. */
-export interface Asking {
-  /** Whether a key is none that is an error to postmap. */
-  readonly mayAsk: (key: Uint8Array) => boolean;
-  /** Looks a key up by itself, and puts its value in. */
-  readonly lookup: (
+/** The ways to run postmap. */
+export interface PostmapRuns {
+  /** Whether postmap accepts this key. */
+  readonly accepts: (key: Uint8Array) => boolean;
+  /** Looks up one key, and adds its value to `values`. */
+  readonly lookupOne: (
     key: Uint8Array,
     at: number,
     values: ByteStringsBuilder,
   ) => Promise<void>;
-  /** What postmap prints for lines of keys, and what it warns of. */
-  readonly ask: (
+  /** Looks up lines of keys; returns what postmap prints, and its warnings. */
+  readonly lookupLines: (
     input: Uint8Array,
   ) => Promise<{ stdout: Uint8Array; warnings: readonly string[] }>;
-  /** Told of warnings. */
+  /** Called with each warning. */
   readonly onWarning: (warning: string) => void;
 }
 
 /**
- * Looks many keys up in one run of postmap. When that fails, in several, and
- * so on: so the key that is to blame is found, and those before it are answered.
+ * Looks up many keys in one run of postmap. If it fails, divides the keys into
+ * parts with a run each, and so on. This finds the key that fails, and the values
+ * of the keys before it.
  */
-export async function lookupTogether(
+export async function lookupMany(
   keys: ByteStrings,
-  asking: Asking,
+  postmap: PostmapRuns,
   signal?: AbortSignal,
 ): Promise<BatchAnswer> {
   const count = countOf(keys);
@@ -48,30 +49,34 @@ export async function lookupTogether(
   const alone: number[] = [];
   for (let at = 0; at < count; at++) {
     const key = stringAt(keys, at);
-    if (key === undefined || key.includes(NUL) || !asking.mayAsk(key)) continue;
-    // In a line, or in what is printed, such a key would look like two things.
+    if (key === undefined || key.includes(NUL) || !postmap.accepts(key)) {
+      continue;
+    }
+    // As a line of input or output, such a key would look like two fields.
     (key.includes(LF) || key.includes(TAB) ? alone : together).push(at);
   }
   let failed: BatchAnswer["failed"];
-  const askAlone = async (at: number) => {
+  const lookupAlone = async (at: number) => {
     try {
       signal?.throwIfAborted();
-      await asking.lookup(stringAt(keys, at)!, at, values);
+      await postmap.lookupOne(stringAt(keys, at)!, at, values);
     } catch (error) {
       failed = { at, error };
     }
   };
-  const askTogether = async (numbers: readonly number[]): Promise<void> => {
+  const lookupGroup = async (numbers: readonly number[]): Promise<void> => {
     if (numbers.length < 2) {
-      for (const at of numbers) await askAlone(at);
+      for (const at of numbers) await lookupAlone(at);
       return;
     }
     try {
       signal?.throwIfAborted();
-      const { stdout, warnings } = await asking.ask(linesOf(keys, numbers));
-      const found = match(keys, numbers, stdout);
+      const { stdout, warnings } = await postmap.lookupLines(
+        linesOf(keys, numbers),
+      );
+      const found = findValues(keys, numbers, stdout);
       if (found !== undefined) {
-        for (const warning of warnings) asking.onWarning(warning);
+        for (const warning of warnings) postmap.onWarning(warning);
         for (const { at, start, end } of found) {
           values.put(at, stdout, start, end);
         }
@@ -83,14 +88,14 @@ export async function lookupTogether(
         return;
       }
     }
-    const size = Math.ceil(numbers.length / partsOfFailed);
+    const size = Math.ceil(numbers.length / partsAfterFailure);
     for (let at = 0; at < numbers.length && failed === undefined; at += size) {
-      await askTogether(numbers.slice(at, at + size));
+      await lookupGroup(numbers.slice(at, at + size));
     }
   };
-  await askTogether(together);
+  await lookupGroup(together);
   for (const at of alone) {
-    if (at < (failed?.at ?? Infinity)) await askAlone(at);
+    if (at < (failed?.at ?? Infinity)) await lookupAlone(at);
   }
   return { values, failed };
 }
@@ -105,10 +110,10 @@ function linesOf(keys: ByteStrings, numbers: readonly number[]): Uint8Array {
 }
 
 /**
- * Where the values of the keys are in lines of key, tab and value, which come in
- * the order of the keys; `undefined` when a line belongs to none.
+ * Finds the values of the keys in printed lines (key, tab and value), which have
+ * the order of the keys. `undefined` when a line belongs to no key.
  */
-function match(
+function findValues(
   keys: ByteStrings,
   numbers: readonly number[],
   printed: Uint8Array,

@@ -8,18 +8,18 @@ import {
 import type { ByteStrings } from "../../bytes/byte_strings.ts";
 import type { Text } from "../../bytes/text.ts";
 import {
-  type Ended,
+  type ProgramResult,
   ProgramUnavailable,
   runProgram,
   streamProgram,
 } from "../../system/programs.ts";
 import type { Entry } from "../../table.ts";
 import { encodeBase64 } from "../../bytes/base64.ts";
-import { duplicateWarning, type Opening } from "../opening.ts";
+import { duplicateHandler, type Opening } from "../opening.ts";
 import type { BatchAnswer, Driver, WriteAnswer } from "../driver.ts";
-import { DriverTable, type Refuse, refuse } from "../driver_table.ts";
+import { DriverTable, refusalHandler, type Refuse } from "../driver_table.ts";
 
-// deno-lint-ignore no-control-regex -- control characters are what it is after
+// deno-lint-ignore no-control-regex -- it must match control characters
 const controlCharacter = /[\x00-\x1f\x7f]/;
 const printableAscii = /^[ -~]*$/;
 
@@ -28,18 +28,18 @@ const TAB = 9;
 const QUOTE = 34;
 const BACKSLASH = 92;
 
-/** What a table of the installed Postfix is made of. */
+/** The parts of a table of the installed Postfix. */
 interface PostmapParts {
   readonly name: string;
   readonly text: Text;
-  /** Whether postmap reads the files that values name, and gives their content. */
+  /** Whether postmap replaces file names in values by the files' contents. */
   readonly readsFiles: boolean;
   readonly fold: boolean;
-  /** Whether no value has a line end: then several can be told apart. */
+  /** Whether no value has a newline. Only then are bulk requests possible. */
   readonly oneLineValues: boolean;
-  /** A key with more bytes, and an empty one, is an error to postmap. */
+  /** The longest key, in bytes. Postmap fails with a longer or an empty one. */
   readonly longestKey?: number;
-  /** Options of postmap that come before all others. */
+  /** The command line options of each run. */
   readonly options: readonly string[];
   readonly duplicates: "warn" | "replace" | "ignore";
   readonly onDuplicate: (key: string) => void;
@@ -48,9 +48,9 @@ interface PostmapParts {
 }
 
 /**
- * A table that the installed `postmap` opens: `hash:`, `btree:`, `regexp:` and
- * all that `postconf -m` lists. Each request runs it once; keys and values go
- * through its standard input, not its arguments.
+ * The driver of tables that the installed `postmap` opens: `hash:`, `btree:`,
+ * `regexp:` and all others that `postconf -m` lists. It passes keys and values on
+ * standard input, not as arguments.
  */
 class PostmapDriver implements Driver {
   readonly lookupBatch?: Driver["lookupBatch"];
@@ -66,15 +66,15 @@ class PostmapDriver implements Driver {
   }
 
   /**
-   * Has postmap open the table, to read or to write it, and look up or delete
-   * a key that no table has.
+   * Checks that postmap can open the table, by a lookup or delete of a key that no
+   * table has.
    */
   async probe(write: boolean): Promise<void> {
-    const key = this.#mayAsk("") ? "" : " ";
+    const key = this.#accepts("") ? "" : " ";
     try {
       await this.#run([write ? "-d" : "-q", "-"], `${key}\n`);
     } catch (error) {
-      // A database that is to be written may not exist yet.
+      // A database to write may not exist yet.
       const missing = /No such file or directory$/;
       if (!write || !missing.test((error as Error).message)) throw error;
     }
@@ -82,9 +82,9 @@ class PostmapDriver implements Driver {
 
   async lookup(key: string): Promise<string | undefined> {
     const { name, text } = this.#parts;
-    if (key.includes("\0") || !this.#mayAsk(key)) return undefined;
-    // Only as an argument can a key have a line end; postmap takes what follows
-    // -q for a key whatever it looks like.
+    if (key.includes("\0") || !this.#accepts(key)) return undefined;
+    // A key with a newline must be an argument. Even if it looks like an option,
+    // postmap takes the argument after -q as a key.
     const lines = !key.includes("\n");
     const { code, stdout } = lines
       ? await this.#run(["-q", "-"], `${key}\n`)
@@ -102,15 +102,15 @@ class PostmapDriver implements Driver {
     keys: ByteStrings,
     signal?: AbortSignal,
   ): Promise<BatchAnswer> {
-    const { lookupTogether } = await import("./lookups.ts");
+    const { lookupMany } = await import("./lookups.ts");
     const { text } = this.#parts;
-    return await lookupTogether(keys, {
-      mayAsk: (key) => this.#mayAsk(key.length),
-      lookup: async (key, at, values) => {
+    return await lookupMany(keys, {
+      accepts: (key) => this.#accepts(key.length),
+      lookupOne: async (key, at, values) => {
         const value = await this.lookup(text.decode(key)!);
         if (value !== undefined) values.putText(at, value, text);
       },
-      ask: async (input) => {
+      lookupLines: async (input) => {
         const warnings: string[] = [];
         const { stdout } = await this.#run(["-q", "-"], input, (warning) => {
           warnings.push(warning);
@@ -128,7 +128,7 @@ class PostmapDriver implements Driver {
     const together: number[] = [];
     const alone: number[] = [];
     for (const [at, { key, value }] of entries.entries()) {
-      if (isEntryLine(key, value) && this.#mayAsk(key)) {
+      if (isEntryLine(key, value) && this.#accepts(key)) {
         (this.#isShown(key) ? together : alone).push(at);
       } else {
         refuse(key, "postmap cannot be given such a key or value", "rules");
@@ -146,28 +146,33 @@ class PostmapDriver implements Driver {
     return { done: stored };
   }
 
-  /** Stores the entries of those numbers; returns the numbers of those it kept. */
+  /**
+   * Stores the entries with these indexes in one run. Returns the indexes of those
+   * that were not stored, since their key exists.
+   */
   async #updateGroup(
     entries: readonly Entry[],
     group: readonly number[],
   ): Promise<number[]> {
     if (group.length === 0) return [];
     const { duplicates } = this.#parts;
-    // Also where nobody is to be warned: nothing else tells what was kept.
+    // Without -r, postmap warns of each existing key. Nothing else tells them.
     const option = duplicates === "replace" ? ["-r"] : [];
     const lines = group.map((at) =>
       `${entries[at].key} ${entries[at].value}\n`
     );
-    const complaints: string[] = [];
+    const duplicateKeys: string[] = [];
     await this.#run([...option, "-i"], lines.join(""), (warning) => {
       const duplicate = quotedIn(warning, 'duplicate entry: "', '"');
-      if (duplicate !== undefined) complaints.push(duplicate);
+      if (duplicate !== undefined) duplicateKeys.push(duplicate);
       return duplicate !== undefined;
     });
-    if (group.length === 1 && complaints.length > 0) return [...group];
+    if (group.length === 1 && duplicateKeys.length > 0) return [...group];
     const counts = new Map<string, number>();
-    for (const key of complaints) counts.set(key, (counts.get(key) ?? 0) + 1);
-    // Of one key that came several times the last ones were kept out.
+    for (const key of duplicateKeys) {
+      counts.set(key, (counts.get(key) ?? 0) + 1);
+    }
+    // Of several entries with one key, the last ones were not stored.
     return group.toReversed().filter((at) => {
       const key = this.#folded(entries[at].key);
       const count = counts.get(key) ?? 0;
@@ -181,7 +186,7 @@ class PostmapDriver implements Driver {
     return fold ? text.fold(key) : key;
   }
 
-  /** Whether postmap's messages show a key as it is. */
+  /** Whether postmap's messages show a key unchanged. */
   #isShown(key: string): boolean {
     return this.#parts.text.utf8
       ? !controlCharacter.test(key)
@@ -189,12 +194,12 @@ class PostmapDriver implements Driver {
   }
 
   async delete(key: string): Promise<boolean> {
-    if (/[\0\n]/.test(key) || !this.#mayAsk(key)) return false;
+    if (/[\0\n]/.test(key) || !this.#accepts(key)) return false;
     const { code } = await this.#run(["-d", "-"], `${key}\n`);
     return code === 0;
   }
 
-  /** Postmap only tells whether any of the keys was there: they are asked for first. */
+  /** Looks the keys up first: postmap only tells whether any of them existed. */
   async #deleteBatch(
     keys: readonly string[],
     signal?: AbortSignal,
@@ -208,12 +213,12 @@ class PostmapDriver implements Driver {
       signal,
     );
     if (failed !== undefined) throw failed.error;
-    const gone = new Set<string>();
+    const seen = new Set<string>();
     const deleted = keys.map((key, at) => {
-      const there = stringAt(values, at) !== undefined &&
-        !gone.has(this.#folded(key)) && !/[\0\n]/.test(key);
-      if (there) gone.add(this.#folded(key));
-      return there;
+      const exists = stringAt(values, at) !== undefined &&
+        !seen.has(this.#folded(key)) && !/[\0\n]/.test(key);
+      if (exists) seen.add(this.#folded(key));
+      return exists;
     });
     const lines = keys.filter((_, at) => deleted[at]).map((key) => `${key}\n`);
     if (lines.length > 0) await this.#run(["-d", "-"], lines.join(""));
@@ -244,8 +249,8 @@ class PostmapDriver implements Driver {
     }
   }
 
-  /** Whether a key, or one of so many bytes, is none that is an error to postmap. */
-  #mayAsk(key: string | number): boolean {
+  /** Whether postmap accepts a key, or a key of so many bytes. */
+  #accepts(key: string | number): boolean {
     const { longestKey, text } = this.#parts;
     if (longestKey === undefined) return true;
     const length = typeof key === "number" ? key : text.encode(key).length;
@@ -273,7 +278,7 @@ class PostmapDriver implements Driver {
     action: readonly string[],
     input: string | Uint8Array,
     isExpected: (warning: string) => boolean = () => false,
-  ): Promise<Ended> {
+  ): Promise<ProgramResult> {
     const { text } = this.#parts;
     const bytes = typeof input === "string" ? text.encode(input) : input;
     const ended = await runProgram("postmap", this.#arguments(action), bytes);
@@ -281,9 +286,9 @@ class PostmapDriver implements Driver {
     return ended;
   }
 
-  /** Passes warnings on, and throws what was fatal. */
+  /** Passes warnings on, and throws an error for a fatal message. */
   #check(
-    { stderr }: Ended,
+    { stderr }: ProgramResult,
     isExpected: (warning: string) => boolean = () => false,
   ): void {
     const { name } = this.#parts;
@@ -308,20 +313,20 @@ class PostmapDriver implements Driver {
   }
 }
 
-/** What stands between the first `before` and the last `behind` of a message. */
+/** The text between the first `before` and the last `after` in a message. */
 function quotedIn(
   message: string,
   before: string,
-  behind: string,
+  after: string,
 ): string | undefined {
   const start = message.indexOf(before) + before.length;
-  const end = message.lastIndexOf(behind);
+  const end = message.lastIndexOf(after);
   return start < before.length || end < start
     ? undefined
     : message.slice(start, end);
 }
 
-/** Whether postmap reads an entry back from a line as it is. */
+/** Whether postmap, given the entry as a line, reads this key and value. */
 function isEntryLine(key: string, value: string): boolean {
   if (/[\0\n]/.test(key + value) || /^[# \t\r\v\f]/.test(key)) return false;
   try {
@@ -332,7 +337,7 @@ function isEntryLine(key: string, value: string): boolean {
   }
 }
 
-/** Where the tab between key and value is: one in quotes belongs to the key. */
+/** The index of the tab after the key. A tab in quotes belongs to the key. */
 function endOfKey(line: Uint8Array): number {
   let quoted = false;
   for (let at = 0; at < line.length; at++) {
@@ -340,11 +345,11 @@ function endOfKey(line: Uint8Array): number {
     else if (line[at] === QUOTE) quoted = !quoted;
     else if (line[at] === TAB && !quoted) return at;
   }
-  // Not what postmap would store, but others may have.
+  // Unbalanced quotes: postmap stores no such key, but other programs may.
   return line.indexOf(TAB);
 }
 
-/** A type that the installed Postfix does not have either. */
+/** The installed Postfix does not have this type. */
 class UnknownType extends ConfigError {}
 
 function failure(name: string, message: string): Error {
@@ -357,46 +362,46 @@ function failure(name: string, message: string): Error {
       ? new ConfigError(`${name} cannot be listed: ${message}`)
       : new ReadOnlyError(`${name} is read-only: ${message}`);
   }
-  const passes = /query error|delete error|write error|sequence error/;
-  return passes.test(message)
+  const temporary = /query error|delete error|write error|sequence error/;
+  return temporary.test(message)
     ? new TemporaryError(text)
     : new ConfigError(text);
 }
 
 /**
- * Opens a table of a type that is none of `ours`, if the installed Postfix has
- * it. Throws {@linkcode ConfigError} when it has not, or postmap cannot open the
- * table.
+ * Opens a table of a type that the installed Postfix has. Throws
+ * {@linkcode ConfigError} when it does not have the type, or cannot open the
+ * table. `ownTypes` are this module's types, for the error message.
  */
 export async function openInstalled(
   opening: Opening,
   type: string,
-  ours: readonly string[],
+  ownTypes: readonly string[],
 ): Promise<DriverTable> {
   try {
-    // Nothing else is a type to Postfix, and this is never read as an option.
+    // Other names are never types, and postmap could take them for options.
     if (!/^[a-z][a-z0-9_-]*$/i.test(type)) throw new UnknownType(type);
     return await openPostmap(opening, type);
   } catch (error) {
     const unavailable = error instanceof ProgramUnavailable;
     if (!unavailable && !(error instanceof UnknownType)) throw error;
     const { nearestName } = await import("../../bytes/nearest_name.ts");
-    const meant = ofPostfix.includes(type)
+    const suggestion = postfixTypes.includes(type)
       ? undefined
-      : nearestName(type, [...ours, ...ofPostfix]);
+      : nearestName(type, [...ownTypes, ...postfixTypes]);
     throw new ConfigError(
       `${opening.name}: unknown table type "${type}": ` +
-        (meant === undefined
+        (suggestion === undefined
           ? "there are "
-          : `did you mean ${meant}? There are `) +
-        `${ours.join(", ")}, and those of the installed Postfix` +
+          : `did you mean ${suggestion}? There are `) +
+        `${ownTypes.join(", ")}, and those of the installed Postfix` +
         (unavailable ? ` (${error.message})` : ""),
     );
   }
 }
 
-// The types that some Postfix has: one of them may have been meant.
-const ofPostfix = [
+// The types of Postfix, to suggest for a misspelt one.
+const postfixTypes = [
   "btree",
   "cdb",
   "cidr",
@@ -423,12 +428,19 @@ const ofPostfix = [
   "unix",
 ];
 
-// The types whose values are in a source that postmap reads when it opens them,
-// where a value can name files; the others have base64 stored.
-const ofSource = ["cidr", "pcre", "regexp", "pipemap", "randmap", "unionmap"];
+// Types that postmap reads from a text file when it opens them, so that values can
+// be file names. Other types store base64.
+const sourceTypes = [
+  "cidr",
+  "pcre",
+  "regexp",
+  "pipemap",
+  "randmap",
+  "unionmap",
+];
 
-// The types whose values have no line end.
-const oneLine = [
+// Types whose values have no newline.
+const oneLineTypes = [
   "hash",
   "btree",
   "lmdb",
@@ -442,7 +454,7 @@ const oneLine = [
   "environ",
 ];
 
-// Where the database has a limit that postmap does not look after.
+// Limits in bytes that postmap does not check.
 const longestKeys: Record<string, number> = { lmdb: 511 };
 
 async function openPostmap(
@@ -451,13 +463,13 @@ async function openPostmap(
 ): Promise<DriverTable> {
   const { name, options, rules } = opening;
   const { configDirectory } = options;
-  const readsFiles = options.fileValues === true && ofSource.includes(type);
+  const readsFiles = options.fileValues === true && sourceTypes.includes(type);
   const driver = new PostmapDriver({
     name,
     text: rules.text,
     readsFiles,
     fold: rules.fold,
-    oneLineValues: oneLine.includes(type) && !readsFiles,
+    oneLineValues: oneLineTypes.includes(type) && !readsFiles,
     longestKey: longestKeys[type],
     options: [
       ...(configDirectory === undefined ? [] : ["-c", configDirectory]),
@@ -466,12 +478,11 @@ async function openPostmap(
       ...(readsFiles ? ["-F"] : []),
     ],
     duplicates: options.duplicates ?? "replace",
-    onDuplicate: duplicateWarning(opening),
-    refuse: refuse(name, rules),
+    onDuplicate: duplicateHandler(opening),
+    refuse: refusalHandler(name, rules),
     onWarning: rules.onWarning,
   });
   await driver.probe(rules.write);
-  // postmap folds the keys of the types that have fixed strings for keys, and
-  // leaves those of the others, such as regexp:, alone.
+  // postmap itself folds keys, but not for types with patterns, such as regexp:.
   return new DriverTable(name, driver, { ...rules, fold: false });
 }

@@ -1,18 +1,18 @@
-// A message of Postfix's internal protocol: names and values, each ended by a
-// null byte, and an empty name at the end of all.
+// A message of Postfix's internal protocol is a list of names and values. Each ends
+// with a null byte, and an empty name ends the message.
 
 import { ByteBuffer } from "../../bytes/byte_buffer.ts";
 
 const NUL = 0;
 
-/** Attributes of a message, in their order. */
+/** The attributes of a message, in their order. */
 export type Attributes =
   readonly (readonly [name: string, value: Uint8Array])[];
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 
-/** The bytes of a message. Values must have no null byte. */
+/** Encodes a message. Values must not have a null byte. */
 export function encodeAttributes(attributes: Attributes): Uint8Array {
   const parts: Uint8Array[] = [];
   for (const [name, value] of attributes) {
@@ -31,8 +31,7 @@ export function encodeAttributes(attributes: Attributes): Uint8Array {
 }
 
 /**
- * Reads one message from bytes as they come. Does no I/O, and holds no more
- * than `limit` bytes.
+ * Parses one message from bytes that arrive in pieces. Does no I/O.
  *
  * @example
  * ```ts
@@ -48,15 +47,15 @@ export function encodeAttributes(attributes: Attributes): Uint8Array {
 export class AttributeParser {
   /** The message, once it is complete. */
   message: Map<string, Uint8Array> | undefined;
-  /** Whether more came than a message, or one that is none. */
+  /** Whether the message is too long, or bytes follow it. */
   broken = false;
 
   #limit: number;
   #held = new ByteBuffer(0);
   #read = new Map<string, Uint8Array>();
-  /** Where the first attribute begins that was not complete. */
+  /** Where the first incomplete attribute begins. */
   #start = 0;
-  /** Where its name ends, once it does. */
+  /** Where its name ends; -1 while the name is incomplete. */
   #nameEnd = -1;
 
   /** Expects a message of at most `limit` bytes. */
@@ -64,13 +63,13 @@ export class AttributeParser {
     this.#limit = limit;
   }
 
-  /** Takes the next bytes. */
+  /** Parses the next bytes. */
   push(bytes: Uint8Array): void {
     if (this.message !== undefined) {
       this.broken ||= bytes.length > 0;
       return;
     }
-    // Each byte is looked at once, even when a value arrives in small pieces.
+    // Examine each byte only once, even when a value arrives in small pieces.
     let from = this.#held.length;
     this.#held.append(bytes, 0, bytes.length);
     const held = this.#held.view();

@@ -3,11 +3,11 @@ import { configBytes, isUtf8, type Text } from "../../bytes/text.ts";
 import { ProxymapClient } from "./proxymap_client.ts";
 import type { Entry } from "../../table.ts";
 import { connectLazily } from "../../socket/connect.ts";
-import { duplicateWarning, type Opening } from "../opening.ts";
+import { duplicateHandler, type Opening } from "../opening.ts";
 import type { Driver } from "../driver.ts";
-import { DriverTable, type Refuse, refuse } from "../driver_table.ts";
+import { DriverTable, refusalHandler, type Refuse } from "../driver_table.ts";
 
-// Flags of Postfix's tables, as dict(3) numbers them.
+// Flags of Postfix's dict(3).
 const FIXED = 1 << 4;
 const LOCK = 1 << 6;
 const DUP_REPLACE = 1 << 7;
@@ -16,8 +16,8 @@ const OPEN_LOCK = 1 << 16;
 const UTF8_REQUEST = 1 << 19;
 const FILE_VALUES = 1 << 21;
 
-// Types whose tables Postfix cannot list: asked to all the same, proxymap ends,
-// and is started again only after a minute in which mail waits.
+// Types that Postfix cannot list. A request to list one makes proxymap exit. It
+// restarts only after a minute, and mail waits meanwhile.
 const unlistable =
   /^(?:cdb|cidr|environ|ldap|mongodb|mysql|netinfo|nis|nisplus|pcre|pgsql|pipemap|randmap|regexp|socketmap|sqlite|static|tcp|unionmap|unix):/;
 
@@ -30,21 +30,21 @@ interface ProxyParts {
   readonly table: string;
   readonly client: ProxymapClient;
   readonly text: Text;
-  /** Fold keys, where the table has fixed strings for keys. */
+  /** Whether to fold keys, except those of tables with patterns. */
   readonly fold: boolean;
-  /** How the service shall treat keys and values. */
+  /** The flags of all requests. */
   readonly flags: number;
-  /** And updates alone. */
+  /** Additional flags of updates. */
   readonly updateFlags: number;
-  /** How it shall open the table. */
+  /** The flags with which the service opens the table. */
   readonly openFlags: number;
-  /** Whether an update replaces what is there. */
+  /** Whether an update replaces an existing entry. */
   readonly replace: boolean;
-  /** Told of an entry that exists and was kept. */
+  /** Called with the key when an update keeps the existing entry. */
   readonly onDuplicate: (key: string) => void;
-  /** Told of refusals. */
+  /** Called with each refused update. */
   readonly refuse: Refuse;
-  /** The parameter that approves tables. */
+  /** The parameter of main.cf that lists the approved tables. */
   readonly approval: string;
 }
 
@@ -57,11 +57,11 @@ type Reply = {
 
 const empty = new Uint8Array(0);
 
-/** A table behind Postfix's proxymap(8). */
+/** The driver of tables that Postfix's proxymap(8) opens. */
 class ProxyDriver implements Driver {
   #parts: ProxyParts;
-  /** Postfix 3.11 sends two kinds of flags apart. */
-  #twoFlags = false;
+  /** Whether the flags are two attributes, as in Postfix 3.11, or one. */
+  #hasTwoFlags = false;
   #opened: Promise<void> | undefined;
   #foldsKeys = false;
 
@@ -72,7 +72,7 @@ class ProxyDriver implements Driver {
   async lookup(key: string): Promise<string | undefined> {
     const { name, text } = this.#parts;
     if (key.includes("\0")) return undefined;
-    const reply = await this.#ask("lookup", ["key", key]);
+    const reply = await this.#request("lookup", ["key", key]);
     if (reply.status === status.noKey) return undefined;
     const value = text.decode(reply.value);
     if (value === undefined) throw new NotUtf8Error(name, key, reply.value);
@@ -85,22 +85,22 @@ class ProxyDriver implements Driver {
       refuse(key, "it has a null byte", "rules");
       return false;
     }
-    // The service itself always replaces.
+    // The service itself always replaces entries.
     if (!replace && await this.lookup(key) !== undefined) {
       onDuplicate(this.#folded(key));
       return false;
     }
-    const reply = await this.#ask("update", ["key", key], ["value", value]);
+    const reply = await this.#request("update", ["key", key], ["value", value]);
     return reply.status === status.ok;
   }
 
   async delete(key: string): Promise<boolean> {
     if (key.includes("\0")) return false;
-    const reply = await this.#ask("delete", ["key", key]);
+    const reply = await this.#request("delete", ["key", key]);
     return reply.status === status.ok;
   }
 
-  /** The service keeps one cursor for a table: two listings share it. */
+  /** The service has one cursor for each table: concurrent listings share it. */
   async *sequence(): AsyncGenerator<Entry> {
     const { name, table, text } = this.#parts;
     if (unlistable.test(table)) {
@@ -109,7 +109,7 @@ class ProxyDriver implements Driver {
       );
     }
     for (let next = 0;; next = 1) {
-      const reply = await this.#ask("sequence", ["function", `${next}`]);
+      const reply = await this.#request("sequence", ["function", `${next}`]);
       if (reply.status === status.noKey) return;
       const key = text.decode(reply.key);
       const value = text.decode(reply.value);
@@ -129,7 +129,7 @@ class ProxyDriver implements Driver {
     return this.#foldsKeys ? this.#parts.text.fold(key) : key;
   }
 
-  async #ask(request: string, ...more: [string, string][]): Promise<Reply> {
+  async #request(request: string, ...more: [string, string][]): Promise<Reply> {
     await (this.#opened ??= this.#open());
     const folded = more.map(([name, value]): [string, string] => [
       name,
@@ -137,20 +137,20 @@ class ProxyDriver implements Driver {
     ]);
     const reply = await this.#send(request, folded);
     if (reply.status !== status.ok && reply.status !== status.noKey) {
-      throw this.#refusal(request, reply.status);
+      throw this.#errorOf(request, reply.status);
     }
     return reply;
   }
 
-  /** Finds out whether the table is approved, and which flags are sent. */
+  /** Finds out whether the table is approved, and how to send flags. */
   async #open(): Promise<void> {
     try {
       let reply = await this.#send("open", []);
       if (reply.status === status.bad) {
-        this.#twoFlags = true;
+        this.#hasTwoFlags = true;
         reply = await this.#send("open", []);
       }
-      if (reply.status !== status.ok) throw this.#refusal("open", reply.status);
+      if (reply.status !== status.ok) throw this.#errorOf("open", reply.status);
       this.#foldsKeys = this.#parts.fold && (reply.flags & FIXED) !== 0;
     } catch (error) {
       this.#opened = undefined;
@@ -163,7 +163,7 @@ class ProxyDriver implements Driver {
     const { openFlags, updateFlags } = this.#parts;
     const requestFlags = this.#parts.flags |
       (request === "update" ? updateFlags : 0);
-    const flags: [string, string][] = this.#twoFlags
+    const flags: [string, string][] = this.#hasTwoFlags
       ? [["instance_flags", `${openFlags}`], ["flags", `${requestFlags}`]]
       : [[
         "flags",
@@ -173,7 +173,7 @@ class ProxyDriver implements Driver {
       [name, text.encode(value)] as const;
     const reply = await client.request([
       encoded(["request", request]),
-      // As it is configured, whatever keys and values are.
+      // The bytes as configured, even if UTF-8 is off.
       ["table", configBytes(table)],
       ...[...flags, ...more].map(encoded),
     ]);
@@ -185,7 +185,7 @@ class ProxyDriver implements Driver {
     };
   }
 
-  #refusal(request: string, number: number): Error {
+  #errorOf(request: string, number: number): Error {
     const { name, approval } = this.#parts;
     switch (number) {
       case status.deny:
@@ -215,8 +215,8 @@ function wholeNumber(bytes: Uint8Array | undefined): number {
 }
 
 /**
- * Opens `proxy:type:name`, a table that Postfix's proxymap(8) has opened, or its
- * proxywrite when it shall be written.
+ * Opens `proxy:type:name`, a table in Postfix's proxymap(8) service; in its
+ * proxywrite service for writing.
  *
  * Implements proxymap(8).
  */
@@ -248,22 +248,23 @@ export async function openProxy(opening: Opening): Promise<DriverTable> {
     fold: rules.fold,
     flags: (isCache ? 0 : LOCK) | DUP_REPLACE |
       (rules.text.utf8 ? UTF8_REQUEST : 0),
-    // One that waits for the disk has all before it wait, too.
+    // Such an update waits until it and all earlier ones are on disk.
     updateFlags: isCache ? SYNC_UPDATE : 0,
     openFlags: (isCache ? OPEN_LOCK : 0) |
       (options.fileValues ? FILE_VALUES : 0),
     replace: (options.duplicates ?? "replace") === "replace",
-    onDuplicate: duplicateWarning(opening),
-    refuse: refuse(name, rules),
+    onDuplicate: duplicateHandler(opening),
+    refuse: refusalHandler(name, rules),
     approval: writes ? "proxy_write_maps" : "proxy_read_maps",
   });
-  // Whether keys are folded is known when the service has opened the table.
+  // The driver folds: whether to do so is known after the service opens the table.
   return new DriverTable(name, driver, { ...rules, fold: false });
 }
 
 /**
- * Whether a daemon has the table open for itself alone. The service has a handle
- * for each set of flags, and locks that a handle holds shut out all others.
+ * Whether a Postfix daemon uses the table as its cache, and so has it locked. The
+ * service has a handle for each set of flags, and a locked handle blocks the
+ * others. So the flags must be those of the daemon.
  */
 async function isDaemonCache(opening: Opening): Promise<boolean> {
   const { name, outer, mail } = opening;

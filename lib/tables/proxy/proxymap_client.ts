@@ -12,19 +12,19 @@ import {
   encodeAttributes,
 } from "./attributes.ts";
 
-/** What a client needs to know of the service. */
+/** The options of a {@linkcode ProxymapClient}. */
 export interface ProxymapClientOptions {
-  /** Names the table in messages. */
+  /** The name of the table in messages. */
   readonly table: string;
   /** The socket of the service. */
   readonly endpoint: Endpoint & { transport: "unix" };
   /** Opens the socket. */
   readonly connect: Connect;
-  /** The time. */
+  /** The clock for time-outs. */
   readonly clock?: Clock;
 }
 
-const timeLimit = 30_000;
+const timeLimit = 30_000; // milliseconds
 const longestReply = 16 * 1024 * 1024;
 
 interface Connection {
@@ -33,9 +33,9 @@ interface Connection {
 }
 
 /**
- * One lazy connection to proxymap(8), one request at a time. The service ends
- * connections as it likes: a request on one that was used before is made again
- * on a new one.
+ * A connection to proxymap(8), which the first request opens. It sends one request
+ * at a time. The service may close an idle connection at any time: when a request
+ * fails on a used connection, it is sent again on a new one.
  */
 export class ProxymapClient {
   #options: ProxymapClientOptions;
@@ -43,7 +43,7 @@ export class ProxymapClient {
   #last: Promise<unknown> = Promise.resolve();
   #closed: { reason: unknown } | undefined;
 
-  /** Connects to nothing yet. */
+  /** Does not connect yet. */
   constructor(options: ProxymapClientOptions) {
     this.#options = options;
   }
@@ -56,7 +56,7 @@ export class ProxymapClient {
     return reply;
   }
 
-  /** Ends the request that is under way, and the connection. */
+  /** Ends the current request with `reason`, and closes the connection. */
   async close(reason?: unknown): Promise<void> {
     this.#closed ??= {
       reason: reason ??
@@ -79,14 +79,14 @@ export class ProxymapClient {
     for (;;) {
       this.#mustBeOpen();
       const connection = this.#connection ??= await this.#open();
-      const again = connection.used;
+      const mayRetry = connection.used;
       connection.used = true;
       try {
         return await this.#inTime(connection.socket, bytes);
       } catch (cause) {
         this.#drop();
         this.#mustBeOpen();
-        if (!again) throw this.#failure(cause);
+        if (!mayRetry) throw this.#failure(cause);
       }
     }
   }
@@ -113,7 +113,7 @@ export class ProxymapClient {
     }
   }
 
-  /** Sends, if there is something to send, and reads one message. */
+  /** Sends `bytes`, if any, and reads one message, within the time limit. */
   async #inTime(
     socket: Socket,
     bytes: Uint8Array | undefined,

@@ -1,5 +1,5 @@
-// memjs: the binary protocol, one connection, no multi-get. What is asked for at
-// once is sent at once.
+// memjs: the binary protocol, one connection, no multi-get. Each request is sent at
+// once.
 import { inPieces } from "../workers/serve.mjs";
 
 const prefix = "a:";
@@ -9,7 +9,7 @@ const prefix = "a:";
  * @param {string} server
  */
 export function connect(memjs, server) {
-  // Its own half second is too short for what waits behind many others.
+  // Its default of half a second is too short if many requests wait.
   const client = memjs.Client.create(server, { timeout: 60, retries: 1 });
   const get = async (key) => (await client.get(prefix + key)).value?.toString();
   return {

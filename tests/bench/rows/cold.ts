@@ -10,12 +10,12 @@ export const cold: Row = {
   title: "-q of one key, whole process",
   unit: "ms",
   note: "floor: empty Deno script",
-  wanted: [{ against: "floor", atMost: 1.5 }],
-  contestants: async (ground) => {
-    const { signal } = ground;
-    const empty = await ground.folder.write("empty.ts", "");
-    const tcp = await ground.server("tcp");
-    const unix = await ground.server("unix");
+  targets: [{ against: "floor", atMost: 1.5 }],
+  contestants: async (environment) => {
+    const { signal } = environment;
+    const empty = await environment.folder.write("empty.ts", "");
+    const tcp = await environment.server("tcp");
+    const unix = await environment.server("unix");
     const time = (command: string[]) => () => wholeProgram({ command, signal });
     return {
       tcp: time([...cli, "-q", key(123), tcp.table]),
@@ -26,7 +26,7 @@ export const cold: Row = {
   },
 };
 
-/** The same of the npm package's program, beside an empty script. */
+/** The same with the npm package, compared with an empty script. */
 function installed(
   name: string,
   runtime: string,
@@ -37,15 +37,15 @@ function installed(
     title: `-q of one key, package on ${runtime}`,
     unit: "ms",
     note: `floor: empty ${runtime} script`,
-    wanted: [{ against: "floor", atMost: 1.5 }],
-    contestants: async (ground) => {
-      const { signal } = ground;
-      const installed = await ground.installed();
+    targets: [{ against: "floor", atMost: 1.5 }],
+    contestants: async (environment) => {
+      const { signal } = environment;
+      const installed = await environment.installed();
       const program = command(installed);
       const cli = [program, installed.tool("memcache-table")];
       const empty = await installed.write("empty.js", "");
-      const tcp = await ground.server("tcp");
-      const unix = await ground.server("unix");
+      const tcp = await environment.server("tcp");
+      const unix = await environment.server("unix");
       const time = (command: string[]) => () =>
         wholeProgram({ command, signal });
       return {

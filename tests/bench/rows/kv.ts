@@ -1,5 +1,5 @@
 import { count } from "../data.mjs";
-import type { Ground } from "../ground.ts";
+import type { Environment } from "../environment.ts";
 import { mustHaveLines, wholeProgram } from "../program.ts";
 import type { Row, Turn } from "../row.ts";
 import { Worker } from "../worker.ts";
@@ -15,17 +15,17 @@ async function removeDatabase(path: string): Promise<void> {
   }
 }
 
-/** A `kv:` database with all entries. */
+/** Makes a `kv:` database with all entries. Returns its path. */
 async function filledDatabase(
-  ground: Ground,
+  environment: Environment,
   name = "filled.kv",
 ): Promise<string> {
-  const path = `${ground.folder.path}/${name}`;
+  const path = `${environment.folder.path}/${name}`;
   await removeDatabase(path);
   await wholeProgram({
     command: [...cli, "-i", `kv:${path}`],
-    stdin: await ground.entriesFile(),
-    signal: ground.signal,
+    stdin: await environment.entriesFile(),
+    signal: environment.signal,
   });
   return path;
 }
@@ -36,19 +36,19 @@ export const list: Row = {
   title: "-s of 100,000 kv entries",
   unit: "ms",
   note: "postmap: a btree of the same",
-  wanted: [{ against: "postmap", atMost: 2 }],
-  async contestants(ground) {
-    const { signal } = ground;
-    const btree = `btree:${await ground.entriesFile()}`;
+  targets: [{ against: "postmap", atMost: 2 }],
+  async contestants(environment) {
+    const { signal } = environment;
+    const btree = `btree:${await environment.entriesFile()}`;
     await wholeProgram({ command: ["postmap", btree], signal });
-    const stdout = `${ground.folder.path}/listed`;
+    const stdout = `${environment.folder.path}/listed`;
     const time = (command: string[]): Turn => async () => {
       const took = await wholeProgram({ command, stdout, signal });
       await mustHaveLines(stdout, count);
       return took;
     };
     return {
-      tcp: time([...cli, "-s", `kv:${await filledDatabase(ground)}`]),
+      tcp: time([...cli, "-s", `kv:${await filledDatabase(environment)}`]),
       postmap: time(["postmap", "-s", btree]),
     };
   },
@@ -60,15 +60,15 @@ export const load: Row = {
   title: "-i of 100,000, kv and memcached",
   unit: "k/s",
   note: "postmap: a btree alone",
-  wanted: [{ atLeast: 20 }],
-  async contestants(ground) {
-    const { signal } = ground;
-    const { table } = await ground.server("empty");
-    const stdin = await ground.entriesFile();
-    const btree = `${ground.folder.path}/loaded`;
+  targets: [{ atLeast: 20 }],
+  async contestants(environment) {
+    const { signal } = environment;
+    const { table } = await environment.server("empty");
+    const stdin = await environment.entriesFile();
+    const btree = `${environment.folder.path}/loaded`;
     return {
       async tcp() {
-        await removeDatabase(`${ground.folder.path}/backup.kv`);
+        await removeDatabase(`${environment.folder.path}/backup.kv`);
         const command = [...cli, "-i", table];
         return count / await wholeProgram({ command, stdin, signal });
       },
@@ -98,11 +98,11 @@ export const lookup: Row = {
   title: "lookup() after lookup(), kv table",
   unit: "µs",
   note: "floor: bare kv.get",
-  wanted: [{ against: "floor", atMost: 2 }],
-  async contestants(ground, stack) {
-    const path = await filledDatabase(ground);
+  targets: [{ against: "floor", atMost: 2 }],
+  async contestants(environment, stack) {
+    const path = await filledDatabase(environment);
     const start = (command: string[]) =>
-      microseconds(stack.use(new Worker(command, ground.signal)));
+      microseconds(stack.use(new Worker(command, environment.signal)));
     return {
       tcp: start(ours("sequential", `kv:${path}`)),
       floor: start(bareGet(path)),
@@ -116,16 +116,16 @@ export const backup: Row = {
   title: "lookup() answered by the kv backup",
   unit: "µs",
   note: "floor: bare kv.get",
-  wanted: [{ against: "floor", atMost: 2 }],
-  async contestants(ground, stack) {
-    const { memcached, table } = await ground.server("empty");
-    const path = await filledDatabase(ground, "backup.kv");
+  targets: [{ against: "floor", atMost: 2 }],
+  async contestants(environment, stack) {
+    const { memcached, table } = await environment.server("empty");
+    const path = await filledDatabase(environment, "backup.kv");
     const start = (command: string[]) =>
-      microseconds(stack.use(new Worker(command, ground.signal)));
+      microseconds(stack.use(new Worker(command, environment.signal)));
     const turn = start(ours("sequential", table));
     return {
       async tcp() {
-        // The turn before has filled it.
+        // The previous turn has filled memcached.
         await memcached.flush();
         return await turn();
       },
@@ -134,18 +134,18 @@ export const backup: Row = {
   },
 };
 
-/** `warm`: memcached filled from the kv backup. */
+/** `warm`, which fills memcached from the kv backup. */
 export const warm: Row = {
   name: "warm",
   title: "warm of 100,000, kv into memcached",
   unit: "k/s",
   note: "floor: -s of the backup, into -i",
-  wanted: [{ atLeast: 80 }],
-  async contestants(ground) {
-    const { signal } = ground;
-    const { memcached, table } = await ground.server("empty");
+  targets: [{ atLeast: 80 }],
+  async contestants(environment) {
+    const { signal } = environment;
+    const { memcached, table } = await environment.server("empty");
     const { server } = memcached;
-    const path = await filledDatabase(ground, "backup.kv");
+    const path = await filledDatabase(environment, "backup.kv");
     const cache = `memcache:{memcache=${server}}`;
     const copy = `${cli.join(" ")} -s kv:${path} | ${
       cli.join(" ")

@@ -1,5 +1,5 @@
 import { key } from "../data.mjs";
-import { type Ground, pinned, type ServerName } from "../ground.ts";
+import { type Environment, pinned, type ServerName } from "../environment.ts";
 import { installedClients } from "../npm_packages.ts";
 import { wholeProgram } from "../program.ts";
 import type { Column, Row, Turn } from "../row.ts";
@@ -11,12 +11,12 @@ const script = (name: string) =>
 
 type Kind = keyof typeof requests;
 
-/** A program's turns, as thousands of requests a second. */
+/** The turns of a program, in thousands of requests per second. */
 export function rate(worker: Worker, kind: Kind): Turn {
   return async () => requests[kind] / await worker.turn();
 }
 
-/** This project's library. */
+/** The command that runs this project's library. */
 export function ours(kind: Kind, table: string): string[] {
   return [Deno.execPath(), "run", "-A", script("ours.ts"), kind, table];
 }
@@ -25,26 +25,26 @@ function address({ memcached }: { memcached: { server: string } }): string[] {
   return memcached.server.split(":").slice(1);
 }
 
-/** `postmap -q -` over fewer keys: it asks for one after the other. */
+/** `postmap -q -` with fewer keys, because it looks up one after the other. */
 export async function postmap(
-  ground: Ground,
+  environment: Environment,
   server: ServerName,
   before: string[],
 ): Promise<Turn> {
-  const asked = requests.sequential;
-  const { table } = await ground.server(server);
-  const stdin = await ground.folder.write(
+  const keyCount = requests.sequential;
+  const { table } = await environment.server(server);
+  const stdin = await environment.folder.write(
     "few-keys",
-    Array.from({ length: asked }, (_, at) => `${key(at)}\n`).join(""),
+    Array.from({ length: keyCount }, (_, at) => `${key(at)}\n`).join(""),
   );
   const command = [...before, "postmap", "-q", "-", table];
-  const { signal } = ground;
-  return async () => asked / await wholeProgram({ command, stdin, signal });
+  const { signal } = environment;
+  return async () => keyCount / await wholeProgram({ command, stdin, signal });
 }
 
 function row(
   kind: Kind,
-  { floor, ...about }: Pick<Row, "name" | "title" | "wanted"> & {
+  { floor, ...about }: Pick<Row, "name" | "title" | "targets"> & {
     floor?: string;
   },
   { onOneCpu = false, withPostmap = false } = {},
@@ -56,19 +56,19 @@ function row(
     ...about,
     unit: "k/s",
     note: floor && `floor: ${floor}`,
-    async contestants(ground, stack) {
+    async contestants(environment, stack) {
       const start = (command: string[]) =>
         rate(
-          stack.use(new Worker([...before, ...command], ground.signal)),
+          stack.use(new Worker([...before, ...command], environment.signal)),
           kind,
         );
-      const server = await ground.server(tcp);
+      const server = await environment.server(tcp);
       const turns: Partial<Record<Column, Turn>> = {
         tcp: start(ours(kind, server.table)),
-        unix: start(ours(kind, (await ground.server(unix)).table)),
+        unix: start(ours(kind, (await environment.server(unix)).table)),
       };
-      if (withPostmap) turns.postmap = await postmap(ground, tcp, before);
-      const packages = await ground.packages();
+      if (withPostmap) turns.postmap = await postmap(environment, tcp, before);
+      const packages = await environment.packages();
       for (const { client, command } of installedClients(kind, packages)) {
         turns[client] = start([
           ...command,
@@ -85,27 +85,27 @@ function row(
   };
 }
 
-/** Lookups one after the other, by the library. */
+/** Lookups one after the other, with the library. */
 export const sequential = row("sequential", {
   name: "sequential",
   title: "lookup() after lookup()",
   floor: "bare write-then-read loop",
-  wanted: [],
+  targets: [],
 }, { withPostmap: true });
 
-/** The same, the client and memcached on one CPU: no waking up of another. */
+/** The same with client and memcached on one CPU, so that none has to be woken up. */
 export const sequentialPinned = row("sequential", {
   name: "sequential-pinned",
   title: "lookup() after lookup(), one CPU",
   floor: "bare write-then-read loop",
-  wanted: [{ against: "floor", atLeast: 0.9 }],
+  targets: [{ against: "floor", atLeast: 0.9 }],
 }, { withPostmap: true, onOneCpu: true });
 
-/** Lookups at once, by the library. */
+/** Concurrent lookups, with the library. */
 export const concurrent = row("concurrent", {
   name: "concurrent",
   title: "1000 lookup() at once",
-  wanted: [{ against: "npm", atLeast: 2 }],
+  targets: [{ against: "npm", atLeast: 2 }],
 });
 
 /** Many lookups in one call. */
@@ -113,7 +113,7 @@ export const bulk = row("bulk", {
   name: "bulk",
   title: "lookupMany() of 100,000 keys",
   floor: "bare pipelined get, 100 keys each",
-  wanted: [
+  targets: [
     { against: "floor", atLeast: 0.75 },
     { against: "npm", atLeast: 1.3 },
   ],
@@ -124,5 +124,5 @@ export const update = row("update", {
   name: "update",
   title: "updateMany() of 100,000 entries",
   floor: "bare pipelined set",
-  wanted: [{ against: "floor", atLeast: 0.6 }],
+  targets: [{ against: "floor", atLeast: 0.6 }],
 });

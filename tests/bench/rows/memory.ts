@@ -1,5 +1,5 @@
 import { count } from "../data.mjs";
-import type { Ground, ServerName } from "../ground.ts";
+import type { Environment, ServerName } from "../environment.ts";
 import { peakMemory } from "../peak_memory.ts";
 import type { Row, Turn } from "../row.ts";
 import { cli } from "./whole_process.ts";
@@ -14,14 +14,14 @@ async function* repeated(block: Uint8Array, times: number) {
 }
 
 async function lookUp(
-  ground: Ground,
+  environment: Environment,
   name: ServerName,
   times: number,
 ): Promise<Turn> {
-  const { table } = await ground.server(name);
-  const block = await Deno.readFile(await ground.keysFile());
-  const { signal } = ground;
-  const report = `${ground.folder.path}/time`;
+  const { table } = await environment.server(name);
+  const block = await Deno.readFile(await environment.keysFile());
+  const { signal } = environment;
+  const report = `${environment.folder.path}/time`;
   return () =>
     peakMemory(
       [...cli, "-q", "-", table],
@@ -33,16 +33,16 @@ async function lookUp(
 
 const million = (times: number) => `${times * count / 1e6} million keys`;
 
-/** The most memory that `-q -` takes, and that more keys take no more. */
+/** The peak memory of `-q -`, and that it does not grow with the number of keys. */
 export const memory: Row = {
   name: "memory",
   title: `-q - of ${million(many)}, peak memory`,
   unit: "MB",
   note: `floor: -q - of ${million(fewer)}`,
-  wanted: [{ atMost: 100 }, { against: "floor", atMost: 1.1 }],
-  contestants: async (ground) => ({
-    tcp: await lookUp(ground, "tcp", many),
-    unix: await lookUp(ground, "unix", many),
-    floor: await lookUp(ground, "tcp", fewer),
+  targets: [{ atMost: 100 }, { against: "floor", atMost: 1.1 }],
+  contestants: async (environment) => ({
+    tcp: await lookUp(environment, "tcp", many),
+    unix: await lookUp(environment, "unix", many),
+    floor: await lookUp(environment, "tcp", fewer),
   }),
 };

@@ -1,5 +1,5 @@
 import { Serving } from "../../support/serving.ts";
-import type { Ground } from "../ground.ts";
+import type { Environment } from "../environment.ts";
 import type { Row, Turn } from "../row.ts";
 import { Worker } from "../worker.ts";
 import { postmap, rate } from "./library.ts";
@@ -7,7 +7,7 @@ import { postmap, rate } from "./library.ts";
 const script = new URL("../workers/clients.ts", import.meta.url).pathname;
 
 function clients(
-  { signal }: Ground,
+  { signal }: Environment,
   stack: AsyncDisposableStack,
   args: string[],
 ): Turn {
@@ -21,13 +21,13 @@ function row(connections: number, atLeast: number): Row {
     title: `serve, ${connections} connection${connections === 1 ? "" : "s"}`,
     unit: "k/s",
     note: "floor: bare gets at memcached",
-    wanted: [{ against: "floor", atLeast }],
-    async contestants(ground, stack) {
-      const { table, memcached } = await ground.server("tcp");
+    targets: [{ against: "floor", atLeast }],
+    async contestants(environment, stack) {
+      const { table, memcached } = await environment.server("tcp");
       const start = async (endpoint: string) => {
         const args = ["--socketmap", endpoint, `t=${table}`];
         const serving = stack.use(await Serving.start(args));
-        return clients(ground, stack, [
+        return clients(environment, stack, [
           `${connections}`,
           serving.endpoint,
           "t",
@@ -35,16 +35,21 @@ function row(connections: number, atLeast: number): Row {
       };
       return {
         tcp: await start("inet:127.0.0.1:0"),
-        unix: await start(`unix:${ground.folder.path}/serve-${connections}`),
-        postmap: await postmap(ground, "tcp", []),
-        floor: clients(ground, stack, [`${connections}`, memcached.server]),
+        unix: await start(
+          `unix:${environment.folder.path}/serve-${connections}`,
+        ),
+        postmap: await postmap(environment, "tcp", []),
+        floor: clients(environment, stack, [
+          `${connections}`,
+          memcached.server,
+        ]),
       };
     },
   };
 }
 
 /**
- * Lookups that `serve` answers, on one connection and on many. A lookup goes over
- * two sockets, and the floor's over one.
+ * Lookups through `serve`, on one connection and on many. Such a lookup uses two
+ * sockets, but one of the floor only one.
  */
 export const served: Row[] = [row(1, 0.25), row(10, 0.25), row(100, 0.5)];

@@ -1,20 +1,20 @@
 import { lookupWorker, readmeExample } from "../../support/readme.ts";
-import type { Row, Wanted } from "../row.ts";
+import type { Row, Target } from "../row.ts";
 
-/** What a bundler makes of a module that uses the package, minified. */
+/** The size of a minified bundle of a module that uses the package. */
 function size(
   name: string,
   title: string,
   code: () => Promise<string>,
-  wanted: Wanted[],
+  targets: Target[],
 ): Row {
   return {
     name,
     title,
     unit: "KiB",
-    wanted,
-    contestants: async (ground) => {
-      const installed = await ground.installed();
+    targets,
+    contestants: async (environment) => {
+      const installed = await environment.installed();
       await installed.write(`${name}.ts`, await code());
       return {
         async tcp() {
@@ -27,7 +27,7 @@ function size(
   };
 }
 
-/** README's Worker with lookups alone. */
+/** README's Worker for lookups only. */
 export const lookup: Row = size(
   "size-lookup",
   "MemcacheLookup, minified bundle",
@@ -43,7 +43,7 @@ export const table: Row = size(
   [],
 );
 
-/** All that there is, but the command line. */
+/** Everything except the command line. */
 export const open: Row = size(
   "size-open",
   "openTable, minified bundle",

@@ -1,23 +1,23 @@
 import { count } from "../data.mjs";
-import { type Ground, pinned, type ServerName } from "../ground.ts";
+import { type Environment, pinned, type ServerName } from "../environment.ts";
 import { mustHaveLines, wholeProgram } from "../program.ts";
 import type { Row, Turn } from "../row.ts";
 
 /** The command line. */
 export const cli = [Deno.execPath(), "run", "-A", "cli.ts"];
 
-/** Thousands of keys a second, the program's start and end included. */
+/** Thousands of keys per second, including the start and end of the program. */
 async function lookUpAll(
-  ground: Ground,
+  environment: Environment,
   name: string,
   program: string[],
   server: ServerName,
 ): Promise<Turn> {
-  const { table } = await ground.server(server);
-  const stdin = await ground.keysFile();
-  const stdout = `${ground.folder.path}/out-${name}`;
+  const { table } = await environment.server(server);
+  const stdin = await environment.keysFile();
+  const stdout = `${environment.folder.path}/out-${name}`;
   const command = [...program, "-q", "-", table];
-  const { signal } = ground;
+  const { signal } = environment;
   return async () => {
     const took = await wholeProgram({ command, stdin, stdout, signal });
     await mustHaveLines(stdout, count);
@@ -25,16 +25,16 @@ async function lookUpAll(
   };
 }
 
-/** `-q -`, from its start to its end. */
+/** `-q -`, the whole process. */
 export const wholeProcess: Row = {
   name: "whole",
   title: "-q - of 100,000 keys, whole process",
   unit: "k/s",
-  wanted: [{ against: "postmap", atLeast: 60 }],
-  contestants: async (ground) => ({
-    tcp: await lookUpAll(ground, "tcp", cli, "tcp"),
-    unix: await lookUpAll(ground, "unix", cli, "unix"),
-    postmap: await lookUpAll(ground, "postmap", ["postmap"], "tcp"),
+  targets: [{ against: "postmap", atLeast: 60 }],
+  contestants: async (environment) => ({
+    tcp: await lookUpAll(environment, "tcp", cli, "tcp"),
+    unix: await lookUpAll(environment, "unix", cli, "unix"),
+    postmap: await lookUpAll(environment, "postmap", ["postmap"], "tcp"),
   }),
 };
 
@@ -43,14 +43,14 @@ export const wholeProcessPinned: Row = {
   name: "whole-pinned",
   title: "-q - of 100,000 keys, one CPU",
   unit: "k/s",
-  wanted: [{ against: "postmap", atLeast: 5 }],
-  contestants: async (ground) => {
+  targets: [{ against: "postmap", atLeast: 5 }],
+  contestants: async (environment) => {
     const ours = [...pinned, ...cli];
     const postmap = [...pinned, "postmap"];
     return {
-      tcp: await lookUpAll(ground, "tcp", ours, "pinned"),
-      unix: await lookUpAll(ground, "unix", ours, "pinned unix"),
-      postmap: await lookUpAll(ground, "postmap", postmap, "pinned"),
+      tcp: await lookUpAll(environment, "tcp", ours, "pinned"),
+      unix: await lookUpAll(environment, "unix", ours, "pinned unix"),
+      postmap: await lookUpAll(environment, "postmap", postmap, "pinned"),
     };
   },
 };

@@ -1,7 +1,6 @@
-// Clients that ask for one key after the other, as Postfix does, on so many
-// connections at once: COUNT ENDPOINT [NAME]. With NAME of a socketmap, else of
-// memcached. Requests are made beforehand, and of replies only the end is looked
-// at.
+// COUNT ENDPOINT [NAME]: clients on COUNT connections that look up one key after
+// the other, like Postfix, in the socketmap NAME, or in memcached without NAME.
+// Requests are prepared before, and only the end of a reply is checked.
 import { keys } from "../data.mjs";
 import { serve } from "./serve.mjs";
 
@@ -10,7 +9,7 @@ const COMMA = 44;
 const LF = 10;
 const last = name === undefined ? LF : COMMA;
 
-// "9:NOTFOUND ,", and memcached's "END" is shorter.
+// "9:NOTFOUND ,"; memcached's "END" is shorter.
 const longestMiss = 12;
 
 const encoder = new TextEncoder();

@@ -1,12 +1,11 @@
-// Bare scripts that do the least that can be done over a socket: KIND HOST PORT.
-// Everything that they send is made beforehand, and of what they get they only
-// count the replies.
+// KIND HOST PORT: bare scripts that do the minimum of work over a socket. All
+// requests are prepared before, and replies are only counted.
 import { keys, values } from "../data.mjs";
 import { serve } from "./serve.mjs";
 
 const [kind, hostname, port] = Deno.args;
 const perGet = 100;
-// END and STORED have this letter once, and nothing else has it.
+// END and STORED contain this letter once, and nothing else contains it.
 const D = 68;
 
 const encoder = new TextEncoder();

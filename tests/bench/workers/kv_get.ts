@@ -1,4 +1,4 @@
-// Deno KV alone, without a table: PATH, a database that `kv:PATH` filled.
+// PATH: Deno KV without a table, in a database that `kv:PATH` filled.
 import { keys } from "../data.mjs";
 import { serve } from "./serve.mjs";
 

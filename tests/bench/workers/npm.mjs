@@ -1,4 +1,4 @@
-// npm's clients, on Node, Bun or Deno: KIND CLIENT PACKAGES HOST PORT.
+// KIND CLIENT PACKAGES HOST PORT: a client from npm, on Node, Bun or Deno.
 import { createRequire } from "node:module";
 import process from "node:process";
 import { serve } from "./serve.mjs";

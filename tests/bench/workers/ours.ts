@@ -1,4 +1,4 @@
-// This project's library: KIND TABLE.
+// KIND TABLE: this project's library.
 import { openTable } from "../../../lib/open.ts";
 import { serve } from "./serve.mjs";
 

@@ -1,11 +1,11 @@
-// The part of a contestant that stays the same: wait for a turn, time it.
+// The common part of all contestants: waits for a turn, and measures it.
 import { createInterface } from "node:readline";
 import process from "node:process";
 import { keys, values } from "../data.mjs";
 
 /**
  * A connection to a table or to memcached. `get` and `set` are for one entry,
- * `getAll` and `setAll` for many; the latter return how many there were.
+ * `getAll` and `setAll` for many; these return the number of entries.
  *
  * @typedef {object} Client
  * @property {(key: string, at: number) => Promise<unknown>} [get]
@@ -51,8 +51,8 @@ const kinds = {
 };
 
 /**
- * For each line of standard input opens a client, does the work of a kind once,
- * and prints the milliseconds that it took; opening is not timed.
+ * For each line of standard input, opens a client, does the work of a kind once,
+ * and prints the milliseconds that this took, without the opening.
  *
  * @param {string} kind
  * @param {() => Client | Promise<Client>} open
@@ -60,7 +60,7 @@ const kinds = {
 export async function serve(kind, open) {
   for await (const _turn of createInterface({ input: process.stdin })) {
     const client = await open();
-    // The first request of a connection may wait for it.
+    // Before the measurement, because the first request waits for the connection.
     await client.get?.(keys[0], 0);
     const started = performance.now();
     const done = await kinds[kind](client);
@@ -75,13 +75,13 @@ export async function serve(kind, open) {
 }
 
 /**
- * Works through items, so many pieces at once.
+ * Processes items in pieces, `atOnce` pieces at a time.
  *
  * @template T
  * @param {T[]} items
  * @param {number} size of a piece
  * @param {number} atOnce
- * @param {(piece: T[], start: number) => Promise<number>} work returns how many there were
+ * @param {(piece: T[], start: number) => Promise<number>} work returns a number of items
  */
 export async function inPieces(items, size, atOnce, work) {
   let next = 0;

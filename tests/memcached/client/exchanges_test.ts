@@ -84,4 +84,19 @@ testScenes({
       },
     ],
   },
+  "tells what a delete did that was refused among many": {
+    steps: [
+      {
+        ask: ["deletes abc"],
+        sent: "delete a\r\ndelete b\r\ndelete c\r\n",
+        say: full + "DELETED\r\n" + full,
+      },
+      {
+        sent: "delete a\r\ndelete c\r\n",
+        on: 0,
+        say: "NOT_FOUND\r\nDELETED\r\n",
+        got: { a: "false", b: "true", c: "true" },
+      },
+    ],
+  },
 });

@@ -5,6 +5,7 @@ import { byteText } from "../../../lib/bytes/text.ts";
 import { assertEquals, assertRejects } from "../../support/assert.ts";
 import {
   answered,
+  busy,
   ClientScene,
   gets,
   oneTry,
@@ -17,6 +18,24 @@ import {
 import { FakeConnection } from "../../support/fake_server.ts";
 
 testScenes({
+  "has a request end in time that waits behind a connection that drains": {
+    options: oneTry,
+    steps: [
+      {
+        lookups: "ab",
+        say: busy,
+        got: { "get a": 'error: it answers "SERVER_ERROR busy"' },
+      },
+      { ask: ["get c"], pass: 2000 },
+      {
+        pass: 0,
+        got: {
+          "get b": silent,
+          "get c": "no answer: no complete answer in the time for all tries",
+        },
+      },
+    ],
+  },
   "ends a hang, and a late reply answers nobody": {
     options: oneTry,
     steps: [

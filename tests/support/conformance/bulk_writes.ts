@@ -3,7 +3,7 @@ import { assertEquals, assertRejects } from "../assert.ts";
 import { listed, listing, numbered, some, writing } from "./entries.ts";
 import { isListed, isWritten, type Requirement } from "./kind.ts";
 
-/** How every table that can be written stores and removes many. */
+/** Updates and deletes of many keys, for tables that can be written. */
 export const bulkWrites: readonly Requirement[] = [
   {
     name: "removes many, and tells of each in order",

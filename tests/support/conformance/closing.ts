@@ -4,7 +4,7 @@ import { assertEquals, assertRejects } from "../assert.ts";
 import { quiet, some, writing } from "./entries.ts";
 import { isListed, type Requirement } from "./kind.ts";
 
-/** How every table is closed, and how a signal ends its requests. */
+/** Closing, and aborting by a signal. */
 export const closing: readonly Requirement[] = [
   {
     name: "once closed, fails, and may be closed again",

@@ -2,7 +2,7 @@ import type { Entry, OpenOptions, Table } from "../../../mod.ts";
 import { byteText, utf8Text } from "../../../lib/bytes/text.ts";
 import type { Kind } from "./kind.ts";
 
-/** Entries that every type can have. */
+/** Entries that every table type can store. */
 export const some: Entry[] = [
   { key: "alice", value: "one" },
   { key: "strasse", value: "s" },
@@ -11,9 +11,9 @@ export const some: Entry[] = [
   { key: "a@b.example", value: "c@d.example, e@f.example" },
 ];
 
-/** Options of a table that is read. */
+/** Options for a table that is read. */
 export const quiet: OpenOptions = { utf8: true, onWarning: () => {} };
-/** Options of a table that is written. */
+/** Options for a table that is written. */
 export const writing: OpenOptions = { ...quiet, write: true };
 
 function encodedOrder(entries: readonly Entry[]): Entry[] {
@@ -23,18 +23,18 @@ function encodedOrder(entries: readonly Entry[]): Entry[] {
   );
 }
 
-/** What a listing of `entries` is, in the order in which `kind` has them. */
+/** The expected listing of `entries`, in the order of `kind`. */
 export function listing(kind: Kind, entries: readonly Entry[]): Entry[] {
   return kind.lists === "as given" ? [...entries] : encodedOrder(entries);
 }
 
-/** What a table lists; sorted, where its kind has no order. */
+/** The actual listing of a table; sorted if its kind has no order. */
 export async function listed(kind: Kind, table: Table): Promise<Entry[]> {
   const entries = await Array.fromAsync(table);
   return kind.lists === "any order" ? encodedOrder(entries) : entries;
 }
 
-/** So many entries, in the order of their bytes. */
+/** Makes `count` entries, in the order of their bytes. */
 export function numbered(count: number): Entry[] {
   return Array.from({ length: count }, (_, number) => ({
     key: `k${String(number).padStart(5, "0")}`,

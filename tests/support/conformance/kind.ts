@@ -7,12 +7,12 @@ import {
 import type { Text } from "../../../lib/bytes/text.ts";
 import type { OddKey, OddValue } from "./odd.ts";
 
-/** How a table whose data was made is opened. */
+/** Opens a table with data that was made before. */
 export type OpenTable = (options?: OpenOptions) => Promise<Table>;
 
-/** Makes the data of one table after the other. */
+/** Makes data for tables. */
 export interface Maker extends AsyncDisposable {
-  /** Makes data of its own for a table; `text` says which bytes they are. */
+  /** Makes the data of a new table; `text` is its encoding. */
   make(entries: readonly Entry[], text: Text): Promise<OpenTable>;
 }
 
@@ -20,9 +20,9 @@ export interface Maker extends AsyncDisposable {
 export interface Kind {
   readonly name: string;
   start(): Promise<Maker>;
-  /** What lookups find: what it has, the one value for all keys, or nothing ever. */
+  /** What lookups find. */
   readonly finds: "its entries" | "v for every key" | "failures";
-  /** `refuses`: it can be opened for writing, and each write throws ReadOnlyError. */
+  /** `refuses`: it can be opened for writing, but each write throws an error. */
   readonly writes: "yes" | "never" | "refuses";
   /** The order of a listing, or why there is none. */
   readonly lists:
@@ -31,26 +31,26 @@ export interface Kind {
     | "any order"
     | "never"
     | "with a warning";
-  /** Keys that it skips and refuses, by their names in odd.ts. */
+  /** Keys that it does not find and refuses to store, by their names in odd.ts. */
   readonly noKeys?: readonly OddKey[];
-  /** Keys of which it says that it fails. */
+  /** Keys for which it throws TemporaryError. */
   readonly failingKeys?: readonly OddKey[];
   /** Values that it refuses, by their names in odd.ts. */
   readonly noValues?: readonly OddValue[];
-  /** The `duplicates` option has no effect: what is new replaces what was. */
+  /** The `duplicates` option has no effect: new values replace old ones. */
   readonly alwaysReplaces?: true;
-  /** How many entries are many; 1200 unless told. */
+  /** How many entries the tests of large tables use; 1200 by default. */
   readonly many?: number;
-  /** Two listings of one table get in each other's way. */
+  /** Only one listing of a table is possible at a time. */
   readonly oneListing?: true;
 }
 
-/** Opens a table by its name, with options of the kind below those of the test. */
+/** Opens a table by name. Options of the test override those in `more`. */
 export function opener(name: string, more: OpenOptions = {}): OpenTable {
   return (options = {}) => openTable(name, { ...more, ...options });
 }
 
-/** What every table of some kinds does. */
+/** A test for all tables of some kinds. */
 export interface Requirement {
   readonly name: string;
   readonly of?: (kind: Kind) => boolean;

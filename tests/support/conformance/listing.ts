@@ -4,7 +4,7 @@ import { assertEquals, assertRejects } from "../assert.ts";
 import { listed, listing, numbered, quiet, some, writing } from "./entries.ts";
 import { isListed, isWritten, type Requirement } from "./kind.ts";
 
-/** How every table lists its entries, or says that it cannot. */
+/** Listings, for all tables. */
 export const listings: readonly Requirement[] = [
   {
     name: "cannot be listed, and says so",
@@ -57,7 +57,7 @@ export const listings: readonly Requirement[] = [
       assertEquals(await table.first(), order[0]);
 
       if (kind.oneListing) return;
-      // Listings of their own: neither moves the other, nor first and next.
+      // Two iterators are independent of each other, and of first() and next().
       const left = table[Symbol.asyncIterator]();
       const right = table[Symbol.asyncIterator]();
       assertEquals((await left.next()).value, order[0]);
@@ -100,7 +100,7 @@ export const listings: readonly Requirement[] = [
         "left at",
       );
       assertEquals(await listed(kind, table), listing(kind, entries));
-      // And one that is not ended is ended by close.
+      // Closing the table ends a listing that is not finished.
       await table.first();
     },
   },
@@ -117,7 +117,7 @@ export const listings: readonly Requirement[] = [
       for await (const { key } of table) {
         seen.push(key);
         if (step++ % 30 === 0) {
-          // Behind the cursor, as a clean-up does it.
+          // Before the cursor, as a cleanup does it.
           assertEquals(await table.delete(key), true);
           assertEquals(await table.update(`${key}new`, "v"), true);
         } else staying.add(key);

@@ -5,13 +5,13 @@ import { numbered, quiet, some } from "./entries.ts";
 import { isListed, type Requirement } from "./kind.ts";
 import { type OddKey, oddKeys } from "./odd.ts";
 
-/** What `lookupMany` tells of a key. */
+/** A result of `lookupMany`. */
 interface LookupResult {
   key: string;
   value: string | undefined;
 }
 
-/** What every table finds. */
+/** Lookups, for all tables. */
 export const lookups: readonly Requirement[] = [
   {
     name: "finds what it has, and nothing else",

@@ -1,4 +1,4 @@
-/** Keys that not every type keeps, by their names. */
+/** Unusual keys, which some table types cannot store. */
 export const oddKeys = {
   "empty": "",
   "with a space": "a b",
@@ -30,7 +30,7 @@ export const oddKeys = {
   "no text": "\ud800",
 };
 
-/** Values that not every type keeps, by their names. */
+/** Unusual values, which some table types cannot store. */
 export const oddValues = {
   "empty": "",
   "with a space before": " v",
@@ -46,7 +46,7 @@ export const oddValues = {
   "no text": "\ud800",
 };
 
-/** The name of a key that not every type keeps. */
+/** The name of an unusual key. */
 export type OddKey = keyof typeof oddKeys;
-/** The name of a value that not every type keeps. */
+/** The name of an unusual value. */
 export type OddValue = keyof typeof oddValues;

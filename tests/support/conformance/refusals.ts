@@ -4,7 +4,7 @@ import { assertEquals, assertRejects } from "../assert.ts";
 import { quiet, some, writing } from "./entries.ts";
 import type { Requirement } from "./kind.ts";
 
-/** What every table refuses, whoever asks. */
+/** Invalid requests, for all tables. */
 export const refusals: readonly Requirement[] = [
   {
     name: "refuses writes unless it was opened for them",

@@ -6,7 +6,7 @@ import { lookups } from "./lookups.ts";
 import { refusals } from "./refusals.ts";
 import { writes } from "./writes.ts";
 
-/** All that tables of a kind do, as far as the kind can. */
+/** All requirements. */
 export const requirements: readonly Requirement[] = [
   ...lookups,
   ...writes,

@@ -10,7 +10,7 @@ import { listed, listing, quiet, some, writing } from "./entries.ts";
 import { isListed, isWritten, type Requirement } from "./kind.ts";
 import { type OddKey, oddKeys, type OddValue, oddValues } from "./odd.ts";
 
-/** What every table keeps that can be written, and what it refuses. */
+/** Updates and deletes of one key, for tables that can be written. */
 export const writes: readonly Requirement[] = [
   {
     name: "writes keys folded, unless told not to",

@@ -1,5 +1,5 @@
-// Serves real Workers KV over HTTP: `PUT /NAMESPACE?key=…` and the like. A
-// program of its own with its own deno.json, so that nobody else loads its 190 MB.
+// Serves real Workers KV over HTTP: `PUT /NAMESPACE?key=…` and the like. It has its
+// own deno.json, so that no other program loads the 190 MB of miniflare.
 import type { WorkersKvNamespace } from "../../../lib/tables/kv/workers_kv.ts";
 
 interface Miniflare {
@@ -7,7 +7,7 @@ interface Miniflare {
   dispose(): Promise<void>;
 }
 
-// Not known where this file is checked.
+// A variable, because the package is not installed when this file is checked.
 const library: string = "miniflare";
 const { Miniflare } = await import(library) as {
   Miniflare: new (
@@ -58,7 +58,7 @@ const server = Deno.serve(
     ),
 );
 
-// Whoever started it closes this, also by ending in any way.
+// Standard input closes when the parent process closes it or ends.
 for await (const _ of Deno.stdin.readable);
 await server.shutdown();
 await miniflare.dispose();

@@ -1,13 +1,11 @@
-// Runs a module in Cloudflare's workerd, and prints where it listens.
-//
-// miniflare lets Workers reach this machine: its network service allows
-// private addresses.
+// Runs a module in Cloudflare's workerd, and prints its address. miniflare allows
+// Workers to connect to private addresses, and so to this machine.
 interface Miniflare {
   ready: Promise<URL>;
   dispose(): Promise<void>;
 }
 
-// Not known where this file is checked.
+// A variable, because the package is not installed when this file is checked.
 const library: string = "miniflare";
 const { Miniflare } = await import(library) as {
   Miniflare: new (options: {
@@ -18,7 +16,7 @@ const { Miniflare } = await import(library) as {
 };
 
 const miniflare = new Miniflare({
-  // Named one by one, or it looks for what is imported, and finds no sockets.
+  // Listed here, because otherwise miniflare fails to find cloudflare:sockets.
   modules: [{
     type: "ESModule",
     path: "worker.mjs",
@@ -29,6 +27,6 @@ const miniflare = new Miniflare({
 });
 console.log(`${await miniflare.ready}`);
 
-// Whoever started it closes this, also by ending in any way.
+// Standard input closes when the parent process closes it or ends.
 for await (const _ of Deno.stdin.readable);
 await miniflare.dispose();

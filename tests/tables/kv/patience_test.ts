@@ -64,8 +64,8 @@ Deno.test("Patience tells after a second, and gives up after five", async () => 
   await turns();
   assertEquals(isOver, false);
   clock.pass(301);
-  const { asked } = await ended as StalledError;
-  assertEquals([asked, told, clock.now()], [true, [1000], 5300]);
+  const { wasCalled } = await ended as StalledError;
+  assertEquals([wasCalled, told, clock.now()], [true, [1000], 5300]);
   // It is under way all the same.
   assertEquals(patience.isIdle, false);
   stuck.resolve("late");
@@ -97,9 +97,9 @@ Deno.test("Patience holds back what comes while nothing moves, and gives up on i
   await gone;
   const later = call<string>();
   const second = patience.run(later.make);
-  const unasked = assertRejects(() => second, StalledError);
+  const uncalled = assertRejects(() => second, StalledError);
   clock.pass(2000);
-  assertEquals(((await unasked) as StalledError).asked, false);
+  assertEquals(((await uncalled) as StalledError).wasCalled, false);
   assertEquals(later.made, 0);
   const third = call<string>();
   const served = patience.run(third.make);
@@ -162,7 +162,7 @@ Deno.test("Patience does not wait again for a database that waited by itself", a
   const clock = new FakeClock();
   const patience = new Patience(clock, () => {});
   let calls = 0;
-  const { asked } = await assertRejects(
+  const { wasCalled } = await assertRejects(
     () =>
       patience.run(() => {
         calls++;
@@ -172,5 +172,5 @@ Deno.test("Patience does not wait again for a database that waited by itself", a
       }),
     StalledError,
   ) as StalledError;
-  assertEquals([calls, asked], [1, false]);
+  assertEquals([calls, wasCalled], [1, false]);
 });

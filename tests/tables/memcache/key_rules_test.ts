@@ -27,12 +27,12 @@ async function made(
 ): Promise<{ key: string } | { verdict: string | number }> {
   const { text } = rules;
   // What stands around the key is none of its business.
-  const around = "@\0 .@a.b";
-  const bytes = text.encode(`${around}${key}${around}`);
-  const start = around.length;
+  const [before, behind] = ["a.b\0@", "\0@a.b"];
+  const bytes = text.encode(before + key + behind);
+  const [start, end] = [before.length, bytes.length - behind.length];
   const out = new ByteBuffer(1);
   out.appendAscii("before ");
-  const verdict = await rules.append(out, bytes, start, bytes.length - start);
+  const verdict = await rules.append(out, bytes, start, end);
   const added = text.decode(out.view())!.slice("before ".length);
   const command = await rules.getCommand(key);
   if (verdict !== undefined) {

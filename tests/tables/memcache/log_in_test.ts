@@ -1,6 +1,6 @@
 import { checkTable, readStats } from "../../../lib/maintenance/mod.ts";
 import { logIn } from "../../../lib/memcached/log_in.ts";
-import { openApart } from "../../../lib/open.ts";
+import { openCacheAndBackup } from "../../../lib/open.ts";
 import { connectDeno } from "../../../lib/socket/deno.ts";
 import { type Clock, systemClock } from "../../../lib/system/clock.ts";
 import { MemcacheLookup } from "../../../lib/tables/memcache/memcache_lookup.ts";
@@ -106,16 +106,16 @@ Deno.test("whatever speaks to memcached logs in first, and shows no password", a
   const checked = await checkTable(world.good, { utf8: true });
   assert(checked.good, JSON.stringify(checked));
   assertEquals(checked.server?.answers, true);
-  const apart = await openApart(
+  const parts = await openCacheAndBackup(
     await world.file(
       `user = ${user}\npassword = ${password}\nkey_format = x:%s\n`,
     ),
     options,
   );
-  await using cache = apart.cache!;
+  await using cache = parts.cache!;
   await cache.update("k", "v");
   const keys: string[] = [];
-  await apart.listOwnKeys!((some) => {
+  await parts.listOwnKeys!((some) => {
     keys.push(...some);
     return Promise.resolve();
   });

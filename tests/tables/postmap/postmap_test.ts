@@ -16,7 +16,7 @@ import { entryLines } from "../../support/entry_lines.ts";
 import { Memcached } from "../../support/memcached.ts";
 import { latin1 } from "../../support/latin1.ts";
 import {
-  type Finished,
+  type ProgramResult,
   run,
   runCli,
   runPostmap,
@@ -48,7 +48,7 @@ function lines(keys: readonly string[]): Uint8Array {
 /** How the same is asked of our table and of postmap with another database. */
 interface Pair {
   ours: Table;
-  theirs: (action: string[], stdin?: Uint8Array) => Promise<Finished>;
+  theirs: (action: string[], stdin?: Uint8Array) => Promise<ProgramResult>;
 }
 
 const randomKeys = [

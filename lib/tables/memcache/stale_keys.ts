@@ -4,27 +4,27 @@ import type { ReplyLimits } from "../../memcached/protocol.ts";
 import { WriteMany } from "../../memcached/write_many.ts";
 import { byteText } from "../../bytes/text.ts";
 
-// More would cost more memory than it is worth: 64 bytes each, about.
-const mostKeys = 100_000;
-const keysOfBatch = 1000;
+// A key takes about 64 bytes of memory.
+const maxKeys = 100_000;
+const batchSize = 1000;
 
 /**
- * Memcache keys under which memcached may have an old value, since a write went
- * to the backup alone. Lookups of them are for the backup, until they could be
- * removed from memcached.
+ * Memcache keys that may have an old value in memcached, because a write reached
+ * only the backup. They are looked up in the backup until they are removed from
+ * memcached.
  */
-export class UnsureKeys {
-  /** The keys, each with the number of the last write that failed. */
+export class StaleKeys {
+  /** The keys, each with the number of its last failed write. */
   #keys = new Map<string, number>();
   #failures = 0;
   #client: MemcacheClient;
   #limits: ReplyLimits;
   #onOverflow: () => void;
-  /** Whether there were more than can be remembered. */
-  #isOverflown = false;
+  /** Whether there were too many keys to remember. */
+  #hasOverflowed = false;
   #removing: Promise<void> | undefined;
 
-  /** There is none yet. `onOverflow` is told, once, when there are too many. */
+  /** Begins empty. `onOverflow` is called once, when there are too many keys. */
   constructor(
     client: MemcacheClient,
     limits: ReplyLimits,
@@ -35,47 +35,47 @@ export class UnsureKeys {
     this.#onOverflow = onOverflow;
   }
 
-  /** How many there are. */
+  /** The number of keys. */
   get size(): number {
     return this.#keys.size;
   }
 
-  /** Whether there were more than these. */
-  get isOverflown(): boolean {
-    return this.#isOverflown;
+  /** Whether there were too many keys to remember. */
+  get hasOverflowed(): boolean {
+    return this.#hasOverflowed;
   }
 
-  /** Whether memcached may have an old value under a key. */
+  /** Whether a key may be stale. */
   has(key: string): boolean {
     return this.#keys.has(key);
   }
 
-  /** A write of a key did not reach memcached. */
+  /** Adds a key after one of its writes did not reach memcached. */
   add(key: string): void {
-    if (this.#keys.size < mostKeys || this.#keys.has(key)) {
+    if (this.#keys.size < maxKeys || this.#keys.has(key)) {
       this.#keys.set(key, ++this.#failures);
-    } else if (!this.#isOverflown) {
-      this.#isOverflown = true;
+    } else if (!this.#hasOverflowed) {
+      this.#hasOverflowed = true;
       this.#onOverflow();
     }
   }
 
-  /** How many writes have failed so far, for `settle`. */
+  /** The number of failed writes so far, a parameter of `settle`. */
   get failures(): number {
     return this.#failures;
   }
 
   /**
-   * Memcached has what the backup has. A write of the key that failed after so many
-   * failures may have come later.
+   * Removes a key that is up to date in memcached, unless one of its writes failed
+   * after the first `failures` failures.
    */
   settle(key: string, failures: number): void {
     if ((this.#keys.get(key) ?? Infinity) <= failures) this.#keys.delete(key);
   }
 
   /**
-   * Removes them from memcached, as far as that answers. Never rejects. While it
-   * is under way, it is the same for all who ask.
+   * Removes the keys from memcached, if that answers. Concurrent calls share one
+   * run. Never rejects.
    */
   remove(): Promise<void> {
     return this.#removing ??= this.#remove().finally(() =>
@@ -87,7 +87,7 @@ export class UnsureKeys {
     while (this.#keys.size > 0) {
       const batch: string[] = [];
       for (const key of this.#keys.keys()) {
-        if (batch.push(key) === keysOfBatch) break;
+        if (batch.push(key) === batchSize) break;
       }
       const { failures } = this;
       const deletes = new WriteMany("delete", this.#limits);
@@ -109,15 +109,15 @@ export class UnsureKeys {
   }
 }
 
-/** What is said of the keys that could not be removed, with the cure. */
-export function unsureKeysLeft(
+/** The warning about stale keys that are not removed, with the cure. */
+export function staleKeysWarning(
   table: string,
-  { size, isOverflown }: UnsureKeys,
+  { size, hasOverflowed }: StaleKeys,
   ttl: number,
 ): string {
   const keys = size === 1
     ? "1 key"
-    : `${isOverflown ? "more than " : ""}${size} keys`;
+    : `${hasOverflowed ? "more than " : ""}${size} keys`;
   return `${table}: memcached may still have old values of ${keys}, ` +
     `for up to ${ttl} seconds (ttl): when it answers again, run ` +
     `memcache-table warm ${table}`;

@@ -1,10 +1,10 @@
 import type { Request } from "./queue.ts";
 
-/** Ends requests whose signal is aborted: one listener for each signal. */
-export class Abandoning {
+/** Fails requests whose signal is aborted. Each signal has one listener. */
+export class AbortWatch {
   #bySignal = new Map<AbortSignal, Set<Request>>();
 
-  /** Watches over a request until it ends; `false` when it is too late for it. */
+  /** Watches a request until it ends; `false` if the signal is already aborted. */
   watch(request: Request, signal: AbortSignal): boolean {
     if (signal.aborted) {
       request.fail(signal.reason);
@@ -33,7 +33,7 @@ export class Abandoning {
   #abort = (event: Event): void => {
     const signal = event.target as AbortSignal;
     for (const request of [...this.#bySignal.get(signal) ?? []]) {
-      request.isAbandoned = true;
+      request.isAborted = true;
       request.fail(signal.reason);
     }
   };

@@ -5,21 +5,21 @@ import { run } from "../support/processes.ts";
 import { count, keys, values } from "./data.mjs";
 import { installPackages } from "./npm_packages.ts";
 
-/** A memcached, and a table's configuration that names it. */
+/** A memcached, and a table that uses it. */
 export interface Server {
   memcached: Memcached;
   /** `memcache:` and the file's path. */
   table: string;
 }
 
-/** Which memcached: filled ones but for `empty`, which kv tables stand behind. */
+/** The servers. All are filled, except `empty`, whose table has a kv backup. */
 export type ServerName = "tcp" | "unix" | "pinned" | "pinned unix" | "empty";
 
-/** Before the command of what shall run on the first CPU only. */
+/** The start of a command that is to run only on the first CPU. */
 export const pinned = ["taskset", "-c", "0"];
 
-/** What the contestants stand on. Started when first asked for; all gone at the end. */
-export class Ground implements AsyncDisposable {
+/** What the contestants need. Each part starts at its first use; all end together. */
+export class Environment implements AsyncDisposable {
   readonly folder: Folder;
   readonly signal: AbortSignal;
   #stack = new AsyncDisposableStack();
@@ -32,16 +32,16 @@ export class Ground implements AsyncDisposable {
     this.signal = signal;
   }
 
-  static async make(signal: AbortSignal): Promise<Ground> {
-    return new Ground(await Folder.make(), signal);
+  static async make(signal: AbortSignal): Promise<Environment> {
+    return new Environment(await Folder.make(), signal);
   }
 
-  /** A file of all keys, one a line. */
+  /** A file of all keys, one per line. */
   async keysFile(): Promise<string> {
     return await this.#file("keys", () => keys.join("\n") + "\n");
   }
 
-  /** A file of all entries, as `-i` reads and `-q -` prints them. */
+  /** A file of all entries, in the form of `-i` and `-q -`. */
   async entriesFile(): Promise<string> {
     return await this.#file(
       "entries",
@@ -58,7 +58,7 @@ export class Ground implements AsyncDisposable {
     return server;
   }
 
-  /** The folder where npm's packages are installed. */
+  /** The folder in which the npm packages are installed. */
   packages(): Promise<string> {
     return this.#packages ??= (async () => {
       const folder = `${this.folder.path}/npm`;
@@ -68,7 +68,7 @@ export class Ground implements AsyncDisposable {
     })();
   }
 
-  /** The npm package of this project, as a stranger has it, with Bun and esbuild. */
+  /** The npm package of this project, installed together with Bun and esbuild. */
   installed(): Promise<Installed> {
     return this.#installed ??=
       (async () => this.#stack.use(await Installed.make()))();
@@ -84,7 +84,7 @@ export class Ground implements AsyncDisposable {
   async #start(name: ServerName): Promise<Server> {
     const { path } = this.folder;
     const slug = name.replace(" ", "-");
-    // memcached runs as nobody, and makes its socket here.
+    // memcached runs as the user nobody, and creates its socket here.
     await Deno.chmod(path, 0o777);
     const memcached = this.#stack.use(
       name.endsWith("unix")

@@ -6,9 +6,9 @@ import { asConfigText, type Opening, readBytes } from "./opening.ts";
 const LF = 10;
 
 /**
- * The content of the files that a value names, a `configText`, separated by comma or white
- * space; a line end stands between two files. Throws a `RangeError` when it
- * names none, {@linkcode ConfigError} when one cannot be read.
+ * Reads the files that a value names, and joins them with a newline. `names` is a
+ * `configText`: paths, separated by commas or white space. Throws a `RangeError`
+ * when there is no path, {@linkcode ConfigError} when a file cannot be read.
  *
  * Implements -F of postmap(1).
  */
@@ -34,7 +34,7 @@ export async function readFiles(
   return content;
 }
 
-/** The base64 of the files that a value names. Throws as {@linkcode readFiles}. */
+/** Reads files as {@linkcode readFiles} does, and encodes them in base64. */
 export async function encodeFiles(
   { options, rules: { text } }: Opening,
   names: string,
@@ -43,7 +43,10 @@ export async function encodeFiles(
   return encodeBase64(await readFiles(options, paths));
 }
 
-/** The same for a value in the name of a table; errors name the table. */
+/**
+ * Encodes the files that a value in a table name lists. Throws
+ * {@linkcode ConfigError} with the table name.
+ */
 export async function sourceValue(
   opening: Opening,
   names: string,
