@@ -33,7 +33,10 @@
  * @module
  */
 export type { Clock, Timer } from "./lib/system/clock.ts";
-export type { MemcacheParameters } from "./lib/tables/memcache/parameters.ts";
+export type {
+  AccessParameters,
+  MemcacheParameters,
+} from "./lib/tables/memcache/parameters.ts";
 export {
   ClosedError,
   ConfigError,
@@ -68,6 +71,7 @@ export type {
   Endpoint,
   Socket,
   TcpEndpoint,
+  TlsOptions,
   UnixEndpoint,
 } from "./lib/socket/socket.ts";
 export type {
@@ -84,4 +88,5 @@ export {
   MemcacheTable,
   type MemcacheTableConstructor,
   type MemcacheTableOptions,
+  type MemcacheTableParameters,
 } from "./lib/tables/memcache/memcache_table.ts";

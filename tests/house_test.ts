@@ -46,6 +46,7 @@ const ofNode: Record<string, string[]> = {
   "lib/tables/memcache/key_digest.ts": ["node:crypto"],
   "lib/system/node_programs.ts": ["node:child_process"],
   "lib/socket/node.ts": ["node:net"],
+  "lib/socket/node_tls.ts": ["node:tls"],
   "lib/socket/node_listener.ts": ["node:fs", "node:net"],
   "lib/socket/cloudflare.ts": ["cloudflare:sockets"],
 };

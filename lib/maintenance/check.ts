@@ -19,7 +19,6 @@ import { openOptionNames } from "../tables/opening.ts";
 import { requireOptionNames } from "../tables/option_names.ts";
 import type { Entry, OpenOptions, Table } from "../table.ts";
 import { deepestNest } from "../tables/opening.ts";
-import { connectLazily } from "../socket/connect.ts";
 import { inspectKv } from "../tables/kv/inspect_kv.ts";
 import {
   findSharingTables,
@@ -28,6 +27,7 @@ import {
   readMemcacheSource,
   typeOf,
 } from "./memcache_source.ts";
+import { accessProblems } from "./access_checks.ts";
 import {
   type CheckedParameter,
   keySpaceOf,
@@ -523,13 +523,19 @@ function abilities(
 
 async function checkServer(
   name: string,
-  { source, endpoint }: MemcacheSource,
+  { source, endpoint, connect: findConnect }: MemcacheSource,
   parameters: MemcacheParameters,
-  { connect = connectLazily, clock, signal }: OpenOptions,
+  { clock, signal, readFile }: OpenOptions,
   findings: Findings,
 ): Promise<CheckedServer | undefined> {
   const place = await findings.attempt(endpoint);
   if (place === undefined) return undefined;
+  const mayLook = readFile === undefined;
+  for (const found of await accessProblems(source, place, mayLook)) {
+    findings.add(found);
+  }
+  const connect = await findings.attempt(findConnect);
+  if (connect === undefined) return undefined;
   const timeout = parameters.timeout * 1000;
   const server = {
     table: name,

@@ -3,12 +3,14 @@ import type { ParameterSource } from "../tables/memcache/parameters.ts";
 import { ConfigError } from "../errors.ts";
 import { mayRead } from "../system/files.ts";
 import { formatEndpoint } from "../socket/endpoint.ts";
-import type { Endpoint } from "../socket/socket.ts";
+import { connectLazily } from "../socket/connect.ts";
+import type { Connect, Endpoint } from "../socket/socket.ts";
 import { openTable } from "../open.ts";
 import type { OpenOptions, Table } from "../table.ts";
 import {
   findEndpoint,
   openMemcacheTable,
+  withAccess,
 } from "../tables/memcache/open_memcache.ts";
 import {
   findParameters,
@@ -28,6 +30,8 @@ export interface MemcacheSource {
   readonly source: ParameterSource;
   /** Finds the address of its server. */
   readonly endpoint: () => Promise<Endpoint>;
+  /** Connects to its server as the table does, with TLS and log-in. */
+  readonly connect: () => Promise<Connect>;
   /** Opens the table without its backup, so that lookups store nothing. */
   readonly openWithoutBackup: () => Promise<Table>;
 }
@@ -57,13 +61,24 @@ export async function readMemcacheSource(
     mail,
   };
   const source = await findParameters(sourced);
+  const endpoint = async () => {
+    const { usable } = readEach(source);
+    const found = await findEndpoint(sourced, source, usable);
+    if (found.unknownService !== undefined) throw found.unknownService;
+    return found.endpoint;
+  };
   return {
     source,
-    endpoint: async () => {
-      const { usable } = readEach(source);
-      const found = await findEndpoint(sourced, source, usable);
-      if (found.unknownService !== undefined) throw found.unknownService;
-      return found.endpoint;
+    endpoint,
+    connect: async () => {
+      const connect = options.connect ?? connectLazily;
+      return await withAccess(
+        connect,
+        sourced,
+        source,
+        await endpoint(),
+        false,
+      );
     },
     openWithoutBackup: () =>
       openMemcacheTable({

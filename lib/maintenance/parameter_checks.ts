@@ -1,9 +1,14 @@
 import {
+  accessNames,
+  type AccessParameters,
+  allParameterNames,
   defaultParameters,
   type MemcacheParameters,
   parameterNames,
   type ParameterSource,
+  readAccess,
   readParameters,
+  shownValue,
 } from "../tables/memcache/parameters.ts";
 import { beginsWithMark } from "../config/logical_lines.ts";
 import type { Setting } from "../config/main_cf.ts";
@@ -34,8 +39,8 @@ export interface Problem {
 
 /** A parameter as the table reads it. */
 export interface CheckedParameter {
-  /** Its name in memcache_table(5). */
-  readonly name: keyof MemcacheParameters;
+  /** Its name in memcache_table(5), or in the README. */
+  readonly name: keyof MemcacheParameters | keyof AccessParameters;
   /** Its name in the configuration: in main.cf it begins with the table's name. */
   readonly written: string;
   /** Its value; a number for a numeric parameter with a valid value. */
@@ -50,7 +55,10 @@ export interface CheckedParameter {
 
 /** The parameters of a table, each read on its own. */
 export interface CheckedParameters {
-  /** All of them, in the order of the manual page. */
+  /**
+   * All of them, in the order of the manual page, and then those of this package
+   * that are set; a password is not shown.
+   */
   readonly list: CheckedParameter[];
   /** The same, with defaults in place of invalid values. */
   readonly usable: MemcacheParameters;
@@ -82,6 +90,14 @@ export function readEach(source: ParameterSource): CheckedParameters {
       default: setting === undefined,
       ...placeOf(setting),
     });
+  }
+  const access = readAccess(source);
+  for (const name of accessNames) {
+    const setting = source.setting(name);
+    if (setting === undefined) continue;
+    const value = shownValue(name, access[name]);
+    const written = source.written(name);
+    list.push({ name, written, value, default: false, ...placeOf(setting) });
   }
   return { list, usable: usable as unknown as MemcacheParameters, errors };
 }
@@ -128,11 +144,12 @@ export async function unknownNames(
 ): Promise<Problem[]> {
   const problems: Problem[] = [];
   const prefix = source.written("ttl").slice(0, -"ttl".length);
+  const knownNames = allParameterNames();
   for (const [name, setting] of await source.all()) {
-    if ((parameterNames as string[]).includes(name)) continue;
+    if ((knownNames as string[]).includes(name)) continue;
     // A byte order mark has already caused a warning.
     if (beginsWithMark(name)) continue;
-    const nearest = nearestName(name, parameterNames);
+    const nearest = nearestName(name, knownNames);
     if (nearest !== undefined) {
       problems.push(problem(
         "error",
@@ -143,7 +160,7 @@ export async function unknownNames(
     }
     // aliases_local_ttl belongs to the table aliases_local, not to aliases.
     const ofOther = prefix !== "" &&
-      (parameterNames.some((known) => name.endsWith(`_${known}`)) ||
+      (knownNames.some((known) => name.endsWith(`_${known}`)) ||
         postfixWords.includes(prefix.split("_")[0]));
     if (ofOther) continue;
     problems.push(problem(

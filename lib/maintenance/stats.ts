@@ -5,7 +5,6 @@ import { formatEndpoint } from "../socket/endpoint.ts";
 import { openOptionNames } from "../tables/opening.ts";
 import { requireOptionNames } from "../tables/option_names.ts";
 import type { OpenOptions } from "../table.ts";
-import { connectLazily } from "../socket/connect.ts";
 import { readMemcacheSource, typeOf } from "./memcache_source.ts";
 import { readEach } from "./parameter_checks.ts";
 
@@ -109,14 +108,14 @@ export async function statsReader(
   const onWarning = options.onWarning ?? ((line) => console.warn(line));
   const resolved = { ...options, onWarning };
   const mail = new MailSystem(resolved);
-  const { source, endpoint } = await readMemcacheSource(name, resolved, mail);
-  const { usable, errors } = readEach(source);
+  const memcache = await readMemcacheSource(name, resolved, mail);
+  const { usable, errors } = readEach(memcache.source);
   if (errors.length > 0) throw errors[0];
-  const { connect = connectLazily, clock, signal } = options;
+  const { clock, signal } = options;
   const server = {
     table: name,
-    endpoint: await endpoint(),
-    connect,
+    endpoint: await memcache.endpoint(),
+    connect: await memcache.connect(),
     timeout: usable.timeout * 1000,
     clock,
     signal,

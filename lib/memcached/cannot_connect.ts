@@ -18,6 +18,11 @@ export function cannotConnect(
 
 function hint(cause: unknown): string {
   const { code, name } = cause as { code?: string; name?: string };
-  const isRefused = code === "ECONNREFUSED" || name === "ConnectionRefused";
-  return isRefused ? " (is it running there?)" : "";
+  if (code === "ECONNREFUSED" || name === "ConnectionRefused") {
+    return " (is it running there?)";
+  }
+  // The second is what Deno says, without a code.
+  return code === "ENOTFOUND" || /lookup address/.test(reasonOf(cause))
+    ? " (there is no such host)"
+    : "";
 }

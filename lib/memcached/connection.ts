@@ -247,6 +247,10 @@ export class Connection implements ReplyReader {
       }
     } catch (error) {
       ended = `receiving failed: ${reasonOf(error)}`;
+      // A server that expects TLS goes away at the first command.
+      if (!this.replies && !this.#hasBegun && isPlain(this.#options.endpoint)) {
+        ended += ": does it expect TLS?";
+      }
     }
     if (!this.#hasEnded()) this.#noMoreReplies(ended);
   }
@@ -344,6 +348,10 @@ export class Connection implements ReplyReader {
     else if (now >= this.#deadline) this.#noMoreReplies(late, true);
     else this.end(this.#hasBegun ? noCompleteAnswer : late, "all", true);
   }
+}
+
+function isPlain(endpoint: Endpoint): boolean {
+  return endpoint.transport === "tcp" && !endpoint.tls;
 }
 
 export class ConnectTimeout extends Error {}

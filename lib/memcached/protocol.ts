@@ -106,12 +106,17 @@ const refusals =
   /^(?:SERVER_ERROR|CLIENT_ERROR|ERROR|NOT_STORED|EXISTS)(?=\s|$)/;
 const aboutEntry = /^SERVER_ERROR (?:out of memory|object too large)/i;
 
+/** The advice for an answer that requires a log-in; empty for other answers. */
+export function logInCure(answer: string): string {
+  return /authentica/i.test(answer) ? ": set user and password" : "";
+}
+
 /** Reads a reply line that does not report success: a refusal or a failure. */
 export function readRefusal(
   line: Uint8Array,
 ): Refusal | { readonly kind: "failure"; readonly reason: string } {
   const text = String.fromCharCode(...line.subarray(0, longestShown + 1));
-  const reason = `it answers ${quoted(text)}`;
+  const reason = `it answers ${quoted(text)}${logInCure(text)}`;
   const word = refusals.exec(text)?.[0];
   if (word === undefined) return { kind: "failure", reason };
   const about = word !== "SERVER_ERROR"

@@ -3,7 +3,7 @@ import { NoAnswerError, reasonOf, TemporaryError } from "../errors.ts";
 import { formatEndpoint } from "../socket/endpoint.ts";
 import type { Connect, Endpoint, Socket } from "../socket/socket.ts";
 import { cannotConnect } from "./cannot_connect.ts";
-import { LF, quoted } from "./protocol.ts";
+import { LF, logInCure, quoted } from "./protocol.ts";
 
 /** A memcached that is asked for its version, statistics or keys. */
 export interface ReportingServer {
@@ -107,7 +107,7 @@ async function askOver(
     const [command] = question.split(" ");
     throw new Kind(
       `${server.table}: memcached at ${formatEndpoint(server.endpoint)} ` +
-        `does not answer "${command}": ${reasonOf(cause)}`,
+        `does not answer "${command}": ${reasonOf(cause)}${cure(cause)}`,
       { cause },
     );
   }
@@ -116,6 +116,13 @@ async function askOver(
     // After a time-out the socket is closed, which makes the pending read fail.
     return raceTimeout(server, work, () => work.catch(() => {}));
   }
+}
+
+/** The advice for a server that resets the connection; empty for other errors. */
+function cure(cause: unknown): string {
+  return /reset by peer|ECONNRESET/i.test(reasonOf(cause))
+    ? ": does it expect TLS (memcache = tls:HOST:PORT)?"
+    : "";
 }
 
 class AnswerTimeout extends Error {}
@@ -164,7 +171,8 @@ async function exchange(
     if (chunk === null) {
       throw new Error(
         unfinished === "" && answer.length === 0
-          ? "it closed the connection; a proxy before it may not know the command"
+          ? "it closed the connection; a proxy before it may not know the " +
+            "command, or it expects TLS (memcache = tls:HOST:PORT)"
           : `it closed the connection after ${
             quoted(unfinished || answer.at(-1)!)
           }`,
@@ -197,14 +205,8 @@ function isLast(question: Question, line: string): boolean {
 
 /** Throws if a line cannot be part of the answer. */
 function checkLine(question: Question, line: string): void {
-  if (/unauthenticated/i.test(line)) {
-    throw new Error(
-      `it requires a login (${quoted(line)}), ` +
-        "which memcache tables do not support: start it without -Y and -S",
-    );
-  }
   if (/^(?:ERROR|CLIENT_ERROR|SERVER_ERROR|BUSY)(?: |$)/.test(line)) {
-    throw new Error(`it answers ${quoted(line)}`);
+    throw new Error(`it answers ${quoted(line)}${logInCure(line)}`);
   }
   const belongs = question.startsWith("stats")
     ? line.startsWith("STAT ")

@@ -28,9 +28,15 @@
  * @module
  */
 import { ConfigError } from "../errors.ts";
-import type { Endpoint, Socket, TcpEndpoint, UnixEndpoint } from "./socket.ts";
+import type {
+  Endpoint,
+  Socket,
+  TcpEndpoint,
+  TlsOptions,
+  UnixEndpoint,
+} from "./socket.ts";
 
-export type { Endpoint, Socket, TcpEndpoint, UnixEndpoint };
+export type { Endpoint, Socket, TcpEndpoint, TlsOptions, UnixEndpoint };
 
 /** The part of a socket of `cloudflare:sockets` that is used here. */
 interface WorkersSocket {
@@ -43,7 +49,7 @@ interface WorkersSocket {
 
 type WorkersConnect = (
   address: { hostname: string; port: number },
-  options: { secureTransport: "off"; allowHalfOpen: boolean },
+  options: { secureTransport: "off" | "on"; allowHalfOpen: boolean },
 ) => WorkersSocket;
 
 const nothing = () => {};
@@ -95,10 +101,16 @@ export async function connectCloudflare(
         `sockets: let memcached listen on TCP, and use inet:HOST:PORT`,
     );
   }
+  const { tls } = endpoint;
+  if (tls !== undefined && Object.keys(tls).length > 0) {
+    throw new ConfigError(
+      "Cloudflare's Workers have no options for TLS",
+    );
+  }
   const connect = await loadConnect();
   signal?.throwIfAborted();
   const socket = connect(addressOf(endpoint), {
-    secureTransport: "off",
+    secureTransport: tls ? "on" : "off",
     allowHalfOpen: false,
   });
   socket.closed.catch(nothing);

@@ -15,9 +15,15 @@
  */
 import { ConfigError } from "../errors.ts";
 import { formatEndpoint } from "./endpoint.ts";
-import type { Endpoint, Socket, TcpEndpoint, UnixEndpoint } from "./socket.ts";
+import type {
+  Endpoint,
+  Socket,
+  TcpEndpoint,
+  TlsOptions,
+  UnixEndpoint,
+} from "./socket.ts";
 
-export type { Endpoint, Socket, TcpEndpoint, UnixEndpoint };
+export type { Endpoint, Socket, TcpEndpoint, TlsOptions, UnixEndpoint };
 
 const chunkSize = 65536;
 
@@ -105,6 +111,12 @@ export async function connectDeno(
       "connectDeno is for Deno: Node and Bun have connectNode, Cloudflare connectCloudflare",
     );
   }
+  if (endpoint.transport === "tcp" && endpoint.tls !== undefined) {
+    const { connectTls } = await import("./node_tls.ts");
+    return await connectTls(endpoint, { signal }).catch((error) => {
+      throw explain(error, endpoint);
+    });
+  }
   let connection: Connection;
   try {
     connection = endpoint.transport === "unix"
@@ -127,7 +139,7 @@ export async function connectDeno(
 
 function explain(error: unknown, endpoint: Endpoint): unknown {
   if (error instanceof Deno.errors.NotCapable) {
-    const place = formatEndpoint(endpoint).replace(/^inet:/, "");
+    const place = formatEndpoint(endpoint).replace(/^(?:inet|tls):/, "");
     const flags = endpoint.transport === "unix"
       ? `--allow-net=${place} --allow-read=${endpoint.path} --allow-write=${endpoint.path}`
       : `--allow-net=${place}`;

@@ -1,5 +1,5 @@
 import { isUtf8 } from "../bytes/text.ts";
-import type { Endpoint, TcpEndpoint } from "./socket.ts";
+import type { Endpoint, TcpEndpoint, TlsOptions } from "./socket.ts";
 
 /** An endpoint whose port is still the name of a service. */
 export interface NamedServiceEndpoint {
@@ -9,6 +9,8 @@ export interface NamedServiceEndpoint {
   readonly hostname: string;
   /** A name of /etc/services. */
   readonly service: string;
+  /** As in {@linkcode TcpEndpoint}. */
+  readonly tls?: TlsOptions;
 }
 
 /** The longest path of a socket, in bytes: sockaddr_un has 108, with the NUL. */
@@ -23,6 +25,12 @@ export interface EndpointRules {
    */
   readonly leastPort?: 0 | 1;
   /**
+   * Whether `tls:HOST:PORT` is allowed.
+   *
+   * @default {false}
+   */
+  readonly allowTls?: boolean;
+  /**
    * Whether a text is a valid host.
    *
    * @default {isPlainHost}
@@ -31,10 +39,10 @@ export interface EndpointRules {
 }
 
 /**
- * Parses a server specification: `inet:HOST:PORT`, `inet:[IPV6]:PORT` or
- * `unix:PATH`. As in Postfix, an empty or missing host is localhost, and white space
- * (from continuation lines) may precede the port. Throws a `RangeError` that says
- * what is missing.
+ * Parses a server specification: `inet:HOST:PORT`, `inet:[IPV6]:PORT`, `unix:PATH`,
+ * or with `allowTls` also `tls:HOST:PORT`. As in Postfix, an empty or missing host is
+ * localhost, and white space (from continuation lines) may precede the port. Throws a
+ * `RangeError` that says what is missing.
  *
  * @example
  * ```ts
@@ -61,6 +69,9 @@ export function parseEndpoint(
   if (address === "") {
     throw new RangeError(`nothing after "${transport}:"`);
   }
+  if (transport === "tls" && rules.allowTls) {
+    return { ...parseInet(address, rules), tls: {} };
+  }
   switch (transport) {
     case "inet":
       return parseInet(address, rules);
@@ -86,7 +97,7 @@ function parseUnix(path: string): Endpoint {
 function parseInet(
   address: string,
   { leastPort = 1, isHost = isPlainHost }: EndpointRules,
-): Endpoint | NamedServiceEndpoint {
+): TcpEndpoint | NamedServiceEndpoint {
   let hostname: string;
   let port: string;
   if (address.startsWith("[")) {
@@ -136,8 +147,10 @@ export function parseServer(
         "that knows them, such as twemproxy or mcrouter",
     );
   }
-  const isHost = /^inet:\[IPv6:/i.test(specification) ? isIpv6 : isPostfixHost;
-  const endpoint = parseEndpoint(specification, { isHost });
+  const isHost = /^(?:inet|tls):\[IPv6:/i.test(specification)
+    ? isIpv6
+    : isPostfixHost;
+  const endpoint = parseEndpoint(specification, { isHost, allowTls: true });
   if ("service" in endpoint && /^\d/.test(endpoint.service)) {
     throw new RangeError(`"${endpoint.service}" is no port`);
   }
@@ -173,8 +186,10 @@ const hostName =
 /** The specification of an endpoint. */
 export function formatEndpoint(endpoint: Endpoint): string {
   if (endpoint.transport === "unix") return `unix:${endpoint.path}`;
-  const { hostname, port } = endpoint;
-  return `inet:${hostname.includes(":") ? `[${hostname}]` : hostname}:${port}`;
+  const { hostname, port, tls } = endpoint;
+  return `${tls ? "tls" : "inet"}:${
+    hostname.includes(":") ? `[${hostname}]` : hostname
+  }:${port}`;
 }
 
 /**
@@ -193,8 +208,8 @@ export function resolveService(
     if (name !== endpoint.service && !aliases.includes(endpoint.service)) {
       continue;
     }
-    const { hostname } = endpoint;
-    return { transport: "tcp", hostname, port: parseInt(port) };
+    const { service: _, ...place } = endpoint;
+    return { ...place, port: parseInt(port) };
   }
   throw new RangeError(
     `"${endpoint.service}" is no port number, and no TCP service of /etc/services`,

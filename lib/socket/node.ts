@@ -18,9 +18,15 @@
  */
 import { ConfigError } from "../errors.ts";
 import { nodeModule } from "../system/runtime.ts";
-import type { Endpoint, Socket, TcpEndpoint, UnixEndpoint } from "./socket.ts";
+import type {
+  Endpoint,
+  Socket,
+  TcpEndpoint,
+  TlsOptions,
+  UnixEndpoint,
+} from "./socket.ts";
 
-export type { Endpoint, Socket, TcpEndpoint, UnixEndpoint };
+export type { Endpoint, Socket, TcpEndpoint, TlsOptions, UnixEndpoint };
 
 type Net = typeof import("node:net");
 
@@ -159,6 +165,10 @@ export async function connectNode(
   endpoint: Endpoint,
   { signal }: { signal?: AbortSignal },
 ): Promise<Socket> {
+  if (endpoint.transport === "tcp" && endpoint.tls !== undefined) {
+    const { connectTls } = await import("./node_tls.ts");
+    return await connectTls(endpoint, { signal });
+  }
   const net = await loadNet();
   signal?.throwIfAborted();
   const connection = net.createConnection(address(endpoint));

@@ -21,6 +21,28 @@ export interface Socket {
   setBusy?(busy: boolean): void;
 }
 
+/** How a connection is encrypted. */
+export interface TlsOptions {
+  /**
+   * Certificates of the authorities that are trusted, PEM; by default those of the
+   * runtime.
+   */
+  readonly caCerts?: string;
+  /** The certificate that the client shows, with its chain, PEM. */
+  readonly cert?: string;
+  /** The private key of `cert`, PEM. */
+  readonly key?: string;
+  /** The name that the server must prove to have; by default its host name. */
+  readonly serverName?: string;
+  /**
+   * Whether the server must prove its name; when not, anybody on the way can read
+   * and change what is sent.
+   *
+   * @default {true}
+   */
+  readonly verify?: boolean;
+}
+
 /** A TCP server. */
 export interface TcpEndpoint {
   /** Marks a TCP server. */
@@ -29,6 +51,8 @@ export interface TcpEndpoint {
   readonly hostname: string;
   /** 1 to 65535. */
   readonly port: number;
+  /** That the connection is encrypted by TLS, 1.2 or later, and how. */
+  readonly tls?: TlsOptions;
 }
 
 /** A server on a UNIX-domain socket. */

@@ -116,6 +116,22 @@ export async function pathExists(path: string): Promise<boolean> {
   }
 }
 
+/**
+ * Whether every user of the machine may read a file, by its mode; `false` if that
+ * cannot be known.
+ */
+export async function everybodyMayRead(path: string): Promise<boolean> {
+  if (!mayRead(path)) return false;
+  try {
+    const mode = hasDeno
+      ? Deno.statSync(path).mode
+      : (await nodeFiles())?.statSync(nodePath(path)).mode;
+    return ((mode ?? 0) & 0o004) !== 0;
+  } catch {
+    return false;
+  }
+}
+
 /** The state of a file at one moment. */
 export interface FileState {
   /** Differs from the earlier one if the file was written, replaced or removed. */

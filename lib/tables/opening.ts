@@ -58,14 +58,16 @@ export const tableOptionNames: Readonly<Record<keyof TableOptions, true>> = {
 };
 
 /** The names of the options of `openTable`. */
-export const openOptionNames: Readonly<Record<keyof OpenOptions, true>> = {
-  ...tableOptionNames,
-  fileValues: true,
-  securitySensitive: true,
-  daemonCache: true,
-  onDuplicate: true,
-  onFile: true,
-};
+export const openOptionNames: Readonly<Record<keyof OpenOptions, true>> =
+  // A bundler can drop an unused call, but not an unused spread.
+  /* @__PURE__ */ (() => ({
+    ...tableOptionNames,
+    fileValues: true as const,
+    securitySensitive: true as const,
+    daemonCache: true as const,
+    onDuplicate: true as const,
+    onFile: true as const,
+  }))();
 
 /** The rules that follow from these options. */
 export function rulesOf(options: OpenOptions): TableRules {

@@ -283,6 +283,16 @@ Deno.test("requests are encoded as memcached's text protocol has them", () => {
   assertEquals(wire(encodeDelete(byteText.encode("a"))), "delete a\r\n");
 });
 
+Deno.test("readRefusal() says what helps where a log-in is wanted", () => {
+  for (const said of ["unauthenticated", "bad authentication token format"]) {
+    assertEquals(readRefusal(byteText.encode(`CLIENT_ERROR ${said}`)), {
+      kind: "refused",
+      reason: `it answers "CLIENT_ERROR ${said}": set user and password`,
+      about: "doubtful",
+    });
+  }
+});
+
 Deno.test("readRefusal() tells what an answer that is no good one is about", () => {
   const table: [string, string][] = [
     ["SERVER_ERROR out of memory storing object", "entry"],
@@ -291,7 +301,6 @@ Deno.test("readRefusal() tells what an answer that is no good one is about", () 
     ["SERVER_ERROR", "command"],
     ["ERROR", "doubtful"],
     ["ERROR Too many open connections", "doubtful"],
-    ["CLIENT_ERROR unauthenticated", "doubtful"],
     ["NOT_STORED", "doubtful"],
     ["EXISTS", "doubtful"],
     ["ERRORS", "failure"],

@@ -86,7 +86,7 @@ Deno.test("askServer() says what is wrong with an answer, and closes", async () 
     [
       "version",
       "CLIENT_ERROR unauthenticated\r\n",
-      'it requires a login ("CLIENT_ERROR unauthenticated")',
+      'it answers "CLIENT_ERROR unauthenticated": set user and password',
     ],
     ["version", "HTTP/1.1 400 Bad\r\n", "is it memcached?"],
     ["version", "\x1b[2J\x00\r\n", 'it answers "?[2J?": is it memcached?'],
@@ -221,7 +221,7 @@ Deno.test("askServer() tells of a real memcached that hangs, is gone, or wants a
     await assertRejects(
       () => ask(memcached.server, 2000),
       TemporaryError,
-      "requires a login",
+      "set user and password",
     );
   }
   await assertRejects(

@@ -47,7 +47,7 @@ Deno.test("MemcacheClient waits no time for a server that wants a log-in, and sa
       got: Object.fromEntries(
         [...keys].map((key) => [
           `get ${key}`,
-          'error: it answers "CLIENT_ERROR unauthenticated"',
+          'error: it answers "CLIENT_ERROR unauthenticated": set user and password',
         ]),
       ),
     },

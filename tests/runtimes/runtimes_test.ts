@@ -9,7 +9,12 @@ import { oddStreams, runWithOddStreams } from "../support/odd_streams.ts";
 import { ScriptedServer } from "../support/scripted_server.ts";
 import { Serving } from "../support/serving.ts";
 import { netstring, RawClient } from "../support/socketmap.ts";
-import { lookupWorker, readmeExample, replaced } from "../support/readme.ts";
+import {
+  lookupWorker,
+  readmeExample,
+  replaced,
+  wholeWorker,
+} from "../support/readme.ts";
 import { openTable } from "../../mod.ts";
 import { leastNode } from "../package/build.ts";
 import { Installed, longest } from "./installed.ts";
@@ -441,7 +446,7 @@ works("the Workers of README answer from memcached", async (installed) => {
     return [await ask("alice"), await ask("ALICE"), await ask("nobody")];
   };
   const found = "200 alice@mx.example.net";
-  const whole = await readmeExample("connectCloudflare");
+  const whole = await wholeWorker();
   assertEquals(
     await Promise.all([
       answers("whole", whole),

@@ -15,9 +15,14 @@ export function replaced(code: string, text: string, by: string): string {
   throw new Error(`no "${text}" in: ${code}`);
 }
 
+/** README's Worker with a whole table, without TLS and log-in. */
+export async function wholeWorker(): Promise<string> {
+  return await readmeExample("{ connect: connectCloudflare }");
+}
+
 /** README's Worker for lookups only, changed as README describes. */
 export async function lookupWorker(): Promise<string> {
-  const worker = await readmeExample("connectCloudflare");
+  const worker = await wholeWorker();
   const lookups = replaced(worker, "MemcacheTable", "MemcacheLookup");
   const name = "@postmaps/memcache-table";
   return replaced(lookups, `"${name}"`, `"${name}/lookup"`);

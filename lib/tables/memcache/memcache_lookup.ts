@@ -40,6 +40,7 @@ import type {
   Endpoint,
   Socket,
   TcpEndpoint,
+  TlsOptions,
   UnixEndpoint,
 } from "../../socket/socket.ts";
 
@@ -51,6 +52,7 @@ export type {
   Socket,
   TcpEndpoint,
   Timer,
+  TlsOptions,
   UnixEndpoint,
 };
 export { ConfigError, TemporaryError } from "../../errors.ts";
@@ -80,7 +82,14 @@ export interface LookupOptions {
 }
 
 const name = "memcache:{…}";
-const unusedParameters = ["backup", "domain", "flags", "ttl"];
+const unusedParameters = [
+  "backup",
+  "domain",
+  "flags",
+  "ttl",
+  "user",
+  "password",
+];
 
 /**
  * A memcache table for lookups. Keys and values are UTF-8. `key_digest` may be
@@ -136,7 +145,7 @@ export class MemcacheLookup implements AsyncDisposable {
         }),
     );
     const endpoint = orConfigError(`memcache = ${read.memcache}`, () => {
-      const found = parseEndpoint(read.memcache);
+      const found = parseEndpoint(read.memcache, { allowTls: true });
       if (!("service" in found)) return found;
       throw new RangeError(`"${found.service}" is no port number`);
     });

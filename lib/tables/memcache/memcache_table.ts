@@ -1,6 +1,9 @@
 import { MailSystem } from "../../system/mail_system.ts";
 import { ConfigError } from "../../errors.ts";
 import { requireRuntime } from "../../system/runtime.ts";
+import { connectLazily } from "../../socket/connect.ts";
+import { formatEndpoint } from "../../socket/endpoint.ts";
+import type { Connect, TlsOptions } from "../../socket/socket.ts";
 import type { OpenOptions, Table } from "../../table.ts";
 import { DriverTable } from "../driver_table.ts";
 import { FileValuesTable } from "../file_values_table.ts";
@@ -9,7 +12,19 @@ import { type Opening, openOptionNames, rulesOf } from "../opening.ts";
 import { requireOptionNames } from "../option_names.ts";
 import { openMemcacheDriver } from "./open_memcache.ts";
 import { namedParameters } from "./parameter_source.ts";
-import type { MemcacheParameters } from "./parameters.ts";
+import {
+  type AccessParameters,
+  allParameterNames,
+  type MemcacheParameters,
+} from "./parameters.ts";
+
+/** Parameters of a {@linkcode MemcacheTable}. */
+export type MemcacheTableParameters =
+  & Partial<MemcacheParameters & AccessParameters>
+  & {
+    /** How the connection to a server `tls:HOST:PORT` is encrypted. */
+    tls?: TlsOptions;
+  };
 
 /** Options of {@linkcode MemcacheTable}. */
 export interface MemcacheTableOptions extends OpenOptions {
@@ -41,7 +56,7 @@ export interface MemcacheTableConstructor {
    * {@linkcode ConfigError} on a Node that is too old.
    */
   new (
-    parameters: Partial<MemcacheParameters>,
+    parameters: MemcacheTableParameters,
     options?: MemcacheTableOptions,
   ): MemcacheTable;
 }
@@ -71,7 +86,7 @@ export const MemcacheTable: MemcacheTableConstructor = class
   extends DriverTable {
   /** As in {@linkcode MemcacheTableConstructor}. */
   constructor(
-    parameters: Partial<MemcacheParameters>,
+    parameters: MemcacheTableParameters,
     options: MemcacheTableOptions = {},
   ) {
     requireRuntime();
@@ -89,11 +104,28 @@ export const MemcacheTable: MemcacheTableConstructor = class
   }
 };
 
+/** Adds TLS options to `connect`; the result rejects for an unencrypted endpoint. */
+function withTls(tls: TlsOptions, connect: Connect): Connect {
+  return async (endpoint, options) => {
+    if (!("port" in endpoint) || endpoint.tls === undefined) {
+      throw new ConfigError(
+        `${name}: there are tls options, and memcache = ` +
+          `${formatEndpoint(endpoint)} is not encrypted: use tls:HOST:PORT`,
+      );
+    }
+    const encrypted = { ...endpoint, tls: { ...endpoint.tls, ...tls } };
+    return await connect(encrypted, options);
+  };
+}
+
 // Async, so that an error rejects the first request.
 async function openDriver(
-  parameters: Partial<MemcacheParameters>,
-  { openTable, ...options }: MemcacheTableOptions,
+  { tls, ...parameters }: MemcacheTableParameters,
+  { openTable, ...given }: MemcacheTableOptions,
 ): Promise<FullDriver> {
+  const options = tls === undefined
+    ? given
+    : { ...given, connect: withTls(tls, given.connect ?? connectLazily) };
   options.signal?.throwIfAborted();
   const opening: Opening = {
     name,
@@ -119,6 +151,7 @@ async function openDriver(
   const source = namedParameters(
     name,
     Object.entries(parameters).filter(([, value]) => value !== undefined),
+    allParameterNames(),
   );
   return await openMemcacheDriver(opening, source);
 }

@@ -1,7 +1,10 @@
 import {
+  accessNames,
   type MemcacheParameters,
   type ParameterSource,
+  readAccess,
   readParameters,
+  shownValue,
 } from "./parameters.ts";
 import { systemClock } from "../../system/clock.ts";
 import { ConfigError, reasonOf, shownText } from "../../errors.ts";
@@ -169,11 +172,24 @@ async function openParts(
   for (const [parameter, value] of Object.entries(parameters)) {
     options.onDetail?.(`${name}: ${parameter} = ${value}`);
   }
+  const access = readAccess(source);
+  for (const parameter of accessNames) {
+    const shown = shownValue(parameter, access[parameter]);
+    if (source.setting(parameter) !== undefined) {
+      options.onDetail?.(`${name}: ${parameter} = ${shown}`);
+    }
+  }
   const found = await findEndpoint(opening, source, parameters);
   const server: ReportingServer = {
     table: name,
     endpoint: found.endpoint,
-    connect: connectTo(opening, found, parameters.backup !== ""),
+    connect: await withAccess(
+      connectTo(opening, found, parameters.backup !== ""),
+      opening,
+      source,
+      found.endpoint,
+      parameters.backup !== "",
+    ),
     timeout: parameters.timeout * 1000,
     clock: options.clock,
     signal: options.signal,
@@ -297,8 +313,8 @@ export async function findEndpoint(
     const unknownService = new ConfigError(message, { ...where, cause });
     // inet:HOST, without a port.
     if (!/:.*:/.test(parameters.memcache)) throw unknownService;
-    const { transport, hostname } = endpoint;
-    return { endpoint: { transport, hostname, port: 0 }, unknownService };
+    const { service: _, ...place } = endpoint;
+    return { endpoint: { ...place, port: 0 }, unknownService };
   }
 }
 
@@ -315,6 +331,25 @@ function connectTo(
   if (unknownService === undefined) return options.connect ?? connectLazily;
   if (!hasBackup) throw unknownService;
   return () => Promise.reject(unknownService.cause);
+}
+
+/** Adds the TLS and the log-in that the parameters of a table ask for. */
+export async function withAccess(
+  connect: Connect,
+  opening: Pick<Opening, "name" | "options">,
+  source: ParameterSource,
+  endpoint: Endpoint,
+  hasBackup: boolean,
+): Promise<Connect> {
+  const access = readAccess(source);
+  if (endpoint.transport === "tcp" && endpoint.tls !== undefined) {
+    const { encrypting } = await import("./tls.ts");
+    connect = await encrypting(connect, opening, source, access, hasBackup);
+  }
+  const { user, password, password_file } = access;
+  if (user === "" && password === "" && password_file === "") return connect;
+  const { loggingIn } = await import("./log_in.ts");
+  return await loggingIn(connect, opening, source, access, hasBackup);
 }
 
 async function readDigest(

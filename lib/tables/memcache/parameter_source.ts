@@ -1,14 +1,13 @@
 import { parseMainCf, type Setting } from "../../config/main_cf.ts";
 import { bracedPairs, splitNameValue } from "../../config/name_value.ts";
 import {
-  type MemcacheParameters,
+  allParameterNames,
+  type ParameterName,
   parameterNames,
   type ParameterSource,
 } from "./parameters.ts";
 import { ConfigError, shownText } from "../../errors.ts";
 import { type Opening, orConfigError, readText } from "../opening.ts";
-
-type ParameterName = keyof MemcacheParameters;
 
 /** The part of an {@linkcode Opening} that is needed to find parameters. */
 export type ParameterContext = Pick<
@@ -32,20 +31,19 @@ export async function findParameters(
 }
 
 /**
- * Parameters as pairs of name and value. Throws {@linkcode ConfigError} for an
- * unknown name.
+ * Parameters as pairs of name and value. Throws {@linkcode ConfigError} for a name
+ * that is not in `known`.
  */
 export function namedParameters(
   table: string,
   parameters: Iterable<readonly [string, string | number]>,
+  known: readonly string[] = parameterNames,
 ): ParameterSource {
   const settings = new Map<string, Setting>();
   for (const [name, value] of parameters) {
-    if (!(parameterNames as string[]).includes(name)) {
+    if (!known.includes(name)) {
       throw new ConfigError(
-        `${table}: no parameter "${name}": there are ${
-          parameterNames.join(", ")
-        }`,
+        `${table}: no parameter "${name}": there are ${known.join(", ")}`,
       );
     }
     settings.set(name, { value: String(value) });
@@ -80,13 +78,20 @@ function inBraces({ name, path }: ParameterContext): ParameterSource {
       );
     }
   });
-  return namedParameters(name, pairs);
+  // The name of a table is in messages, and in the list of processes.
+  if (pairs.some(([parameter]) => parameter === "password")) {
+    throw new ConfigError(
+      "memcache:{…}: a password in the name of a table can be seen by others: " +
+        "put it into a file, and set password_file to its path",
+    );
+  }
+  return namedParameters(name, pairs, allParameterNames());
 }
 
 async function inMainCf(opening: ParameterContext): Promise<ParameterSource> {
   const { path, mail, rules } = opening;
   const settings = new Map<ParameterName, Setting>();
-  for (const name of parameterNames) {
+  for (const name of allParameterNames()) {
     const setting = await mail.setting(`${path}_${name}`);
     if (setting !== undefined) settings.set(name, setting);
   }

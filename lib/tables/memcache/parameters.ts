@@ -4,7 +4,8 @@ import type { Setting } from "../../config/main_cf.ts";
 /** The parameters of a memcache table, as memcache_table(5) names them. */
 export interface MemcacheParameters {
   /**
-   * The server: `inet:HOST:PORT`, `inet:[IPV6]:PORT` or `unix:PATH`.
+   * The server: `inet:HOST:PORT`, `inet:[IPV6]:PORT`, `unix:PATH`, or `tls:HOST:PORT`,
+   * which Postfix does not have.
    *
    * @default {"inet:localhost:11211"}
    */
@@ -108,17 +109,116 @@ export const parameterNames = Object.keys(
   defaultParameters,
 ) as (keyof MemcacheParameters)[];
 
+/**
+ * Parameters of this package, which Postfix does not have: the log-in and the TLS of
+ * a server.
+ */
+export interface AccessParameters {
+  /**
+   * The user who logs in to the server; empty for no log-in.
+   *
+   * @default {""}
+   */
+  user: string;
+  /**
+   * The password of that user.
+   *
+   * @default {""}
+   */
+  password: string;
+  /**
+   * A file whose first line is the password; `credential:NAME` is a credential of
+   * systemd.
+   *
+   * @default {""}
+   */
+  password_file: string;
+  /**
+   * A PEM file with the trusted authorities; empty for those of the runtime.
+   *
+   * @default {""}
+   */
+  tls_CAfile: string;
+  /**
+   * A PEM file with the certificate of the client; empty for none.
+   *
+   * @default {""}
+   */
+  tls_cert_file: string;
+  /**
+   * A PEM file with the private key of that certificate.
+   *
+   * @default {""}
+   */
+  tls_key_file: string;
+  /**
+   * Whether the certificate of the server is verified: `yes` or `no`.
+   *
+   * @default {"yes"}
+   */
+  tls_verify_cert: string;
+  /**
+   * The name that the certificate of the server must have; empty for the host of
+   * `memcache`.
+   *
+   * @default {""}
+   */
+  tls_server_name: string;
+}
+
+/** The defaults of the access parameters. */
+export const defaultAccess: Readonly<AccessParameters> = {
+  user: "",
+  password: "",
+  password_file: "",
+  tls_CAfile: "",
+  tls_cert_file: "",
+  tls_key_file: "",
+  tls_verify_cert: "yes",
+  tls_server_name: "",
+};
+
+/** The name of a parameter, of Postfix or of this package. */
+export type ParameterName = keyof MemcacheParameters | keyof AccessParameters;
+
+/** The names of the access parameters. */
+export const accessNames = /* @__PURE__ */ Object.keys(
+  defaultAccess,
+) as (keyof AccessParameters)[];
+
+/** The names of all parameters. */
+export function allParameterNames(): ParameterName[] {
+  return [...parameterNames, ...accessNames];
+}
+
+/** Reads the access parameters, without checking their values. */
+export function readAccess(
+  source: Pick<ParameterSource, "setting">,
+): AccessParameters {
+  const read = { ...defaultAccess };
+  for (const name of accessNames) {
+    read[name] = source.setting(name)?.value ?? defaultAccess[name];
+  }
+  return read;
+}
+
+/** The value of a parameter for messages; a password is not shown. */
+export function shownValue(
+  name: ParameterName,
+  value: string | number,
+): string | number {
+  return name === "password" && value !== "" ? "(not shown)" : value;
+}
+
 /** Finds the setting of a parameter; `undefined` where it has its default. */
-export type SettingLookup = (
-  name: keyof MemcacheParameters,
-) => Setting | undefined;
+export type SettingLookup = (name: ParameterName) => Setting | undefined;
 
 /** The source of a table's parameters. */
 export interface ParameterSource {
   /** Finds a setting. */
   readonly setting: SettingLookup;
   /** The full name of a parameter: `ttl`, or in main.cf `aliases_ttl`. */
-  readonly written: (name: keyof MemcacheParameters) => string;
+  readonly written: (name: ParameterName) => string;
   /**
    * All settings of the table, even of unknown parameters, by the names without the
    * prefix that is the table's name.

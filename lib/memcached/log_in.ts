@@ -1,0 +1,180 @@
+/**
+ * The log-in of memcached's text protocol, which a server that was started with
+ * `-Y FILE` wants. Tables do it by themselves where they have the parameters `user`
+ * and `password`; lookups of `@postmaps/memcache-table/lookup` get it handed in.
+ *
+ * @example A Worker whose password is one of its secrets
+ * ```ts ignore
+ * import { MemcacheLookup } from "@postmaps/memcache-table/lookup";
+ * import { connectCloudflare } from "@postmaps/memcache-table/cloudflare";
+ * import { logIn } from "@postmaps/memcache-table/log-in";
+ *
+ * export default {
+ *   async fetch(request: Request, env: { PASSWORD: string }): Promise<Response> {
+ *     const { PASSWORD: password } = env;
+ *     await using table = new MemcacheLookup(
+ *       { memcache: "inet:cache.example.com:11211" },
+ *       { connect: logIn(connectCloudflare, { user: "worker", password }) },
+ *     );
+ *     const key = new URL(request.url).pathname.slice(1);
+ *     return new Response(await table.lookup(key));
+ *   },
+ * };
+ * ```
+ *
+ * @module
+ */
+import { configBytes } from "../bytes/text.ts";
+import { ConfigError, shownText } from "../errors.ts";
+import { formatEndpoint } from "../socket/endpoint.ts";
+import type {
+  Connect,
+  Endpoint,
+  Socket,
+  TcpEndpoint,
+  TlsOptions,
+  UnixEndpoint,
+} from "../socket/socket.ts";
+import { asciiBytes, LF, quoted } from "./protocol.ts";
+
+export type {
+  Connect,
+  Endpoint,
+  Socket,
+  TcpEndpoint,
+  TlsOptions,
+  UnixEndpoint,
+};
+
+/** Who logs in. */
+export interface Credentials {
+  /** As in the file of memcached's `-Y`: no white space, no colon. */
+  readonly user: string;
+  /** One line of text. */
+  readonly password: string;
+}
+
+// Any key will do. A server that wants no log-in takes this for an entry; that is
+// why it expires at once: nobody can read the password there.
+const key = "memcache-table-log-in";
+const expired = -1;
+
+const longestAnswer = 1024;
+
+/**
+ * A `connect` that logs in on each new connection, before anything else is sent;
+ * the time-out for connecting includes it. Where the password changes, `credentials`
+ * is a function that is called for each connection.
+ *
+ * The result rejects with {@linkcode ConfigError} when the server refuses the log-in,
+ * and when user or password cannot be those of a memcached.
+ *
+ * @example
+ * ```ts
+ * import { MemcacheTable } from "@postmaps/memcache-table";
+ * import { connectDeno } from "@postmaps/memcache-table/deno";
+ * import { logIn } from "@postmaps/memcache-table/log-in";
+ *
+ * const connect = logIn(connectDeno, { user: "joe", password: "secret" });
+ * await using table = new MemcacheTable({}, { connect });
+ * console.log(table.name);
+ * ```
+ */
+export function logIn(
+  connect: Connect,
+  credentials: Credentials | (() => Credentials | Promise<Credentials>),
+): Connect {
+  return async (endpoint, options) => {
+    const { signal } = options;
+    const who = typeof credentials === "function"
+      ? await credentials()
+      : credentials;
+    const command = encodeLogIn(who);
+    const socket = await connect(endpoint, options);
+    const close = () => socket.close();
+    signal?.addEventListener("abort", close);
+    try {
+      signal?.throwIfAborted();
+      await socket.write(command);
+      judge(await readLine(socket), who, endpoint);
+      signal?.throwIfAborted();
+      return socket;
+    } catch (error) {
+      close();
+      signal?.throwIfAborted();
+      throw error;
+    } finally {
+      signal?.removeEventListener("abort", close);
+    }
+  };
+}
+
+/** The bytes of a log-in. Throws {@linkcode ConfigError} where there can be none. */
+export function encodeLogIn({ user, password }: Credentials): Uint8Array {
+  const reason = unusable({ user, password });
+  if (reason !== undefined) throw new ConfigError(reason);
+  const data = configBytes(`${user} ${password}`);
+  const head = asciiBytes(`set ${key} 0 ${expired} ${data.length}\r\n`);
+  const command = new Uint8Array(head.length + data.length + 2);
+  command.set(head);
+  command.set(data, head.length);
+  command.set(asciiBytes("\r\n"), head.length + data.length);
+  return command;
+}
+
+/** Why nobody can log in so; it does not show the password. */
+function unusable({ user, password }: Credentials): string | undefined {
+  if (user === "" || password === "") {
+    return user === ""
+      ? "there is a password, and no user: set user too"
+      : "there is a user, and no password: set password or password_file too";
+  }
+  // deno-lint-ignore no-control-regex -- control characters are what must go
+  if (/[\s:\u0000-\u001f\u007f]/.test(user)) {
+    return `user = ${shownText(user)}: ` +
+      "the name of a memcached user has no white space and no colon";
+  }
+  if (/[\r\n\0]/.test(password)) {
+    return "the password has a line end or a null byte: it must be one line";
+  }
+  return undefined;
+}
+
+/** The first line that comes, which must be all that comes. */
+async function readLine(socket: Socket): Promise<string> {
+  let text = "";
+  for (;;) {
+    const bytes = await socket.read();
+    if (bytes === null) {
+      throw new Error(
+        "it closed the connection instead of answering the log-in; " +
+          "memcached -S (SASL) does so: start it with -Y FILE instead",
+      );
+    }
+    text += String.fromCharCode(...bytes.subarray(0, longestAnswer));
+    if (bytes.includes(LF)) return text.replace(/\r?\n$/, "");
+    if (text.length >= longestAnswer) {
+      throw new Error(`it answers the log-in with ${quoted(text)}`);
+    }
+  }
+}
+
+function judge(
+  answer: string,
+  { user, password }: Credentials,
+  endpoint: Endpoint,
+): void {
+  if (answer === "STORED") return;
+  const said = quoted(answer);
+  if (/^(?:CLIENT_ERROR|ERROR)\b/.test(answer)) {
+    throw new ConfigError(
+      `memcached at ${formatEndpoint(endpoint)} refuses the log-in of user ` +
+        `"${shownText(user)}" (it answers ${said}): ` +
+        "set user and password to a line of the file of its -Y" +
+        (password.includes(" ")
+          ? ", where a password cannot have a blank"
+          : ""),
+    );
+  }
+  throw new Error(`it answers the log-in with ${said}`);
+}

@@ -1,0 +1,122 @@
+import { configText } from "../../bytes/text.ts";
+import { ConfigError, shownText } from "../../errors.ts";
+import {
+  type Credentials,
+  encodeLogIn,
+  logIn,
+} from "../../memcached/log_in.ts";
+import { formatEndpoint } from "../../socket/endpoint.ts";
+import type { Connect } from "../../socket/socket.ts";
+import { environment } from "../../system/files.ts";
+import { type Opening, readBytes } from "../opening.ts";
+import type { AccessParameters, ParameterSource } from "./parameters.ts";
+
+const prefix = "credential:";
+
+/**
+ * The file that `password_file` names. Throws {@linkcode ConfigError} when it names
+ * a credential of systemd, and there are none.
+ */
+export function passwordFile(
+  written: string,
+  password_file: string,
+): string {
+  if (!password_file.startsWith(prefix)) return password_file;
+  const name = password_file.slice(prefix.length);
+  const what = `${written} = ${shownText(password_file)}`;
+  if (name === "" || name.includes("/")) {
+    throw new ConfigError(`${what}: need ${prefix}NAME, a name without "/"`);
+  }
+  const directory = environment("CREDENTIALS_DIRECTORY");
+  if (directory === undefined || directory === "") {
+    throw new ConfigError(
+      `${what}: there is no $CREDENTIALS_DIRECTORY that this program may read ` +
+        "(--allow-env=CREDENTIALS_DIRECTORY): systemd sets it where a unit has " +
+        `LoadCredential=${name}:/path/file`,
+    );
+  }
+  return `${directory}/${name}`;
+}
+
+/**
+ * A `connect` that logs in with the user and the password of a table. The file of a
+ * password is read now, and again for each connection: passwords change.
+ *
+ * Throws {@linkcode ConfigError} when they cannot be used. So does the result, or
+ * where there is a backup, which answers instead, it fails like one that cannot
+ * connect.
+ */
+export async function loggingIn(
+  connect: Connect,
+  { name, options }: Pick<Opening, "name" | "options">,
+  source: ParameterSource,
+  { user, password, password_file }: AccessParameters,
+  hasBackup: boolean,
+): Promise<Connect> {
+  const fail = (message: string, parameter: keyof AccessParameters) =>
+    new ConfigError(`${name}: ${message}`, source.setting(parameter));
+  const written = source.written("password_file");
+  if (password !== "" && password_file !== "") {
+    throw fail(
+      `there are ${
+        source.written("password")
+      } and ${written}: keep one of them`,
+      "password_file",
+    );
+  }
+  const find = async (): Promise<Credentials> => {
+    if (password_file === "") return { user, password };
+    let path: string;
+    try {
+      path = passwordFile(written, password_file);
+    } catch (error) {
+      throw fail((error as ConfigError).message, "password_file");
+    }
+    const text = configText(await readBytes(options, path));
+    const line = text.replace(/\r?\n[^]*/, "");
+    if (line === "") {
+      throw new ConfigError(
+        "its first line is empty: write the password there",
+        {
+          file: path,
+        },
+      );
+    }
+    return { user, password: line };
+  };
+  const first = await find();
+  try {
+    encodeLogIn(first);
+  } catch (error) {
+    throw fail(
+      (error as ConfigError).message,
+      user === "" ? "password" : "user",
+    );
+  }
+  // What a runtime does not allow is no fault of the server: no backup hides it.
+  const ofSocket = new WeakSet<Error>();
+  const open: Connect = async (endpoint, given) => {
+    try {
+      return await connect(endpoint, given);
+    } catch (error) {
+      if (error instanceof ConfigError) ofSocket.add(error);
+      throw error;
+    }
+  };
+  const connectLoggedIn = logIn(open, find);
+  return async (endpoint, given) => {
+    try {
+      return await connectLoggedIn(endpoint, given);
+    } catch (error) {
+      if (!(error instanceof ConfigError) || ofSocket.has(error)) throw error;
+      if (hasBackup) {
+        // That it is this server is said by whoever cannot connect.
+        const server = `memcached at ${formatEndpoint(endpoint)} `;
+        throw new Error(error.message.replace(server, "it "));
+      }
+      throw error.file === undefined
+        ? new ConfigError(`${name}: ${error.message}`, { cause: error })
+        : error;
+    }
+  };
+}

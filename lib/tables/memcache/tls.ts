@@ -1,0 +1,103 @@
+import { configText } from "../../bytes/text.ts";
+import { ConfigError, shownText } from "../../errors.ts";
+import type { Connect, Socket, TlsOptions } from "../../socket/socket.ts";
+import { type Opening, readBytes } from "../opening.ts";
+import type { AccessParameters, ParameterSource } from "./parameters.ts";
+
+/**
+ * A `connect` that encrypts as the parameters of a table say. Their files are read
+ * now, and again for each connection: certificates are renewed.
+ *
+ * Throws {@linkcode ConfigError} when a file cannot be used. So does the result, or
+ * where there is a backup, which answers instead, it fails like one that cannot
+ * connect.
+ */
+export async function encrypting(
+  connect: Connect,
+  { name, options }: Pick<Opening, "name" | "options">,
+  source: ParameterSource,
+  access: AccessParameters,
+  hasBackup: boolean,
+): Promise<Connect> {
+  const fail = (parameter: keyof AccessParameters, message: string) =>
+    new ConfigError(
+      `${name}: ${source.written(parameter)} = ` +
+        `${shownText(access[parameter])}: ${message}`,
+      source.setting(parameter),
+    );
+  const { tls_verify_cert, tls_server_name, tls_cert_file, tls_key_file } =
+    access;
+  if (tls_verify_cert !== "yes" && tls_verify_cert !== "no") {
+    throw fail("tls_verify_cert", "need yes or no");
+  }
+  if ((tls_cert_file === "") !== (tls_key_file === "")) {
+    const [there, missing] = tls_cert_file === ""
+      ? ["tls_key_file", "tls_cert_file"] as const
+      : ["tls_cert_file", "tls_key_file"] as const;
+    throw fail(there, `set ${source.written(missing)} too`);
+  }
+  const read = async (
+    parameter: "tls_CAfile" | "tls_cert_file" | "tls_key_file",
+    kind: RegExp,
+    what: string,
+  ): Promise<string | undefined> => {
+    const path = access[parameter];
+    if (path === "") return undefined;
+    const text = configText(await readBytes(options, path));
+    if (kind.test(text)) return text;
+    throw fail(parameter, `the file has no ${what} in PEM format`);
+  };
+  const find = async (): Promise<TlsOptions> => {
+    const found = {
+      caCerts: await read("tls_CAfile", certificate, "certificate"),
+      cert: await read("tls_cert_file", certificate, "certificate"),
+      key: await read("tls_key_file", privateKey, "private key"),
+      serverName: tls_server_name || undefined,
+      verify: tls_verify_cert === "no" ? false : undefined,
+    };
+    return Object.fromEntries(
+      Object.entries(found).filter(([, value]) => value !== undefined),
+    );
+  };
+  await find();
+  if (tls_verify_cert === "no") {
+    options.onWarning?.(
+      `${name}: ${source.written("tls_verify_cert")} = no: the server is not ` +
+        "verified: whoever is on the way to it can read and change what is sent",
+    );
+  }
+  return async (endpoint, given) => {
+    if (!("port" in endpoint)) return await connect(endpoint, given);
+    let tls: TlsOptions;
+    try {
+      tls = { ...endpoint.tls, ...await find() };
+    } catch (error) {
+      if (!hasBackup || !(error instanceof ConfigError)) throw error;
+      throw new Error(error.message);
+    }
+    return inTwoRecords(await connect({ ...endpoint, tls }, given));
+  };
+}
+
+// So much memcached reads at once, whatever it has half read.
+const readAtOnce = 1024;
+
+/**
+ * Sends the last byte of what is long by itself. Memcached (1.6.18) can leave the end
+ * of a TLS record unread until more comes: then the last byte has to come.
+ */
+function inTwoRecords(socket: Socket): Socket {
+  return {
+    read: () => socket.read(),
+    async write(data) {
+      if (data.length <= readAtOnce) return await socket.write(data);
+      await socket.write(data.subarray(0, -1));
+      await socket.write(data.subarray(-1));
+    },
+    close: () => socket.close(),
+    setBusy: (busy) => socket.setBusy?.(busy),
+  };
+}
+
+const certificate = /-----BEGIN (?:TRUSTED )?CERTIFICATE-----/;
+const privateKey = /-----BEGIN (?:[A-Z]+ )*PRIVATE KEY-----/;

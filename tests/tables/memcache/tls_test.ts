@@ -1,0 +1,280 @@
+import { checkTable, readStats } from "../../../lib/maintenance/mod.ts";
+import { connectDeno } from "../../../lib/socket/deno.ts";
+import { formatEndpoint, parseServer } from "../../../lib/socket/endpoint.ts";
+import { serveSocketmap } from "../../../lib/socketmap/server.ts";
+import {
+  ConfigError,
+  type Endpoint,
+  MemcacheTable,
+  openTable,
+  TemporaryError,
+} from "../../../mod.ts";
+import { MemcacheLookup } from "../../../lib/tables/memcache/memcache_lookup.ts";
+import {
+  assert,
+  assertEquals,
+  assertRejects,
+  assertStringIncludes,
+} from "../../support/assert.ts";
+import { Authority, type Certificate } from "../../support/certificates.ts";
+import { Folder } from "../../support/folder.ts";
+import { freePort, Memcached } from "../../support/memcached.ts";
+import { runCli } from "../../support/processes.ts";
+
+/** An authority, and a memcached with TLS for each set of its options. */
+async function scene() {
+  const folder = await Folder.make();
+  const authority = await Authority.make(folder.path);
+  const running: Memcached[] = [];
+  return {
+    folder,
+    authority,
+    async start(
+      { cert, key }: Certificate,
+      { port = freePort(), options = "", args = [] as string[] } = {},
+    ) {
+      const ssl = `ssl_chain_cert=${cert},ssl_key=${key}${options}`;
+      const more = ["-Z", "-o", ssl, ...args];
+      const memcached = await Memcached.tcp(port, "127.0.0.1", more);
+      running.push(memcached);
+      return { port, memcached };
+    },
+    async file(text: string): Promise<string> {
+      return `memcache:${await folder.write("t.cf", `max_try = 1\n${text}`)}`;
+    },
+    async [Symbol.asyncDispose]() {
+      for (const memcached of running) await memcached.stop();
+      await folder[Symbol.asyncDispose]();
+    },
+  };
+}
+
+async function collect<T>(items: AsyncIterable<T>): Promise<T[]> {
+  const all: T[] = [];
+  for await (const item of items) all.push(item);
+  return all;
+}
+
+const names = "DNS:localhost,IP:127.0.0.1";
+
+Deno.test("whatever speaks to memcached does so by TLS, and logs in", async () => {
+  await using world = await scene();
+  const { authority, folder } = world;
+  const users = await folder.write("users", "joe:secret\n");
+  const good = await authority.sign("good", names);
+  const { port } = await world.start(good, { args: ["-Y", users] });
+  for (const host of ["localhost", "127.0.0.1"]) {
+    const name = await world.file(
+      `memcache = tls:${host}:${port}\ntls_CAfile = ${authority.cert}\n` +
+        "user = joe\npassword = secret\n",
+    );
+    await using table = await openTable(name, { utf8: true, write: true });
+    assertEquals(await table.update("a", "one"), true);
+    assertEquals(await table.lookup("a"), "one");
+    const keys = Array.from({ length: 3000 }, (_, at) => `k${at}`);
+    const long = "x".repeat(1000);
+    const entries = keys.map((key) => ({ key, value: `${key}${long}` }));
+    const stored = await collect(table.updateMany(entries));
+    assert(stored.every((one) => one.stored));
+    assertEquals(await collect(table.lookupMany(keys)), entries);
+    assertEquals(
+      await Promise.all(keys.slice(0, 50).map((key) => table.lookup(key))),
+      entries.slice(0, 50).map(({ value }) => value),
+    );
+    assertEquals(await table.delete("a"), true);
+    assertEquals((await readStats(name, { utf8: true })).items, 3000);
+    const checked = await checkTable(name, { utf8: true });
+    assert(checked.good, JSON.stringify(checked));
+    assertEquals(checked.server?.endpoint, `tls:${host}:${port}`);
+    const said = checked.problems.map(({ message }) => message).join("\n");
+    assertStringIncludes(said, "Postfix itself has no TLS");
+    assert(!said.includes("without encryption"), said);
+    assertEquals(
+      await runCli(["-q", "k7", name], {
+        permissions: [
+          `--allow-net=${host}:${port}`,
+          `--allow-read=${folder.path}`,
+        ],
+      }),
+      { code: 0, stdout: `k7${long}\n`, stderr: "" },
+    );
+  }
+});
+
+Deno.test("a TLS server that cannot be trusted is a TemporaryError that names the cure", async () => {
+  await using world = await scene();
+  const { authority, folder } = world;
+  const good = await authority.sign("good", names);
+  const { port } = await world.start(good);
+  const other = await world.start(
+    await authority.sign("other", "DNS:other.example"),
+  );
+  const old = await world.start(await authority.sign("old", names, -1));
+  const asking = await world.start(good, {
+    options: `,ssl_ca_cert=${authority.cert},ssl_verify_mode=2`,
+  });
+  await using plain = await Memcached.tcp();
+  const trusted = `tls_CAfile = ${authority.cert}\n`;
+  const table: [string, string][] = [
+    [`tls:localhost:${port}`, "is by an authority that is not trusted"],
+    [`tls:localhost:${port}`, "set tls_CAfile"],
+    [
+      `tls:localhost:${other.port}\n${trusted}`,
+      "its certificate is not for localhost, but for DNS:other.example: " +
+      "set tls_server_name",
+    ],
+    [
+      `tls:localhost:${port}\n${trusted}tls_server_name = wrong.example`,
+      "its certificate is not for wrong.example",
+    ],
+    [`tls:localhost:${old.port}\n${trusted}`, "certificate has expired"],
+    [`tls:localhost:${asking.port}\n${trusted}`, "set tls_cert_file"],
+    [`tls:${plain.server.slice("inet:".length)}`, "it does not speak TLS"],
+    [`inet:localhost:${port}`, "does it expect TLS?"],
+    ["tls:nohost.invalid:11211", "there is no such host"],
+    ["inet:nohost.invalid:11211", "there is no such host"],
+    [`tls:localhost:${freePort()}`, "is it running there?"],
+  ];
+  for (const [text, message] of table) {
+    const name = await world.file(`memcache = ${text}\n`);
+    await using opened = await openTable(name, { utf8: true, write: true });
+    await assertRejects(() => opened.lookup("a"), TemporaryError, message);
+    await assertRejects(() => opened.update("a", "b"), TemporaryError, message);
+    await assertRejects(
+      () => collect(opened.lookupMany(["a"])),
+      TemporaryError,
+      message,
+    );
+    const { problems } = await checkTable(name, { utf8: true });
+    const errors = problems.filter(({ severity }) => severity === "error");
+    assertStringIncludes(
+      errors.map((one) => one.message).join(),
+      text.startsWith("inet:localhost") ? "does it expect TLS" : message,
+    );
+    const backed = await world.file(
+      `memcache = ${text}\nbackup = static:kept\n`,
+    );
+    const warnings: string[] = [];
+    await using behind = await openTable(backed, {
+      utf8: true,
+      onWarning: (line) => warnings.push(line),
+    });
+    assertEquals(await behind.lookup("a"), "kept");
+    assertStringIncludes(warnings.join(), message);
+  }
+  const client = `tls_cert_file = ${good.cert}\ntls_key_file = ${good.key}\n`;
+  const works = [
+    `tls:localhost:${other.port}\n${trusted}tls_server_name = other.example`,
+    `tls:localhost:${asking.port}\n${trusted}${client}`,
+  ];
+  for (const text of works) {
+    const name = await world.file(`memcache = ${text}\n`);
+    await using opened = await openTable(name, { utf8: true });
+    assertEquals(await opened.lookup("a"), undefined, text);
+  }
+  const unverified = await world.file(
+    `memcache = tls:localhost:${other.port}\ntls_verify_cert = no\n`,
+  );
+  const { code, stderr } = await runCli(["-q", "a", unverified], {
+    permissions: ["--allow-net", `--allow-read=${folder.path}`],
+  });
+  assertEquals(code, 1);
+  assertEquals(stderr.match(/warning: .*tls_verify_cert = no/g)?.length, 1);
+  assertEquals(stderr.trim().split("\n").length, 1, stderr);
+});
+
+Deno.test("certificates are read again for a new connection", async () => {
+  await using world = await scene();
+  const { authority, folder } = world;
+  const good = await authority.sign("good", names);
+  const { port, memcached } = await world.start(good);
+  await using elsewhere = await Folder.make();
+  const stranger = await Authority.make(elsewhere.path);
+  const path = await folder.write("trusted.pem", "");
+  await Deno.copyFile(stranger.cert, path);
+  const name = await world.file(
+    `memcache = tls:localhost:${port}\ntls_CAfile = ${path}\n`,
+  );
+  await using table = await openTable(name, { utf8: true, write: true });
+  await assertRejects(() => table.lookup("a"), TemporaryError, "not trusted");
+  await Deno.copyFile(authority.cert, path);
+  assertEquals(await table.update("a", "one"), true);
+  await memcached.stop();
+  await world.start(await authority.sign("renewed", names), { port });
+  assertEquals(await table.lookup("a"), undefined);
+  await table.update("a", "two");
+  assertEquals(await table.lookup("a"), "two");
+});
+
+Deno.test("what TLS parameters cannot be is a ConfigError when the table is opened", async () => {
+  await using folder = await Folder.make();
+  const empty = await folder.write("empty", "nothing\n");
+  const memcache = "tls:localhost:11211";
+  for (
+    const [parameters, message] of [
+      [{ tls_verify_cert: "maybe" }, "tls_verify_cert = maybe: need yes or no"],
+      [{ tls_cert_file: empty }, "set tls_key_file too"],
+      [{ tls_key_file: empty }, "set tls_cert_file too"],
+      [{ tls_CAfile: `${folder.path}/none` }, "there is no such file"],
+      [{ tls_CAfile: empty }, "the file has no certificate in PEM format"],
+    ] as const
+  ) {
+    await using table = new MemcacheTable({ memcache, ...parameters });
+    await assertRejects(() => table.open(), ConfigError, message);
+  }
+  await using plain = new MemcacheTable({ tls: { verify: false } });
+  await assertRejects(() => plain.lookup("a"), ConfigError, "not encrypted");
+  const name = `memcache:${await folder.write(
+    "t.cf",
+    `tls_CAfile = ${empty}`,
+  )}`;
+  const { problems } = await checkTable(name, { utf8: true });
+  assertStringIncludes(
+    problems[0].message,
+    "tls_CAfile: it has no effect, for nothing is encrypted: " +
+      "set memcache = tls:HOST:PORT",
+  );
+});
+
+Deno.test("a connect that is handed in gets what is known of TLS", async () => {
+  const seen: Endpoint[] = [];
+  const connect = (endpoint: Endpoint) => {
+    seen.push(endpoint);
+    return Promise.reject(new Error("none"));
+  };
+  const memcache = "tls:cache.example.com:11211";
+  const tls = { caCerts: "PEM", serverName: "other" };
+  await using table = new MemcacheTable({ memcache, tls }, { connect });
+  await using lookup = new MemcacheLookup({ memcache }, { connect });
+  await assertRejects(() => table.lookup("a"), TemporaryError);
+  await assertRejects(() => lookup.lookup("a"), TemporaryError);
+  const place = {
+    transport: "tcp",
+    hostname: "cache.example.com",
+    port: 11211,
+  };
+  assertEquals(seen as unknown[], [{ ...place, tls }, { ...place, tls: {} }]);
+});
+
+Deno.test("a server that says nothing to a TLS handshake fails within the time-out", async () => {
+  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const accepting = listener.accept();
+  const { port } = listener.addr as Deno.NetAddr;
+  await using table = new MemcacheTable({
+    memcache: `tls:127.0.0.1:${port}`,
+    timeout: 1,
+  }, { connect: connectDeno });
+  await assertRejects(() => table.lookup("a"), TemporaryError, "within 1 s");
+  (await accepting).close();
+});
+
+Deno.test("tls:HOST:PORT is a server of a table, and no place to listen", async () => {
+  for (const server of ["tls:localhost:11211", "tls:[::1]:11211"]) {
+    assertEquals(formatEndpoint(parseServer(server) as Endpoint), server);
+  }
+  await assertRejects(
+    async () => await serveSocketmap({}, { endpoint: "tls:localhost:1" }),
+    Error,
+    'unknown transport "tls"',
+  );
+});
