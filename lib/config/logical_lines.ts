@@ -19,7 +19,9 @@ export interface PhysicalLine {
   readonly flaw?: string;
 }
 
-const lossyDecoder = new TextDecoder("utf-8", { ignoreBOM: true });
+const lossyDecoder = /* @__PURE__ */ new TextDecoder("utf-8", {
+  ignoreBOM: true,
+});
 
 /** A physical line of a source of entries: text, or bytes that are no text. */
 export function physicalLine(line: string | Uint8Array): PhysicalLine {

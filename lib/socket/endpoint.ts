@@ -20,15 +20,13 @@ export const longestPath = 107;
 export interface EndpointRules {
   /** The least port: 0, any that is free, is for those who listen. */
   readonly leastPort?: 0 | 1;
-  /** Whether `tls:HOST:PORT` is one too. */
-  readonly allowTls?: boolean;
   /** Whether a text can be a host. */
   readonly isHost?: (host: string) => boolean;
 }
 
 /**
  * Takes a server specification apart: `inet:HOST:PORT`, `inet:[IPV6]:PORT`,
- * `unix:PATH`, and where that is allowed `tls:HOST:PORT`. As with Postfix an empty host, or none, is localhost, and a port
+ * `unix:PATH`, `tls:HOST:PORT`. As with Postfix an empty host, or none, is localhost, and a port
  * may follow white space, which continuation lines make. Throws a `RangeError`
  * that says what is missing.
  *
@@ -57,7 +55,7 @@ export function parseEndpoint(
   if (address === "") {
     throw new RangeError(`nothing after "${transport}:"`);
   }
-  if (transport === "tls" && rules.allowTls) {
+  if (transport === "tls") {
     return { ...parseInet(address, rules), tls: {} };
   }
   switch (transport) {
@@ -138,7 +136,7 @@ export function parseServer(
   const isHost = /^(?:inet|tls):\[IPv6:/i.test(specification)
     ? isIpv6
     : isPostfixHost;
-  const endpoint = parseEndpoint(specification, { isHost, allowTls: true });
+  const endpoint = parseEndpoint(specification, { isHost });
   if ("service" in endpoint && /^\d/.test(endpoint.service)) {
     throw new RangeError(`"${endpoint.service}" is no port`);
   }

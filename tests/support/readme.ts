@@ -17,7 +17,7 @@ export function replaced(code: string, text: string, by: string): string {
 
 /** README's Worker with nothing but lookups, as README says how. */
 export async function lookupWorker(): Promise<string> {
-  const worker = await readmeExample("connectCloudflare");
+  const worker = await readmeExample("inet:cache.example.com");
   const lookups = replaced(worker, "MemcacheTable", "MemcacheLookup");
   const name = "@postmaps/memcache-table";
   return replaced(lookups, `"${name}"`, `"${name}/lookup"`);

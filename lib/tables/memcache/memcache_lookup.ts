@@ -82,7 +82,7 @@ export interface LookupOptions {
 }
 
 const name = "memcache:{…}";
-const unusable = ["backup", "domain", "flags", "ttl", "user", "password"];
+const unusable = ["backup", "domain", "flags", "ttl"];
 
 /**
  * A memcache table that can be looked up. What is wrong with its parameters is
@@ -136,7 +136,7 @@ export class MemcacheLookup implements AsyncDisposable {
         }),
     );
     const endpoint = configured(`memcache = ${read.memcache}`, () => {
-      const found = parseEndpoint(read.memcache, { allowTls: true });
+      const found = parseEndpoint(read.memcache);
       if (!("service" in found)) return found;
       throw new RangeError(`"${found.service}" is no port number`);
     });

@@ -39,7 +39,7 @@ export const lookup: Row = size(
 export const table: Row = size(
   "size-table",
   "MemcacheTable, minified bundle",
-  () => readmeExample("connectCloudflare"),
+  () => readmeExample("inet:cache.example.com"),
   [],
 );
 
