@@ -63,6 +63,37 @@ export async function askServer<T>(
   }
 }
 
+// A "no operation" of the binary protocol, and how an answer there begins.
+const binaryNoop = Uint8Array.of(0x80, 0x0a, ...new Uint8Array(22));
+const binaryAnswer = 0x81;
+const shortTimeout = 300;
+
+/**
+ * Whether a server answers the binary protocol, asked over a connection of its own.
+ * One that does, and does not answer text, wants a log-in by SASL. Never rejects.
+ */
+export async function answersBinary(
+  asked: ReportingServer,
+): Promise<boolean> {
+  // Who was silent before gets little more time.
+  const server = { ...asked, timeout: shortTimeout };
+  try {
+    const socket = await open(server);
+    try {
+      await inTime(server, socket.write(binaryNoop), () => {});
+      const reading = socket.read();
+      const answer = await inTime(server, reading, () => {
+        reading.catch(() => {});
+      });
+      return answer?.[0] === binaryAnswer;
+    } finally {
+      socket.close();
+    }
+  } catch {
+    return false;
+  }
+}
+
 async function open(server: ReportingServer): Promise<Socket> {
   const { table, endpoint, connect } = server;
   const controller = new AbortController();
