@@ -19,7 +19,9 @@ export interface PhysicalLine {
   readonly flaw?: string;
 }
 
-const lossyDecoder = new TextDecoder("utf-8", { ignoreBOM: true });
+const lossyDecoder = /* @__PURE__ */ new TextDecoder("utf-8", {
+  ignoreBOM: true,
+});
 
 /** Makes a physical line of a string, or of bytes that are not text. */
 export function physicalLine(line: string | Uint8Array): PhysicalLine {

@@ -9,6 +9,7 @@ import {
   TemporaryError,
 } from "../errors.ts";
 import {
+  answersBinary,
   askServer,
   figuresOf,
   type ReportingServer,
@@ -592,6 +593,15 @@ async function askVersion(
       return { version: null, roundTrip };
     } catch {
       findings.fail(error);
+      if (await answersBinary(server)) {
+        findings.fail(
+          new TemporaryError(
+            "it answers the binary protocol alone, as memcached -S (SASL) does, " +
+              "which memcached gives up: start it with -Y FILE instead of -S, " +
+              "and set user and password",
+          ),
+        );
+      }
       return undefined;
     }
   }

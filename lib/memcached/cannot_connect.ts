@@ -23,6 +23,6 @@ function hint(cause: unknown): string {
   }
   // The second is what Deno says, without a code.
   return code === "ENOTFOUND" || /lookup address/.test(reasonOf(cause))
-    ? " (there is no such host)"
+    ? " (unknown host)"
     : "";
 }

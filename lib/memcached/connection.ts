@@ -248,7 +248,9 @@ export class Connection implements ReplyReader {
     } catch (error) {
       ended = `receiving failed: ${reasonOf(error)}`;
       // A server that expects TLS goes away at the first command.
-      if (!this.replies && !this.#hasBegun && isPlain(this.#options.endpoint)) {
+      const { endpoint } = this.#options;
+      const isPlain = "port" in endpoint && !endpoint.tls;
+      if (isPlain && !this.replies && !this.#hasBegun) {
         ended += ": does it expect TLS?";
       }
     }
@@ -348,10 +350,6 @@ export class Connection implements ReplyReader {
     else if (now >= this.#deadline) this.#noMoreReplies(late, true);
     else this.end(this.#hasBegun ? noCompleteAnswer : late, "all", true);
   }
-}
-
-function isPlain(endpoint: Endpoint): boolean {
-  return endpoint.transport === "tcp" && !endpoint.tls;
 }
 
 export class ConnectTimeout extends Error {}

@@ -65,6 +65,36 @@ export async function askServer<T>(
   }
 }
 
+// A "no operation" of the binary protocol, and how an answer there begins.
+const binaryNoop = Uint8Array.of(0x80, 0x0a, ...new Uint8Array(22));
+const binaryAnswer = 0x81;
+const shortTimeout = 300;
+
+/**
+ * Whether a server answers the binary protocol, on a separate connection. A server
+ * that does, and does not answer text, requires a log-in by SASL. Never rejects.
+ */
+export async function answersBinary(
+  silentServer: ReportingServer,
+): Promise<boolean> {
+  const server = { ...silentServer, timeout: shortTimeout };
+  try {
+    const socket = await open(server);
+    try {
+      await raceTimeout(server, socket.write(binaryNoop), () => {});
+      const reading = socket.read();
+      const answer = await raceTimeout(server, reading, () => {
+        reading.catch(() => {});
+      });
+      return answer?.[0] === binaryAnswer;
+    } finally {
+      socket.close();
+    }
+  } catch {
+    return false;
+  }
+}
+
 async function open(server: ReportingServer): Promise<Socket> {
   const { table, endpoint, connect } = server;
   const controller = new AbortController();

@@ -104,7 +104,7 @@ export async function connectCloudflare(
   const { tls } = endpoint;
   if (tls !== undefined && Object.keys(tls).length > 0) {
     throw new ConfigError(
-      "Cloudflare's Workers have no options for TLS",
+      "Cloudflare's Workers have no TLS options",
     );
   }
   const connect = await loadConnect();

@@ -25,12 +25,6 @@ export interface EndpointRules {
    */
   readonly leastPort?: 0 | 1;
   /**
-   * Whether `tls:HOST:PORT` is allowed.
-   *
-   * @default {false}
-   */
-  readonly allowTls?: boolean;
-  /**
    * Whether a text is a valid host.
    *
    * @default {isPlainHost}
@@ -39,8 +33,8 @@ export interface EndpointRules {
 }
 
 /**
- * Parses a server specification: `inet:HOST:PORT`, `inet:[IPV6]:PORT`, `unix:PATH`,
- * or with `allowTls` also `tls:HOST:PORT`. As in Postfix, an empty or missing host is
+ * Parses a server specification: `inet:HOST:PORT`, `inet:[IPV6]:PORT`, `unix:PATH`
+ * or `tls:HOST:PORT`. As in Postfix, an empty or missing host is
  * localhost, and white space (from continuation lines) may precede the port. Throws a
  * `RangeError` that says what is missing.
  *
@@ -69,7 +63,7 @@ export function parseEndpoint(
   if (address === "") {
     throw new RangeError(`nothing after "${transport}:"`);
   }
-  if (transport === "tls" && rules.allowTls) {
+  if (transport === "tls") {
     return { ...parseInet(address, rules), tls: {} };
   }
   switch (transport) {
@@ -150,7 +144,7 @@ export function parseServer(
   const isHost = /^(?:inet|tls):\[IPv6:/i.test(specification)
     ? isIpv6
     : isPostfixHost;
-  const endpoint = parseEndpoint(specification, { isHost, allowTls: true });
+  const endpoint = parseEndpoint(specification, { isHost });
   if ("service" in endpoint && /^\d/.test(endpoint.service)) {
     throw new RangeError(`"${endpoint.service}" is no port`);
   }

@@ -173,7 +173,7 @@ export function explained(error: unknown, serverName: string): unknown {
   if (/alert|certificate.required|handshake.failure/i.test(all)) {
     return say(
       `it refuses the TLS handshake (${
-        firstLine(message)
+        plainReason(message)
       }): does it want the ` +
         "certificate of a client? set tls_cert_file and tls_key_file",
     );
@@ -187,6 +187,10 @@ export function explained(error: unknown, serverName: string): unknown {
   return error;
 }
 
-function firstLine(message: string): string {
-  return message.replace(/\n[^]*/, "");
+/** What OpenSSL says, without where in its source it says so. */
+function plainReason(message: string): string {
+  return message.replace(/\n[^]*/, "").replace(
+    /^.*:SSL routines:[^:]*:([^:]+).*/,
+    "$1",
+  );
 }

@@ -390,6 +390,11 @@ export async function serveSocketmap(
 function parseListening(specification: string): Endpoint {
   try {
     const endpoint = parseEndpoint(specification, { leastPort: 0 });
+    if ("tls" in endpoint) {
+      throw new RangeError(
+        "Postfix speaks no TLS to a socketmap: use inet:HOST:PORT",
+      );
+    }
     if (!("service" in endpoint)) return endpoint;
     throw new RangeError(`"${endpoint.service}" is no port number`);
   } catch (error) {

@@ -1,9 +1,10 @@
 import { DatabaseSync } from "node:sqlite";
 import { assert, assertEquals, assertRejects } from "../support/assert.ts";
+import { Authority } from "../support/certificates.ts";
 import { Folder } from "../support/folder.ts";
 import { ForeignSocket, resetConnections } from "../support/foreign_socket.ts";
 import { KvLock } from "../support/kv_lock.ts";
-import { Memcached } from "../support/memcached.ts";
+import { freePort, Memcached } from "../support/memcached.ts";
 import { root, runCli, runPostmap } from "../support/processes.ts";
 import { oddStreams, runWithOddStreams } from "../support/odd_streams.ts";
 import { ScriptedServer } from "../support/scripted_server.ts";
@@ -139,6 +140,86 @@ works("the command line runs on Node and Bun as on Deno", async (installed) => {
     "v\n",
   );
 });
+
+works(
+  "TLS and log-in are the same on Node and Bun as on Deno",
+  async (installed) => {
+    await using folder = await Folder.make();
+    const authority = await Authority.make(folder.path);
+    const names = "DNS:localhost";
+    const { cert, key } = await authority.sign("good", names);
+    const old = await authority.sign("old", names, -1);
+    const users = await folder.write("users", "joe:secret\n");
+    const start = (more: string, ...args: string[]) => {
+      const port = freePort();
+      const options = ["-Z", "-o", more, ...args];
+      return Memcached.tcp(port, "127.0.0.1", options);
+    };
+    const pair = `ssl_chain_cert=${cert},ssl_key=${key}`;
+    await using good = await start(pair, "-Y", users);
+    await using expired = await start(
+      `ssl_chain_cert=${old.cert},ssl_key=${old.key}`,
+    );
+    await using asking = await start(
+      `${pair},ssl_ca_cert=${authority.cert},ssl_verify_mode=2`,
+    );
+    await using plain = await Memcached.tcp();
+    const place = ({ server }: Memcached) =>
+      server.replace(/^.*:/, "localhost:");
+    const trusted = `tls_CAfile = ${authority.cert}`;
+    const joe = "user = joe\npassword = secret";
+    const client = `tls_cert_file = ${cert}\ntls_key_file = ${key}`;
+    const table: [string, string][] = [
+      [`tls:${place(good)}\n${trusted}\n${joe}`, "v\n"],
+      [`tls:${place(asking)}\n${trusted}\n${client}`, "v\n"],
+      [
+        `tls:${place(good)}\ntls_verify_cert = no\n${joe}`,
+        "tls_verify_cert = no",
+      ],
+      [`tls:${place(good)}\n${joe}`, "set tls_CAfile"],
+      [`tls:${place(good)}\n${trusted}`, "set user and password"],
+      [`tls:${place(good)}\n${trusted}\n${joe}r`, "refuses the log-in"],
+      [`tls:${place(expired)}\n${trusted}`, "certificate has expired"],
+      [
+        `tls:${place(good)}\n${trusted}\ntls_server_name = other.example`,
+        "its certificate is not for other.example, but for DNS:localhost",
+      ],
+      [`tls:${place(asking)}\n${trusted}`, "set tls_cert_file"],
+      [`tls:${place(plain)}\n${trusted}`, "it does not speak TLS"],
+      [`inet:${place(asking)}`, "does it expect TLS?"],
+      ["inet:nohost.invalid:11211", "(unknown host)"],
+    ];
+    // Large: the end of a long write is what memcached may leave unread.
+    const entries = Array.from(
+      { length: 200 },
+      (_, at) => `k${at} ${"v".repeat(at * 5)}\n`,
+    ).join("") + "k v\n";
+    const tool = installed.tool("memcache-table");
+    const runs = [
+      ["deno", (args: string[], stdin = "") => runCli(args, { stdin })],
+      [
+        "node",
+        (args: string[], stdin = "") =>
+          installed.run("node", [tool, ...args], stdin),
+      ],
+      [
+        "bun",
+        (args: string[], stdin = "") =>
+          installed.run(installed.tool("bun"), [tool, ...args], stdin),
+      ],
+    ] as const;
+    for (const [name, ask] of runs) {
+      for (const [text, expected] of table) {
+        const path = await installed.write("tls.cf", `memcache = ${text}\n`);
+        const stored = await ask(["-i", `memcache:${path}`], entries);
+        const found = await ask(["-q", "k", `memcache:${path}`]);
+        const said = `${stored.stderr}${found.stdout}${found.stderr}`;
+        assert(said.includes(expected), `${name}: ${text}: ${said}`);
+        assert(!said.includes("secret"), said);
+      }
+    }
+  },
+);
 
 works("Node and Bun open files of any name", async (installed) => {
   const source = `${installed.path}/source-`;

@@ -145,7 +145,7 @@ export class MemcacheLookup implements AsyncDisposable {
         }),
     );
     const endpoint = orConfigError(`memcache = ${read.memcache}`, () => {
-      const found = parseEndpoint(read.memcache, { allowTls: true });
+      const found = parseEndpoint(read.memcache);
       if (!("service" in found)) return found;
       throw new RangeError(`"${found.service}" is no port number`);
     });

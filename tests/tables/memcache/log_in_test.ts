@@ -346,6 +346,30 @@ Deno.test("a server may answer a log-in in any way: it ends in time, and the nex
   }
 });
 
+Deno.test("a memcached with SASL is recognised, and what to use instead is said", async () => {
+  await using folder = await Folder.make();
+  await Deno.chmod(folder.path, 0o755);
+  const settings = await folder.write("sasl.conf", "mech_list: plain\n");
+  Deno.env.set("SASL_CONF_PATH", settings);
+  await using memcached = await Memcached.tcp(freePort(), "127.0.0.1", ["-S"])
+    .finally(() => Deno.env.delete("SASL_CONF_PATH"));
+  const text = `memcache = ${memcached.server}\ntimeout = 1\nmax_try = 1\n`;
+  const name = `memcache:${await folder.write("t.cf", text)}`;
+  const { good, problems } = await checkTable(name, { utf8: true });
+  assertEquals(good, false);
+  assertStringIncludes(
+    problems.map(({ message }) => message).join("\n"),
+    "start it with -Y FILE instead of -S",
+  );
+  const parameters = { memcache: memcached.server, user, password };
+  await using table = new MemcacheTable(parameters);
+  await assertRejects(
+    () => table.lookup("a"),
+    TemporaryError,
+    "start it with -Y FILE instead",
+  );
+});
+
 Deno.test("check warns of a password that others can read", async () => {
   await using world = await scene();
   const { folder } = world;

@@ -1,6 +1,7 @@
 import { checkTable, readStats } from "../../../lib/maintenance/mod.ts";
 import { connectDeno } from "../../../lib/socket/deno.ts";
 import { formatEndpoint, parseServer } from "../../../lib/socket/endpoint.ts";
+import { explained } from "../../../lib/socket/node_tls.ts";
 import { serveSocketmap } from "../../../lib/socketmap/server.ts";
 import {
   ConfigError,
@@ -131,8 +132,8 @@ Deno.test("a TLS server that cannot be trusted is a TemporaryError that names th
     [`tls:localhost:${asking.port}\n${trusted}`, "set tls_cert_file"],
     [`tls:${plain.server.slice("inet:".length)}`, "it does not speak TLS"],
     [`inet:localhost:${port}`, "does it expect TLS?"],
-    ["tls:nohost.invalid:11211", "there is no such host"],
-    ["inet:nohost.invalid:11211", "there is no such host"],
+    ["tls:nohost.invalid:11211", "(unknown host)"],
+    ["inet:nohost.invalid:11211", "(unknown host)"],
     [`tls:localhost:${freePort()}`, "is it running there?"],
   ];
   for (const [text, message] of table) {
@@ -236,6 +237,21 @@ Deno.test("what TLS parameters cannot be is a ConfigError when the table is open
   );
 });
 
+Deno.test("what OpenSSL says is told without where in its source it says so", () => {
+  const error = Object.assign(
+    new Error(
+      "80CC:error:0A00045C:SSL routines:ssl3_read_bytes:tlsv13 alert " +
+        "certificate required:../deps/rec_layer_s3.c:1601:SSL alert number 116:\n",
+    ),
+    { code: "ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED" },
+  );
+  assertEquals(
+    (explained(error, "localhost") as Error).message,
+    "it refuses the TLS handshake (tlsv13 alert certificate required): does it " +
+      "want the certificate of a client? set tls_cert_file and tls_key_file",
+  );
+});
+
 Deno.test("a connect that is handed in gets what is known of TLS", async () => {
   const seen: Endpoint[] = [];
   const connect = (endpoint: Endpoint) => {
@@ -275,6 +291,6 @@ Deno.test("tls:HOST:PORT is a server of a table, and no place to listen", async 
   await assertRejects(
     async () => await serveSocketmap({}, { endpoint: "tls:localhost:1" }),
     Error,
-    'unknown transport "tls"',
+    "tls:localhost:1: Postfix speaks no TLS to a socketmap",
   );
 });
