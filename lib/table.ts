@@ -147,6 +147,8 @@ export interface TableOptions {
   signal?: AbortSignal;
   /** Called with each warning, one line; by default warnings go to `console.warn`. */
   onWarning?: (message: string) => void;
+  /** Called with a line when a failure that was warned of is over. */
+  onRecovery?: (message: string) => void;
   /** Called with each detail that only a verbose log wants. */
   onDetail?: (message: string) => void;
   /**

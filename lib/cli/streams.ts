@@ -40,30 +40,38 @@ export class Report {
 
   /** Something that whoever started the program wants to know. */
   note(message: string): void {
-    write(`${program}: ${message}`);
+    write(`${program}: ${message}`, 6);
   }
 
   /** Something that was passed over. */
   warning = (message: string): void => {
-    write(`${program}: warning: ${message}`);
+    write(`${program}: warning: ${message}`, 4);
   };
 
   /** Something that only a verbose log wants. */
   get detail(): ((message: string) => void) | undefined {
     return this.#verbose
-      ? (message) => write(`${program}: info: ${message}`)
+      ? (message) => write(`${program}: info: ${message}`, 7)
       : undefined;
   }
 
   /** What ends the program. */
   fatal(message: string): void {
-    write(`${program}: fatal: ${message}`);
+    write(`${program}: fatal: ${message}`, 3);
   }
 }
 
-function write(message: string): void {
+let hasPriorities = false;
+
+/** From now on lines begin with a priority, as sd-daemon(3) has it: `<4>`. */
+export function writePriorities(): void {
+  hasPriorities = true;
+}
+
+function write(message: string, priority: number): void {
   drawProgress("");
-  complain(printable(message) + "\n");
+  const start = hasPriorities ? `<${priority}>` : "";
+  complain(start + printable(message) + "\n");
 }
 
 // Milliseconds, and how often they are waited: a second for one message.

@@ -132,15 +132,16 @@ export async function syncTable(
   const onWarning = options.onWarning ?? ((line) => console.warn(line));
   const opening = { ...tableOptions, onWarning, fold: false as const };
   const listed = await listedTable(name, opening);
-  await using table = await openStored(name, {
-    ...opening,
-    write: !dryRun,
-    duplicates: "replace",
-    onRefusal: (key, reason, by) => sync.refuse(key, reason, by),
-  });
   const heard = { ...options, fold, partial, onWarning };
-  const sync = new Sync(table, listed.inOrder, heard);
+  let sync: Sync | undefined;
   try {
+    const table = await openStored(name, {
+      ...opening,
+      write: !dryRun,
+      duplicates: "replace",
+      onRefusal: (key, reason, by) => sync?.refuse(key, reason, by),
+    });
+    sync = new Sync(table, listed.inOrder, heard);
     await sync.readSource(entries);
     sync.mustHaveSource(allowEmpty);
     await sync.compare();
@@ -151,7 +152,7 @@ export async function syncTable(
     }
     return sync.done();
   } finally {
-    sync.close();
+    await sync?.close();
     await listed.cache?.close();
   }
 }
@@ -215,9 +216,10 @@ class Sync {
     this.#changes = { added: none(), changed: none(), removed: none() };
   }
 
-  close(): void {
+  async close(): Promise<void> {
     this.#source.close();
     for (const { entries } of Object.values(this.#changes)) entries.close();
+    await this.#table.close();
   }
 
   done(): Synced {

@@ -1,6 +1,7 @@
 import type { Clock } from "../system/clock.ts";
 import { ConfigError, TemporaryError } from "../errors.ts";
 import { byteLength, byteText, type Text, utf8Text } from "../bytes/text.ts";
+import { asBefore } from "../tables/memcache/outage.ts";
 import { mostUnanswered } from "./room.ts";
 
 /** What is served under a name: any table is one. */
@@ -88,25 +89,31 @@ export class Answers {
   usualSize = 0;
   #hasReplied = false;
   #tables = new Map<string, Served>();
-  #failing = new Set<Served>();
+  #failing = new Map<Served, { readonly since: number; requests: number }>();
   #names: string;
   #long: number;
   #text: Text;
   #complaints: Complaints;
+  #clock: Clock;
+  #onRecovery: ((message: string) => void) | undefined;
   #closed = false;
 
   /** `text` is that of the tables, `long` the least size of a long reply. */
   constructor(
     tables: Readonly<Record<string, LookupTable>>,
-    { text, long, complaints }: {
+    { text, long, complaints, clock, onRecovery }: {
       text: Text;
       long: number;
       complaints: Complaints;
+      clock: Clock;
+      onRecovery?: (message: string) => void;
     },
   ) {
     this.#text = text;
     this.#long = long;
     this.#complaints = complaints;
+    this.#clock = clock;
+    this.#onRecovery = onRecovery;
     this.#names = Object.keys(tables).join(", ");
     for (const [name, table] of Object.entries(tables)) {
       this.#tables.set(asBytes(name), { name, table });
@@ -151,7 +158,7 @@ export class Answers {
     return lookUp(served.table, key).then((value) => {
       this.underWay--;
       this.#hasReplied = true;
-      if (this.#failing.size > 0) this.#failing.delete(served);
+      if (this.#failing.size > 0) this.#recovered(served);
       return value === undefined ? notFound : this.#found(served.name, value);
     }, (error) => {
       this.underWay--;
@@ -213,9 +220,25 @@ export class Answers {
 
   /** Warns once for each outage: it is over when a lookup succeeds. */
   #warnOnce(served: Served, reason: string): void {
-    if (this.#failing.has(served)) return;
-    this.#failing.add(served);
+    const failing = this.#failing.get(served);
+    if (failing !== undefined) {
+      failing.requests++;
+      return;
+    }
+    this.#failing.set(served, { since: this.#clock.now(), requests: 1 });
     this.#warn(`table ${served.name}`, `${served.name}: ${reason}`);
+  }
+
+  #recovered(served: Served): void {
+    const failing = this.#failing.get(served);
+    if (failing === undefined) return;
+    this.#failing.delete(served);
+    const { since, requests } = failing;
+    const milliseconds = this.#clock.now() - since;
+    this.#onRecovery?.(
+      `${served.name}: ${served.table.name} ` +
+        asBefore(milliseconds, requests),
+    );
   }
 
   #temporary(kind: string, reason: string): string {

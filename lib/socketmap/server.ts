@@ -110,6 +110,11 @@ export interface SocketmapOptions {
   requestTimeout?: number;
   /** Called with each warning, one line; by default warnings go to `console.warn`. */
   onWarning?: (message: string) => void;
+  /**
+   * Called with a line when a table answers that did not, with the length of the
+   * outage and the number of requests that it did not answer.
+   */
+  onRecovery?: (message: string) => void;
   /** Listens; by default the runtime's own adapter. */
   listen?: Listen;
   /** The time. */
@@ -125,6 +130,7 @@ const optionNames: Readonly<Record<keyof SocketmapOptions, true>> = {
   lookupTimeout: true,
   requestTimeout: true,
   onWarning: true,
+  onRecovery: true,
   listen: true,
   clock: true,
 };
@@ -191,6 +197,8 @@ export class SocketmapServer implements AsyncDisposable {
       text,
       long: room.long,
       complaints: this.#complaints,
+      clock,
+      onRecovery: options.onRecovery,
     });
     this.#around = {
       answers: this.#answers,

@@ -11,6 +11,8 @@ import { openTable } from "../../open.ts";
 import type { OpenOptions } from "../../table.ts";
 import { UsageError } from "../command_line.ts";
 import { noFolding } from "../postmap_options.ts";
+import { goesToJournal } from "../journal.ts";
+import { writePriorities } from "../streams.ts";
 import type { Given, Subcommand } from "./subcommand.ts";
 import { terminal } from "../terminal.ts";
 
@@ -80,6 +82,7 @@ const longestEnd = 9_700;
 const shortestEnd = 500;
 
 async function run(given: Given): Promise<number> {
+  if (goesToJournal()) writePriorities();
   const options = serverOptions(given);
   const names = namedTables(given);
   const tables = new Map<string, ServedTable>();
@@ -175,7 +178,7 @@ async function requirePermission(
   tableOptions: OpenOptions,
 ): Promise<void> {
   // One of its own: what it finds out is no outage of the table that is served.
-  await using table = await openTable(name, {
+  const table = await openTable(name, {
     ...tableOptions,
     onWarning: () => {},
   });
@@ -192,6 +195,7 @@ async function requirePermission(
     await Promise.race([asking, late]);
   } finally {
     timer?.cancel();
+    await table.close();
   }
 }
 
@@ -211,6 +215,7 @@ function serverOptions(given: Given): SocketmapOptions[] {
     lookupTimeout: wholeNumber(given, "timeout"),
     clients: wholeNumber(given, "clients"),
     onWarning: given.report.warning,
+    onRecovery: (message: string) => given.report.note(message),
   }));
 }
 
@@ -245,6 +250,7 @@ async function open(
     ...tableOptions,
     fold: !flag("f"),
     onWarning: (message) => complaints.warn(name, message),
+    onRecovery: (message) => report.note(`${name}: ${message}`),
     onReload: (message) => {
       if (!isReloading()) report.note(`${name}: ${message}`);
     },

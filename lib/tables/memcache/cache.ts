@@ -13,7 +13,7 @@ import type { Clock } from "../../system/clock.ts";
 import type { Table } from "../../table.ts";
 import type { Refuse } from "../driver_table.ts";
 import type { KeyRules } from "./key_rules.ts";
-import { type Asked, Outage } from "./outage.ts";
+import { asBefore, type Asked, Outage } from "./outage.ts";
 import type { MemcacheParameters } from "./parameters.ts";
 import { UnsureKeys, unsureKeysLeft } from "./unsure_keys.ts";
 
@@ -37,6 +37,8 @@ export interface MemcacheParts {
   readonly onWarning: (message: string) => void;
   /** Told of updates that are refused. */
   readonly refuse: Refuse;
+  /** Told when an outage is over. */
+  readonly onRecovery?: (message: string) => void;
   /** Told of keys that are skipped, and what was asked for. */
   readonly onDetail?: (message: string) => void;
 }
@@ -68,7 +70,15 @@ export class Cache {
   constructor(parts: MemcacheParts) {
     this.#parts = parts;
     const { name, parameters, client, clock, onWarning } = parts;
-    this.outage = new Outage(onWarning, clock, parameters.retry_pause * 1000);
+    this.outage = new Outage(
+      onWarning,
+      clock,
+      parameters.retry_pause * 1000,
+      (milliseconds, failures) =>
+        parts.onRecovery?.(
+          `${name}: memcached ${asBefore(milliseconds, failures)}`,
+        ),
+    );
     client.keepOrder(new WriteOrder());
     this.unsure = new UnsureKeys(
       client,

@@ -4,6 +4,12 @@ import type { Clock } from "../../system/clock.ts";
 /** What memcached is asked for: one that is full still answers reads. */
 export type Asked = "reads" | "writes";
 
+/** What is said at the end of an outage. */
+export function asBefore(milliseconds: number, requests: number): string {
+  return `answers again: it failed for ${Math.round(milliseconds / 1000)} s, ` +
+    `${requests} ${requests === 1 ? "request" : "requests"}`;
+}
+
 /**
  * A memcached that fails while a backup answers. It is said once, and while it
  * lasts memcached costs as little time as possible: commands are tried once, and
@@ -15,6 +21,9 @@ export class Outage {
   /** Milliseconds for which a silent server is not asked again. */
   #pause: number;
   #reported: Asked | undefined;
+  #since = 0;
+  #failures = 0;
+  #onOver: ((milliseconds: number, failures: number) => void) | undefined;
   #silent:
     | { readonly error: NoAnswerError; readonly until: number }
     | undefined;
@@ -24,10 +33,12 @@ export class Outage {
     onWarning: (message: string) => void,
     clock: Clock,
     pause: number,
+    onOver?: (milliseconds: number, failures: number) => void,
   ) {
     this.#onWarning = onWarning;
     this.#clock = clock;
     this.#pause = pause;
+    this.#onOver = onOver;
   }
 
   /** Whether memcached failed the last time that it was asked. */
@@ -50,7 +61,10 @@ export class Outage {
     if (isSilence && this.silence === undefined) {
       this.#silent = { error, until: this.#clock.now() + this.#pause };
     }
+    this.#failures++;
     if (this.#reported !== undefined) return;
+    this.#since = this.#clock.now();
+    this.#failures = 1;
     this.#onWarning(`${error.message}; going on with the backup`);
     this.#reported = asked;
   }
@@ -58,6 +72,8 @@ export class Outage {
   /** Memcached answered. */
   over(asked: Asked): void {
     this.#silent = undefined;
-    if (this.#reported === asked) this.#reported = undefined;
+    if (this.#reported !== asked) return;
+    this.#reported = undefined;
+    this.#onOver?.(this.#clock.now() - this.#since, this.#failures);
   }
 }
