@@ -214,6 +214,7 @@ async function openParts(
     onWarning: rules.onWarning,
     refuse: refusalHandler(name, rules),
     onDetail: options.onDetail,
+    onRecovery: options.onRecovery,
   };
   return { parts, domainTables, onEvent, server, format };
 }
