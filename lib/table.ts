@@ -155,6 +155,12 @@ export interface TableOptions {
    * @default {console.warn}
    */
   onWarning?: (message: string) => void;
+  /**
+   * Called when memcached answers again after an outage during which the backup
+   * answered. The message is one line, with the length of the outage and the number
+   * of requests that failed.
+   */
+  onRecovery?: (message: string) => void;
   /** Called with each message for a verbose log. */
   onDetail?: (message: string) => void;
   /**

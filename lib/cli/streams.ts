@@ -40,30 +40,39 @@ export class Report {
 
   /** Prints information for the user. */
   note(message: string): void {
-    write(`${program}: ${message}`);
+    write(`${program}: ${message}`, 6);
   }
 
   /** Prints a warning. */
   warning = (message: string): void => {
-    write(`${program}: warning: ${message}`);
+    write(`${program}: warning: ${message}`, 4);
   };
 
   /** Prints a detail; `undefined` unless the report is verbose. */
   get detail(): ((message: string) => void) | undefined {
     return this.#verbose
-      ? (message) => write(`${program}: info: ${message}`)
+      ? (message) => write(`${program}: info: ${message}`, 7)
       : undefined;
   }
 
   /** Prints the error that ends the program. */
   fatal(message: string): void {
-    write(`${program}: fatal: ${message}`);
+    write(`${program}: fatal: ${message}`, 3);
   }
 }
 
-function write(message: string): void {
+let hasPriorities = false;
+
+/** Makes each message begin with its priority, such as `<4>`; see sd-daemon(3). */
+export function writePriorities(): void {
+  hasPriorities = true;
+}
+
+/** Writes a message; `priority` is that of syslog(3), a number. */
+function write(message: string, priority: number): void {
   drawProgress("");
-  writeError(printable(message) + "\n");
+  const prefix = hasPriorities ? `<${priority}>` : "";
+  writeError(prefix + printable(message) + "\n");
 }
 
 // Milliseconds, and a number: a message waits up to a second.

@@ -1,6 +1,7 @@
 import type { Clock } from "../system/clock.ts";
 import { ConfigError, TemporaryError } from "../errors.ts";
 import { byteLength, byteText, type Text, utf8Text } from "../bytes/text.ts";
+import { recoveryMessage } from "../tables/memcache/outage.ts";
 import { maxUnanswered } from "./buffer_pool.ts";
 
 /** A table that can be served. Every table of this project is one. */
@@ -21,6 +22,14 @@ export interface LongReply {
 interface NamedTable {
   readonly name: string;
   readonly table: LookupTable;
+}
+
+/** An outage of a table. */
+interface TableOutage {
+  /** When it started, in milliseconds. */
+  readonly since: number;
+  /** The number of requests that failed. */
+  failures: number;
 }
 
 /** A request of a client. */
@@ -88,11 +97,13 @@ export class Answers {
   typicalSize = 0;
   #hasReplied = false;
   #tables = new Map<string, NamedTable>();
-  #failing = new Set<NamedTable>();
+  #outages = new Map<NamedTable, TableOutage>();
   #tableNames: string;
   #longSize: number;
   #text: Text;
   #warnings: WarningLimiter;
+  #clock: Clock;
+  #onRecovery: ((message: string) => void) | undefined;
   #closed = false;
 
   /**
@@ -101,15 +112,19 @@ export class Answers {
    */
   constructor(
     tables: Readonly<Record<string, LookupTable>>,
-    { text, longSize, warnings }: {
+    { text, longSize, warnings, clock, onRecovery }: {
       text: Text;
       longSize: number;
       warnings: WarningLimiter;
+      clock: Clock;
+      onRecovery?: (message: string) => void;
     },
   ) {
     this.#text = text;
     this.#longSize = longSize;
     this.#warnings = warnings;
+    this.#clock = clock;
+    this.#onRecovery = onRecovery;
     this.#tableNames = Object.keys(tables).join(", ");
     for (const [name, table] of Object.entries(tables)) {
       this.#tables.set(asBytes(name), { name, table });
@@ -154,7 +169,7 @@ export class Answers {
     return lookupOrReject(target.table, key).then((value) => {
       this.pending--;
       this.#hasReplied = true;
-      if (this.#failing.size > 0) this.#failing.delete(target);
+      if (this.#outages.size > 0) this.#endOutage(target);
       return value === undefined ? notFound : this.#found(target.name, value);
     }, (error) => {
       this.pending--;
@@ -219,9 +234,25 @@ export class Answers {
 
   /** Warns once for each outage. An outage ends when a lookup succeeds. */
   #warnOnce(target: NamedTable, reason: string): void {
-    if (this.#failing.has(target)) return;
-    this.#failing.add(target);
+    const outage = this.#outages.get(target);
+    if (outage !== undefined) {
+      outage.failures++;
+      return;
+    }
+    this.#outages.set(target, { since: this.#clock.now(), failures: 1 });
     this.#warn(`table ${target.name}`, `${target.name}: ${reason}`);
+  }
+
+  #endOutage(target: NamedTable): void {
+    const outage = this.#outages.get(target);
+    if (outage === undefined) return;
+    this.#outages.delete(target);
+    const { name, table } = target;
+    const message = recoveryMessage(
+      this.#clock.now() - outage.since,
+      outage.failures,
+    );
+    this.#onRecovery?.(`${name}: ${table.name} ${message}`);
   }
 
   #temporary(kind: string, reason: string): string {

@@ -115,6 +115,11 @@ export interface SocketmapOptions {
    * @default {console.warn}
    */
   onWarning?: (message: string) => void;
+  /**
+   * Called when a table answers again after an outage. The message is one line of
+   * text, with the length of the outage and the number of requests that failed.
+   */
+  onRecovery?: (message: string) => void;
   /** Listens for connections; by default the adapter of the runtime. */
   listen?: Listen;
   /** The clock; by default that of the system. */
@@ -130,6 +135,7 @@ const optionNames: Readonly<Record<keyof SocketmapOptions, true>> = {
   lookupTimeout: true,
   requestTimeout: true,
   onWarning: true,
+  onRecovery: true,
   listen: true,
   clock: true,
 };
@@ -194,6 +200,8 @@ export class SocketmapServer implements AsyncDisposable {
       text,
       longSize: pool.longSize,
       warnings: this.#warnings,
+      clock,
+      onRecovery: options.onRecovery,
     });
     this.#context = {
       answers: this.#answers,

@@ -49,6 +49,7 @@ export const tableOptionNames: Readonly<Record<keyof TableOptions, true>> = {
   signal: true,
   onWarning: true,
   onDetail: true,
+  onRecovery: true,
   onEvent: true,
   connect: true,
   readFile: true,

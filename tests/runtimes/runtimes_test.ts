@@ -278,8 +278,19 @@ works("serve answers postmap on Node and Bun", async (installed) => {
     assertEquals(await client.reply(), undefined);
     const second = await start().catch((error) => error.message);
     assertEquals(`${second}`.includes("already served"), true, `${second}`);
-    assertEquals(await serving.stop(), 0, program);
     assertEquals(serving.lines.length, 1, serving.lines.join("\n"));
+    // By default SIGUSR1 starts the debugger of Node, and SIGHUP ends the program.
+    serving.kill("SIGUSR1");
+    serving.kill("SIGHUP");
+    for (let look = 0; look < 500 && serving.lines.length < 2; look++) {
+      await new Promise((resolve) => setTimeout(resolve, 10));
+    }
+    assertEquals(await serving.stop(), 0, program);
+    assertEquals(
+      serving.lines.slice(1),
+      ["memcache-table: opened again: t"],
+      program,
+    );
     await assertRejects(() => Deno.lstat(path), Deno.errors.NotFound);
   }
 });

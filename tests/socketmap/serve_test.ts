@@ -1,4 +1,4 @@
-import { assert, assertEquals } from "../support/assert.ts";
+import { assert, assertEquals, assertMatch } from "../support/assert.ts";
 import { Folder } from "../support/folder.ts";
 import { freePort, Memcached } from "../support/memcached.ts";
 import { root, run, runCli, runPostmap } from "../support/processes.ts";
@@ -221,9 +221,41 @@ Deno.test("serve says TEMP while memcached is down, or asks the backup", async (
     await using memcached = await Memcached.tcp(port);
     await memcached.set("k", "v");
     assertEquals(await client.ask("alone k"), "OK v");
+    while (await client.ask("backed k") !== "OK v");
   }
   assertEquals(await serving.stop(), 0);
-  assertEquals(serving.lines.length, 2, serving.lines.join("\n"));
+  const lines = serving.lines.map((line) => line.replace(/\{.*\}/, "{}"));
+  assertEquals(lines.length, 4, lines.join("\n"));
+  const start = "^memcache-table: ";
+  const over = String.raw`answers again: it failed for \d+ s, \d+ requests$`;
+  assertMatch(lines[0], new RegExp(`${start}warning: alone: .*refused`));
+  assertMatch(lines[1], /warning: .*; going on with the backup$/);
+  assertMatch(lines[2], new RegExp(`${start}alone: memcache:{} ${over}`));
+  assertMatch(
+    lines[3],
+    new RegExp(`${start}backed: memcache:{}: memcached ${over}`),
+  );
+  assert(lines[2].endsWith(", 20 requests"), lines[2]);
+});
+
+Deno.test("serve writes priorities where standard error goes to the journal", async () => {
+  const line = "memcache-table: fatal: cannot listen on unix:/nonexistent/s: ";
+  const table: [string, string][] = [
+    ['"$(stat -L -c %d:%i /proc/self/fd/2)"', `<3>${line}`],
+    ["1:2", line],
+  ];
+  for (const [stream, start] of table) {
+    const { code, stderr } = await run("sh", [
+      "-c",
+      `JOURNAL_STREAM=${stream} exec "$@"`,
+      ...["sh", Deno.execPath(), "run", "--no-prompt"],
+      ...["--allow-env=JOURNAL_STREAM", "--allow-net", "--allow-read"],
+      ...["--allow-write", `${root}cli.ts`, "serve"],
+      ...["--socketmap", "unix:/nonexistent/s", "t=static:v"],
+    ]);
+    assertEquals(code, 1);
+    assertEquals(stderr.slice(0, start.length), start);
+  }
 });
 
 Deno.test("serve runs few postmaps at once, however many lookups there are", async () => {

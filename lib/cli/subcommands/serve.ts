@@ -11,6 +11,8 @@ import { openTable } from "../../open.ts";
 import type { OpenOptions } from "../../table.ts";
 import { UsageError } from "../command_line.ts";
 import { noFolding } from "../postmap_options.ts";
+import { goesToJournal } from "../journal.ts";
+import { writePriorities } from "../streams.ts";
 import type { Invocation, Subcommand } from "./subcommand.ts";
 import { terminal } from "../terminal.ts";
 
@@ -79,6 +81,7 @@ const endLimit = 9_700;
 const forcedEndLimit = 500;
 
 async function run(invocation: Invocation): Promise<number> {
+  if (goesToJournal()) writePriorities();
   const options = serverOptions(invocation);
   const names = namedTables(invocation);
   const tables = new Map<string, ServedTable>();
@@ -214,6 +217,7 @@ function serverOptions(invocation: Invocation): SocketmapOptions[] {
     lookupTimeout: wholeNumber(invocation, "timeout"),
     clients: wholeNumber(invocation, "clients"),
     onWarning: invocation.report.warning,
+    onRecovery: (message: string) => invocation.report.note(message),
   }));
 }
 
@@ -248,6 +252,7 @@ async function open(
     ...tableOptions,
     fold: !flag("f"),
     onWarning: (message) => warnings.warn(name, message),
+    onRecovery: (message) => report.note(`${name}: ${message}`),
     onReload: (message) => {
       if (!isReloading()) report.note(`${name}: ${message}`);
     },

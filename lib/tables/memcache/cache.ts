@@ -13,7 +13,7 @@ import type { Clock } from "../../system/clock.ts";
 import type { Table } from "../../table.ts";
 import type { Refuse } from "../driver_table.ts";
 import type { KeyRules } from "./key_rules.ts";
-import { type CommandKind, Outage } from "./outage.ts";
+import { type CommandKind, Outage, recoveryMessage } from "./outage.ts";
 import type { MemcacheParameters } from "./parameters.ts";
 import { StaleKeys, staleKeysWarning } from "./stale_keys.ts";
 
@@ -37,6 +37,8 @@ export interface MemcacheParts {
   readonly onWarning: (message: string) => void;
   /** Called with each refused update. */
   readonly refuse: Refuse;
+  /** Called with a message when an outage has ended. */
+  readonly onRecovery?: (message: string) => void;
   /** Called with details of requests, such as skipped keys. */
   readonly onDetail?: (message: string) => void;
 }
@@ -69,7 +71,15 @@ export class Cache {
   constructor(parts: MemcacheParts) {
     this.#parts = parts;
     const { name, parameters, client, clock, onWarning } = parts;
-    this.outage = new Outage(onWarning, clock, parameters.retry_pause * 1000);
+    this.outage = new Outage(
+      onWarning,
+      clock,
+      parameters.retry_pause * 1000,
+      (milliseconds, failures) =>
+        parts.onRecovery?.(
+          `${name}: memcached ${recoveryMessage(milliseconds, failures)}`,
+        ),
+    );
     client.keepOrder(new WriteOrder());
     this.stale = new StaleKeys(
       client,

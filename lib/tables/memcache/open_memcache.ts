@@ -230,6 +230,7 @@ async function openParts(
     onWarning: rules.onWarning,
     refuse: refusalHandler(name, rules),
     onDetail: options.onDetail,
+    onRecovery: options.onRecovery,
   };
   return { parts, domainTables, onEvent, server, format };
 }

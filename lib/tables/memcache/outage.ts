@@ -4,6 +4,15 @@ import type { Clock } from "../../system/clock.ts";
 /** The two kinds of commands. A memcached that is full still answers reads. */
 export type CommandKind = "reads" | "writes";
 
+/** Makes the message for the end of an outage that lasted `milliseconds`. */
+export function recoveryMessage(
+  milliseconds: number,
+  failures: number,
+): string {
+  return `answers again: it failed for ${Math.round(milliseconds / 1000)} s, ` +
+    `${failures} ${failures === 1 ? "request" : "requests"}`;
+}
+
 /**
  * Keeps track of a memcached that fails while a backup answers. There is one
  * warning an outage. During it, memcached shall cost little time: each command is
@@ -15,19 +24,29 @@ export class Outage {
   /** Milliseconds without requests after a time-out. */
   #pause: number;
   #reported: CommandKind | undefined;
+  /** When the outage started, in milliseconds. */
+  #since = 0;
+  /** The number of failures in the outage. */
+  #failures = 0;
+  #onEnd: ((milliseconds: number, failures: number) => void) | undefined;
   #timedOut:
     | { readonly error: NoAnswerError; readonly until: number }
     | undefined;
 
-  /** Begins without an outage; `pause` is in milliseconds. */
+  /**
+   * Begins without an outage; `pause` is in milliseconds. `onEnd` is called when an
+   * outage has ended, with its length and the number of its failures.
+   */
   constructor(
     onWarning: (message: string) => void,
     clock: Clock,
     pause: number,
+    onEnd?: (milliseconds: number, failures: number) => void,
   ) {
     this.#onWarning = onWarning;
     this.#clock = clock;
     this.#pause = pause;
+    this.#onEnd = onEnd;
   }
 
   /** Whether memcached failed at the last request. */
@@ -50,7 +69,10 @@ export class Outage {
     if (isTimeout && this.silence === undefined) {
       this.#timedOut = { error, until: this.#clock.now() + this.#pause };
     }
+    this.#failures++;
     if (this.#reported !== undefined) return;
+    this.#since = this.#clock.now();
+    this.#failures = 1;
     this.#onWarning(`${error.message}; going on with the backup`);
     this.#reported = kind;
   }
@@ -58,6 +80,8 @@ export class Outage {
   /** Memcached answered. */
   end(kind: CommandKind): void {
     this.#timedOut = undefined;
-    if (this.#reported === kind) this.#reported = undefined;
+    if (this.#reported !== kind) return;
+    this.#reported = undefined;
+    this.#onEnd?.(this.#clock.now() - this.#since, this.#failures);
   }
 }
