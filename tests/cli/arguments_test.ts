@@ -185,7 +185,10 @@ Deno.test("explainUnknownWord() says what was meant by a word that is no subcomm
       ["/etc/virtual", "-q", "k"],
       "options come before the tables: memcache-table -q k /etc/virtual",
     ],
-    [["foo"], "there are check, cleanup, serve, stats, sync, warm, help, version"],
+    [
+      ["foo"],
+      "there are check, cleanup, serve, stats, sync, warm, help, version",
+    ],
     [["foo", "bar"], "there are check"],
     [[""], 'there is no subcommand "": there are'],
     [["-"], 'there is no subcommand "-": there are'],

@@ -11,6 +11,7 @@ import {
   tooLongKey,
 } from "../../../lib/tables/memcache/key_rules.ts";
 import { assert, assertEquals } from "../../support/assert.ts";
+import { Random } from "../../support/random.ts";
 
 function rules(more: Partial<KeyRuleParts> = {}): KeyRules {
   return new KeyRules({
@@ -283,4 +284,29 @@ Deno.test("KeyRules skip a key that is too long, where that is no failure", asyn
   const skipping = rules({ skipsLongKeys: true });
   assertEquals(await outcome(skipping, "k".repeat(250)), "k".repeat(250));
   assertEquals(await outcome(skipping, "k".repeat(251)), "skipped");
+});
+
+Deno.test("KeyRules give the same for a plain format with and without their shortcut", async () => {
+  const random = Random.seeded("plain key formats");
+  const characters = "ab@.%0 \t\0\x7f\u00e9";
+  for (let round = 0; round < 3000; round++) {
+    const text = (most: number) =>
+      random.list(0, most, () => random.pick([...characters])).join("");
+    const literal = () =>
+      random.chance(0.8) ? random.pick(["", "a:", "x%%"]) : "y z";
+    const format = parseKeyFormat(
+      literal() + random.pick(["%s", "%s", "%s%s", "%u", "%s%d"]) + literal(),
+    );
+    const key = random.chance(0.9)
+      ? text(12)
+      : "k".repeat(random.integer(240, 255));
+    const part = { format, text: byteText };
+    // A filter that excludes nothing keeps the rules from their shortcut.
+    const slow = rules({ ...part, exclude: () => undefined });
+    assertEquals(
+      await made(rules(part), key),
+      await made(slow, key),
+      JSON.stringify({ round, format, key }),
+    );
+  }
 });
