@@ -19,6 +19,8 @@ interface Batch {
   readonly sent: number[];
   /** The indexes of the items that no rule refuses. The backup gets these. */
   readonly accepted: number[];
+  /** The memcache keys whose last item must not be sent: its value is too large. */
+  readonly unsent: Set<string>;
   /** Why accepted items cannot be sent to memcached, by their index. */
   readonly errors: Map<number, unknown>;
 }
@@ -53,6 +55,8 @@ export async function updateEntries(
       }
       return { done, failed: firstOf(allErrors(batch)) };
     }
+    // The backup gets the value, and memcached may have an old one.
+    for (const key of batch.unsent) cache.stale.add(key);
     reportToBackup(state, batch);
     await inUse?.earlier;
     const stored = entries.map(() => false);
@@ -67,6 +71,7 @@ export async function updateEntries(
     );
     // Where the backup kept its entry, lookups must not find the new value.
     await removeFromCache(state, batch, kept, inUse!);
+    if (batch.unsent.size > 0) cache.removeStale();
     return { done: stored, failed };
   } finally {
     inUse?.end();
@@ -144,6 +149,7 @@ async function makeBatch<Item>(
     writes,
     sent: [],
     accepted: [],
+    unsent: new Set(),
     errors: new Map(),
   };
   // By index: an iterator for each item is memory for the garbage collector.
@@ -151,20 +157,32 @@ async function makeBatch<Item>(
     const item = items[at];
     const key = keyOf(item);
     const bytes = rules.text.encode(key);
-    const judging = rules.append(writes.beginKey(), bytes, 0, bytes.length);
+    const out = writes.beginKey();
+    const from = out.length;
+    const judging = rules.append(out, bytes, 0, bytes.length);
     const verdict = judging instanceof Promise ? await judging : judging;
     if (typeof verdict === "string") skip(item, verdict);
     else batch.accepted.push(at);
     if (typeof verdict === "number") {
       batch.errors.set(at, tooLongKey(name, key, verdict));
     }
+    const memcacheKeyEnd = out.length;
     if (verdict === undefined && complete(item, writes)) {
       batch.sent.push(at);
+      if (batch.unsent.size > 0) {
+        batch.unsent.delete(writes.keyAt(writes.count - 1));
+      }
       onDetail?.(
         `${name}: ${command === "set" ? "update" : "delete"} "${key}" as ` +
           `"${writes.keyAt(writes.count - 1)}"`,
       );
-    } else writes.dropKey();
+    } else {
+      if (verdict === undefined) {
+        const memcacheKey = out.bytes.subarray(from, memcacheKeyEnd);
+        batch.unsent.add(byteText.decode(memcacheKey)!);
+      }
+      writes.dropKey();
+    }
   }
   cache.removeStale();
   return batch;
@@ -180,11 +198,11 @@ function recordDone({ sent, writes }: Batch, done: boolean[]): void {
 /** With a backup, registers the writes, so that other requests respect them. */
 function beginWrite(
   { parts, keysInUse }: MemcacheState,
-  { writes, accepted }: Batch,
+  { writes, accepted, unsent }: Batch,
   keyOf: (at: number) => string,
 ): OngoingWrite | undefined {
   if (parts.backup === undefined) return undefined;
-  const memcacheKeys = new Set<string>();
+  const memcacheKeys = new Set(unsent);
   for (let at = 0; at < writes.count; at++) memcacheKeys.add(writes.keyAt(at));
   return keysInUse.beginWrite(memcacheKeys, new Set(accepted.map(keyOf)));
 }

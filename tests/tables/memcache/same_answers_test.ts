@@ -226,7 +226,7 @@ interface Outcome {
   /** Whether a request failed: then it is not sure what is stored. */
   hasFailed: boolean;
   warnings: string[];
-  cached: unknown[];
+  cached: [key: string, entry: unknown][];
   kept: unknown[];
 }
 
@@ -293,6 +293,17 @@ async function play(one: Case, way: Way): Promise<Outcome> {
   };
 }
 
+/**
+ * What is compared of the content of memcached. A server that fails for some keys is
+ * left alone for a while when there is a backup, so that it may lack others too; but
+ * what it has is the same.
+ */
+function comparable(one: Case, { cached }: Outcome, other: Outcome): unknown[] {
+  if (one.fault !== "fails for some" || one.backup === "none") return cached;
+  const keys = new Set(other.cached.map(([key]) => key));
+  return cached.filter(([key]) => keys.has(key));
+}
+
 Deno.test("a memcache table gives the same answers singly, in bulk and at once", async () => {
   const random = Random.seeded("same answers");
   for (let round = 0; round < rounds; round++) {
@@ -301,12 +312,16 @@ Deno.test("a memcache table gives the same answers singly, in bulk and at once",
       ways.map((way) => play(one, way)),
     );
     for (const [at, other] of others.entries()) {
-      const what = `round ${round}, ${ways[at + 1]}: ${JSON.stringify(one)}`;
+      const way = ways[at + 1];
+      const what = `round ${round}, ${way}: ${JSON.stringify(one)}`;
+      // Keys that share a memcache key get the value of whichever comes first.
+      const isShared = !/%s/i.test(`${one.parameters.key_format ?? "%s"}`);
+      if (way === "concurrent" && isShared && one.backup !== "none") continue;
       assertEquals(other.answers, single.answers, what);
       if (single.hasFailed) continue;
       assertEquals(
-        { ...other, answers: [] },
-        { ...single, answers: [] },
+        { ...other, answers: [], cached: comparable(one, other, single) },
+        { ...single, answers: [], cached: comparable(one, single, other) },
         what,
       );
     }

@@ -261,3 +261,31 @@ Deno.test("a key that nobody has is answered while memcached takes what was foun
   );
   await clock.during(table.close());
 });
+
+for (const isBulk of [false, true]) {
+  const what = isBulk ? "in bulk" : "singly";
+  Deno.test(`a value that is too large for memcached leaves no old one there: ${what}`, async () => {
+    const scene = new Scene({ data_size_limit: 3 });
+    const { clock, table } = scene;
+    const update = async (...values: string[]) => {
+      const entries = values.map((value) => ({ key: "a", value }));
+      if (isBulk) await Array.fromAsync(table.updateMany(entries));
+      else for (const { value } of entries) await table.update("a", value);
+    };
+    await scene.storeOld("a");
+    assertEquals(scene.cached("a"), ["old"]);
+    await clock.during(update("larger"));
+    assertEquals(await clock.during(table.lookup("a")), "larger");
+    await clock.during(update("b", "larger again"));
+    assertEquals(await clock.during(lookUp(table, "a", isBulk)), [
+      "larger again",
+    ]);
+    await clock.during(update("still larger", "c"));
+    assertEquals(await clock.during(table.lookup("a")), "c");
+    assertEquals(scene.cached("a"), ["c"]);
+    await clock.during(update("large"));
+    await clock.during(table.close());
+    assertEquals(scene.cached("a"), [undefined]);
+    assertEquals(scene.kept("a"), "large");
+  });
+}
