@@ -55,8 +55,11 @@ export async function updateEntries(
       }
       return { done, failed: firstOf(allErrors(batch)) };
     }
-    // The backup gets the value, and memcached may have an old one.
-    for (const key of batch.unsent) cache.stale.add(key);
+    // The backup gets the value, and memcached may have an old one. A later write of
+    // the same key replaces that, or marks it itself.
+    for (const key of batch.unsent) {
+      if (inUse!.isLast(key)) cache.stale.add(key);
+    }
     reportToBackup(state, batch);
     await inUse?.earlier;
     const stored = entries.map(() => false);
