@@ -1,4 +1,4 @@
-import { byteText, type Text, utf8Text } from "../bytes/text.ts";
+import type { Text } from "../bytes/text.ts";
 import { ConfigError, TemporaryError } from "../errors.ts";
 import { openCacheAndBackup, openStored } from "../open.ts";
 import type { Entry, Table } from "../table.ts";
@@ -213,7 +213,7 @@ class Sync {
     this.#table = table;
     this.#inOrder = inOrder;
     this.#options = options;
-    this.#text = table.rules.text.utf8 ? utf8Text : byteText;
+    this.#text = table.rules.text;
     this.#source = new SortedEntries(this.#text);
     const none = () => ({ entries: new HeldEntries(this.#text), count: 0 });
     this.#changes = { added: none(), changed: none(), removed: none() };
@@ -287,12 +287,13 @@ class Sync {
   async compare(): Promise<void> {
     const text = this.#text;
     const source = this.#uniqueEntries();
-    let wanted = source.next().value;
-    let order = wanted && byteOrder(wanted.key, text);
+    let wanted: Entry | undefined;
+    let order: string | undefined;
     const advance = () => {
       wanted = source.next().value;
       order = wanted && byteOrder(wanted.key, text);
     };
+    advance();
     for await (const { key, value } of this.#listing()) {
       const there = byteOrder(key, text);
       while (wanted !== undefined && order! < there) {

@@ -1,3 +1,4 @@
+import { readRefusal, type Refusal } from "./protocol.ts";
 import {
   type Blame,
   type CommandRequest,
@@ -7,6 +8,7 @@ import {
   type RequestOwner,
   type RequestSender,
 } from "./queue.ts";
+import type { ReplyLines } from "./reply_lines.ts";
 
 /**
  * Many commands that are sent together, with the code that reads their replies.
@@ -161,6 +163,31 @@ export class ExchangeRequest extends Request {
     this.#resolve();
     this.onEnd?.();
   }
+}
+
+/** What a refusal changes of an {@linkcode Exchange}. */
+interface RefusalState {
+  failure: string | undefined;
+  doubt: string | undefined;
+  hasServed: boolean;
+}
+
+/**
+ * Takes a line that is not a good reply. Returns the refusal; `undefined` if the line
+ * is none, which is a failure of the exchange.
+ */
+export function takeRefusal(
+  exchange: RefusalState,
+  { bytes, start, end }: ReplyLines,
+): Refusal | undefined {
+  const refusal = readRefusal(bytes.subarray(start, end));
+  if (refusal.kind === "failure") {
+    exchange.failure = refusal.reason;
+    return undefined;
+  }
+  if (refusal.about === "doubtful") exchange.doubt = refusal.reason;
+  if (refusal.about === "entry") exchange.hasServed = true;
+  return refusal;
 }
 
 /**

@@ -1,6 +1,6 @@
 import { ByteBuffer, int32Array } from "../bytes/byte_buffer.ts";
 import type { ByteStringsBuilder } from "../bytes/byte_strings.ts";
-import type { Exchange } from "./exchange.ts";
+import { type Exchange, takeRefusal } from "./exchange.ts";
 import {
   asciiBytes,
   beforeNull,
@@ -305,13 +305,8 @@ export class GetMany implements Exchange {
       this.#lineDone();
       return;
     }
-    const refusal = readRefusal(line.bytes.subarray(line.start, line.end));
-    if (refusal.kind === "failure") {
-      this.failure = refusal.reason;
-      return;
-    }
-    if (refusal.about === "doubtful") this.doubt = refusal.reason;
-    if (refusal.about === "entry") this.hasServed = true;
+    const refusal = takeRefusal(this, line);
+    if (refusal === undefined) return;
     for (let key = this.#lineFirst; key < this.#lineEnd(); key++) {
       if (!this.#hasValue(key) && !this.#tooLong.has(key)) {
         this.#refused.push(key);

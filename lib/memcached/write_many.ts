@@ -1,10 +1,9 @@
 import { ByteBuffer } from "../bytes/byte_buffer.ts";
 import { byteText, type Text } from "../bytes/text.ts";
-import type { Exchange } from "./exchange.ts";
+import { type Exchange, takeRefusal } from "./exchange.ts";
 import {
   asciiBytes,
   type Command,
-  readRefusal,
   type Refusal,
   type ReplyLimits,
   tooLongLine,
@@ -149,13 +148,8 @@ export class WriteMany implements Exchange {
       this.#answer(verdict);
       return;
     }
-    const refusal = readRefusal(line.bytes.subarray(line.start, line.end));
-    if (refusal.kind === "failure") {
-      this.failure = refusal.reason;
-      return;
-    }
-    if (refusal.about === "doubtful") this.doubt = refusal.reason;
-    if (refusal.about === "entry") this.hasServed = true;
+    const refusal = takeRefusal(this, line);
+    if (refusal === undefined) return;
     this.refusals.set(this.#answered, refusal);
     this.#answer(undefined);
   }

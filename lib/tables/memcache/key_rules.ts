@@ -114,7 +114,7 @@ export class KeyRules {
   #rules: KeyRuleParts;
   #parts: readonly Part[];
   #plain: PlainFormat | undefined;
-  #encoded = new Uint8Array(longestKey);
+  #encoded = new ByteBuffer(longestKey);
   #command = new ByteBuffer(longestKey);
 
   /** Prepares the rules. */
@@ -171,15 +171,12 @@ export class KeyRules {
 
   /** Encodes a key; plain rules use the same memory for every key. */
   #encode(key: string): Uint8Array {
-    const { length } = key;
     const encoded = this.#encoded;
-    if (!this.#plain || length > encoded.length) return this.text.encode(key);
-    for (let at = 0; at < length; at++) {
-      const code = key.charCodeAt(at);
-      if (code > 127) return this.text.encode(key);
-      encoded[at] = code;
-    }
-    return encoded.subarray(0, length);
+    encoded.length = 0;
+    const isShort = this.#plain !== undefined && key.length <= longestKey;
+    return isShort && encoded.appendAscii(key)
+      ? encoded.view()
+      : this.text.encode(key);
   }
 
   #expand(

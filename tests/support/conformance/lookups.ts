@@ -1,15 +1,9 @@
-import { TemporaryError } from "../../../mod.ts";
+import { type LookupResult, TemporaryError } from "../../../mod.ts";
 import { byteText, utf8Text } from "../../../lib/bytes/text.ts";
 import { assert, assertEquals, assertRejects } from "../assert.ts";
 import { numbered, quiet, some } from "./entries.ts";
 import { isListed, type Requirement } from "./kind.ts";
 import { type OddKey, oddKeys } from "./odd.ts";
-
-/** A result of `lookupMany`. */
-interface LookupResult {
-  key: string;
-  value: string | undefined;
-}
 
 /** Lookups, for all tables. */
 export const lookups: readonly Requirement[] = [
