@@ -187,27 +187,6 @@ Deno.test("the top level holds what it should, and nothing else", async () => {
   ]);
 });
 
-Deno.test("what is published is what runs, and nothing of how it is made", async () => {
-  const { stdout, stderr } = await new Deno.Command(Deno.execPath(), {
-    args: ["publish", "--dry-run", "--allow-dirty", "--no-check"],
-    cwd: root,
-    env: { NO_COLOR: "1" },
-  }).output();
-  const printed = new TextDecoder().decode(stdout) +
-    new TextDecoder().decode(stderr);
-  const files = [...printed.matchAll(/^ +(file:\S+) \(/gm)]
-    .map(([, url]) => new URL(url).pathname.slice(root.length));
-  const tops = new Set(files.map((path) => path.split("/")[0]));
-  assertEquals([...tops].sort(), [
-    "LICENSE",
-    "README.md",
-    "cli.ts",
-    "deno.json",
-    "lib",
-    "mod.ts",
-  ]);
-});
-
 Deno.test("workflows and guides name tasks that deno.json has", async () => {
   const tasks = Object.keys(configuration.tasks);
   const paths = [

@@ -1,5 +1,6 @@
 import { utf8Text } from "../bytes/text.ts";
 import { nearestName } from "../bytes/nearest_name.ts";
+import { commit } from "./commit.ts";
 import { UsageError } from "./command_line.ts";
 import { formatOption, formatPage, inColumns } from "./help_page.ts";
 import { spelling, suggestOption } from "./options.ts";
@@ -12,7 +13,9 @@ import { subcommands } from "./subcommands/subcommands.ts";
 export const version = "0.1.0";
 
 /** What `--version` prints. */
-export const versionLine = `memcache-table ${version}\n`;
+export const versionLine = `memcache-table ${version}${
+  commit === undefined ? "" : ` (${commit})`
+}\n`;
 
 /** The help page without a subject. */
 function mainPage(): string {

@@ -17,14 +17,16 @@ const brokenPipeStatus = 141;
 /** Runs the command line. Returns the exit status. Never throws. */
 export async function main(args: readonly string[]): Promise<number> {
   let report = new Report(false);
-  terminal.ignoreFileSizeSignal?.();
   try {
-    args = await withRawArguments(args);
+    if (mayBeDamaged(args)) args = await withRawArguments(args);
+    let command = plainLookup(args);
+    // A single value is too short to need it, and it takes a while.
+    if (command === undefined) terminal.ignoreFileSizeSignal?.();
     if (isWord(args[0])) {
       const { runWord } = await import("./words.ts");
       return await runWord(args);
     }
-    const command = plainLookup(args) ?? await parse(args);
+    command ??= await parse(args);
     report = new Report(command.verbose > 0);
     return await runCommand(command, report);
   } catch (error) {
@@ -34,11 +36,15 @@ export async function main(args: readonly string[]): Promise<number> {
   }
 }
 
+/** Whether the runtime has replaced bytes of an argument that are not UTF-8. */
+function mayBeDamaged(args: readonly string[]): boolean {
+  return args.some((argument) => argument.includes("\ufffd"));
+}
+
 /** Restores arguments that are not UTF-8. */
 async function withRawArguments(
   args: readonly string[],
 ): Promise<readonly string[]> {
-  if (!args.some((argument) => argument.includes("\ufffd"))) return args;
   const { readRawArguments } = await import("./input.ts");
   return await readRawArguments(args);
 }

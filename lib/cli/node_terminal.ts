@@ -2,19 +2,14 @@ import { ConfigError, reasonOf } from "../errors.ts";
 import type { KvDatabase, KvLibrary } from "../kv_database.ts";
 import { nodeModule } from "../system/runtime.ts";
 import { connectNode } from "../socket/node.ts";
-import { readInput } from "./node_input.ts";
+import type { NodeInput } from "./node_input.ts";
 import type { Terminal } from "./terminal.ts";
 
 type Failure = Error & { code?: string };
 type Files = typeof import("node:fs");
 type Modules = typeof import("node:module");
 
-const { process } = globalThis as unknown as {
-  process: typeof import("node:process");
-};
-const { existsSync, fstatSync, write, writeSync } =
-  nodeModule("node:fs") as Files | undefined ??
-    await import("node:fs");
+type Process = typeof import("node:process");
 
 /** The part of `@deno/kv` that is used. */
 interface DenoKv {
@@ -56,7 +51,8 @@ async function loadDenoKv(path: string): Promise<DenoKv> {
   const notInstalled = `kv:${path}: on Node and Bun this needs ${library}, ` +
     `beside this package: npm install ${library}`;
   // Bun would download a package that is not installed.
-  if ("bun" in process.versions && !isInstalled(library)) {
+  const { process, files } = await loadNode();
+  if ("bun" in process.versions && !isInstalled(library, files)) {
     throw new ConfigError(notInstalled);
   }
   // Deno, and tools that publish, would try to resolve an import.
@@ -78,7 +74,7 @@ async function loadDenoKv(path: string): Promise<DenoKv> {
 }
 
 /** Whether a package is installed where this module looks for packages. */
-function isInstalled(name: string): boolean {
+function isInstalled(name: string, { existsSync }: Files): boolean {
   let folder = new URL(".", import.meta.url);
   for (;;) {
     if (existsSync(new URL(`node_modules/${name}/`, folder))) return true;
@@ -88,72 +84,93 @@ function isInstalled(name: string): boolean {
   }
 }
 
-/** Asynchronous, so that replies can be read while a write waits. */
-function writeOut(bytes: Uint8Array): Promise<number> {
-  return new Promise((resolve, reject) => {
-    write(1, bytes, (error: Failure | null, written) => {
-      if (error === null) resolve(written);
-      else if (error.code !== "EAGAIN") reject(error);
-      else {
-        // Another program made the descriptor non-blocking. The stream can wait.
-        process.stdout.once("error", reject);
-        process.stdout.write(bytes, (failure) => {
-          // The "error" event comes after this, and needs a listener.
-          if (failure) return reject(failure);
-          process.stdout.off("error", reject);
-          resolve(bytes.length);
-        });
-      }
-    });
-  });
-}
-
 const stopSignals = ["SIGTERM", "SIGINT"] as const;
 
+// Not at the top of the module: the built program has all modules in one file,
+// and Deno would spend a short command's time on loading its copy of Node's.
+async function loadNode(): Promise<{ process: Process; files: Files }> {
+  const { process } = globalThis as unknown as { process: Process };
+  const files = nodeModule("node:fs") as Files | undefined ??
+    await import("node:fs");
+  return { process, files };
+}
+
 /** The terminal on Node and Bun. */
-export const nodeTerminal: Terminal = {
-  args: process.argv.slice(2),
-  connect: connectNode,
-  kvLibrary,
-  read: readInput,
-  write: writeOut,
-  isBrokenPipe: (error) => (error as Failure).code === "EPIPE",
-  writeError: (bytes) => {
-    try {
-      return writeSync(2, bytes);
-    } catch (error) {
-      if ((error as Failure).code === "EAGAIN") return 0;
-      throw error;
-    }
-  },
-  isTerminal: (stream) => {
-    const { stdin, stdout, stderr } = process;
-    return { input: stdin, output: stdout, error: stderr }[stream].isTTY ===
-      true;
-  },
-  inputSize: () => {
-    try {
-      const stat = fstatSync(0);
-      return stat.isFile() ? stat.size : undefined;
-    } catch {
-      return undefined;
-    }
-  },
-  columns: () => process.stderr.columns,
-  onReload: (reload) => {
-    const nothing = () => {};
-    process.on("SIGHUP", reload);
-    process.on("SIGUSR1", nothing);
-    return () => {
-      process.off("SIGHUP", reload);
-      process.off("SIGUSR1", nothing);
-    };
-  },
-  onStop: (stop) => {
-    for (const signal of stopSignals) process.on(signal, stop);
-    return () => {
-      for (const signal of stopSignals) process.off(signal, stop);
-    };
-  },
-  exit: (status) => process.exit(status),
-};
+export async function nodeTerminal(): Promise<Terminal> {
+  const { process, files } = await loadNode();
+  const { fstatSync, write, writeSync } = files;
+  let input: NodeInput | undefined;
+
+  /** Asynchronous, so that replies can be read while a write waits. */
+  function writeOut(bytes: Uint8Array): Promise<number> {
+    return new Promise((resolve, reject) => {
+      write(1, bytes, (error: Failure | null, written) => {
+        if (error === null) resolve(written);
+        else if (error.code !== "EAGAIN") reject(error);
+        else {
+          // Another program made the descriptor non-blocking. The stream can wait.
+          process.stdout.once("error", reject);
+          process.stdout.write(bytes, (failure) => {
+            // The "error" event comes after this, and needs a listener.
+            if (failure) return reject(failure);
+            process.stdout.off("error", reject);
+            resolve(bytes.length);
+          });
+        }
+      });
+    });
+  }
+
+  return {
+    args: process.argv.slice(2),
+    connect: connectNode,
+    kvLibrary,
+    async read(buffer) {
+      if (input === undefined) {
+        const { NodeInput } = await import("./node_input.ts");
+        input = new NodeInput(process, files);
+      }
+      return await input.read(buffer);
+    },
+    write: writeOut,
+    isBrokenPipe: (error) => (error as Failure).code === "EPIPE",
+    writeError: (bytes) => {
+      try {
+        return writeSync(2, bytes);
+      } catch (error) {
+        if ((error as Failure).code === "EAGAIN") return 0;
+        throw error;
+      }
+    },
+    isTerminal: (stream) => {
+      const { stdin, stdout, stderr } = process;
+      return { input: stdin, output: stdout, error: stderr }[stream].isTTY ===
+        true;
+    },
+    inputSize: () => {
+      try {
+        const stat = fstatSync(0);
+        return stat.isFile() ? stat.size : undefined;
+      } catch {
+        return undefined;
+      }
+    },
+    columns: () => process.stderr.columns,
+    onReload: (reload) => {
+      const nothing = () => {};
+      process.on("SIGHUP", reload);
+      process.on("SIGUSR1", nothing);
+      return () => {
+        process.off("SIGHUP", reload);
+        process.off("SIGUSR1", nothing);
+      };
+    },
+    onStop: (stop) => {
+      for (const signal of stopSignals) process.on(signal, stop);
+      return () => {
+        for (const signal of stopSignals) process.off(signal, stop);
+      };
+    },
+    exit: (status) => process.exit(status),
+  };
+}

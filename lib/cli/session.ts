@@ -126,11 +126,13 @@ export class Session {
     this.report.warning(`standard input, line 1: ${markWarning("key", line)}`);
   };
 
-  /** Closes all tables. */
+  /** Closes all tables at the end of the program, where that makes a difference. */
   async close(): Promise<void> {
     for (const opening of this.#tables.values()) {
       const table = await opening.catch(() => undefined);
-      await table?.close();
+      // With -v a table tells that it disconnects.
+      const isVerbose = this.report.detail !== undefined;
+      if (isVerbose || !table?.endsWithProgram?.()) await table?.close();
     }
   }
 }

@@ -158,4 +158,4 @@ const denoTerminal: Terminal = {
 /** The terminal of this program. */
 export const terminal: Terminal = runtime === "deno"
   ? denoTerminal
-  : (await import("./node_terminal.ts")).nodeTerminal;
+  : await (await import("./node_terminal.ts")).nodeTerminal();

@@ -146,12 +146,14 @@ export class Connection implements ReplyReader {
         reject(reason);
         controller.abort(reason);
       };
-      this.#deadline = deadline;
-      this.#watch();
-      connect(endpoint, { signal: controller.signal }).then((socket) => {
+      const connecting = connect(endpoint, { signal: controller.signal });
+      connecting.then((socket) => {
         if (isLate) socket.close();
         else resolve(socket);
       }, reject);
+      // The first timer takes a while in Deno: the network is at work meanwhile.
+      this.#deadline = deadline;
+      this.#watch();
     });
   }
 

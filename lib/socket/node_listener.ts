@@ -1,11 +1,4 @@
-import {
-  chmodSync,
-  linkSync,
-  lstatSync,
-  renameSync,
-  unlinkSync,
-} from "node:fs";
-import { type AddressInfo, createConnection, createServer } from "node:net";
+import { nodeModule } from "../system/runtime.ts";
 import { connectBun } from "./bun_connect.ts";
 import {
   cannotListen,
@@ -17,15 +10,33 @@ import {
 import { NodeSocket } from "./node.ts";
 import type { Endpoint, Listener, Socket } from "./socket.ts";
 
-type Server = ReturnType<typeof createServer>;
-
-const { process } = globalThis as unknown as {
-  process: {
-    platform: string;
-    versions: { bun?: string };
-    umask(mask: number): number;
-  };
+type Files = typeof import("node:fs");
+type Net = typeof import("node:net");
+type AddressInfo = import("node:net").AddressInfo;
+type Server = import("node:net").Server;
+type Process = {
+  platform: string;
+  versions: { bun?: string };
+  umask(mask: number): number;
 };
+
+/** What Node offers for it. */
+interface Node {
+  readonly fs: Files;
+  readonly net: Net;
+  readonly process: Process;
+}
+
+// Not at the top of the module: the built program has all modules in one file,
+// and Deno would spend a short command's time on loading its copy of Node's.
+async function loadNode(): Promise<Node> {
+  const fs = nodeModule("node:fs") as Files | undefined ??
+    await import("node:fs");
+  const net = nodeModule("node:net") as Net | undefined ??
+    await import("node:net");
+  const { process } = globalThis as unknown as { process: Process };
+  return { fs, net, process };
+}
 
 class NodeListener implements Listener {
   readonly endpoint: Endpoint;
@@ -92,13 +103,15 @@ export async function listenNode(
   { mode }: { mode?: number },
 ): Promise<Listener> {
   try {
+    const node = await loadNode();
     if (endpoint.transport === "unix") {
-      const bind = (path: string) => listen({ path });
+      const bind = (path: string) => listen(node.net, { path });
+      const files = socketFiles(node);
       const socket = await listenAt(endpoint.path, { mode, files, bind });
       return new NodeListener(endpoint, socket.handle, socket);
     }
     const { hostname: host, port } = endpoint;
-    const server = await listen({ host, port });
+    const server = await listen(node.net, { host, port });
     const address = server.address() as AddressInfo;
     return new NodeListener({ ...endpoint, port: address.port }, server);
   } catch (error) {
@@ -107,6 +120,7 @@ export async function listenNode(
 }
 
 function listen(
+  { createServer }: Net,
   place: { path: string } | { host: string; port: number },
 ): Promise<Server> {
   // A client that ends its side after its last request still reads the replies.
@@ -120,47 +134,49 @@ function listen(
   });
 }
 
-const files: SocketFiles = {
-  look(path) {
-    try {
-      const found = lstatSync(path);
-      return {
-        isSocket: found.isSocket(),
-        device: found.dev,
-        inode: found.ino,
-        mode: found.mode,
-        modified: found.mtimeMs,
-      };
-    } catch (error) {
-      if (codeOf(error) === "ENOENT") return undefined;
-      throw error;
-    }
-  },
-  async connect(path) {
-    if (process.versions.bun !== undefined && process.platform === "linux") {
-      return connectBun(path);
-    }
-    await new Promise<void>((resolve, reject) => {
-      const connection = createConnection({ path });
-      connection.on("connect", () => {
-        connection.destroy();
-        resolve();
+function socketFiles({ fs, net, process }: Node): SocketFiles {
+  return {
+    look(path) {
+      try {
+        const found = fs.lstatSync(path);
+        return {
+          isSocket: found.isSocket(),
+          device: found.dev,
+          inode: found.ino,
+          mode: found.mode,
+          modified: found.mtimeMs,
+        };
+      } catch (error) {
+        if (codeOf(error) === "ENOENT") return undefined;
+        throw error;
+      }
+    },
+    async connect(path) {
+      if (process.versions.bun !== undefined && process.platform === "linux") {
+        return connectBun(path);
+      }
+      await new Promise<void>((resolve, reject) => {
+        const connection = net.createConnection({ path });
+        connection.on("connect", () => {
+          connection.destroy();
+          resolve();
+        });
+        connection.on("error", reject);
       });
-      connection.on("error", reject);
-    });
-  },
-  link: (path, other) => linkSync(path, other),
-  rename: (path, other) => renameSync(path, other),
-  remove: (path) => unlinkSync(path),
-  setMode: (path, mode) => chmodSync(path, mode),
-  setUmask(mask) {
-    try {
-      return process.umask(mask);
-    } catch {
-      // Only the main thread can set the umask.
-      return undefined;
-    }
-  },
-  umaskCure: "listen in the main thread",
-  mayBind: () => true,
-};
+    },
+    link: (path, other) => fs.linkSync(path, other),
+    rename: (path, other) => fs.renameSync(path, other),
+    remove: (path) => fs.unlinkSync(path),
+    setMode: (path, mode) => fs.chmodSync(path, mode),
+    setUmask(mask) {
+      try {
+        return process.umask(mask);
+      } catch {
+        // Only the main thread can set the umask.
+        return undefined;
+      }
+    },
+    umaskCure: "listen in the main thread",
+    mayBind: () => true,
+  };
+}

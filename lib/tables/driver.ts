@@ -63,6 +63,11 @@ export interface Driver {
   ): Promise<WriteAnswer>;
   /** Lists all entries. Absent where the type cannot do that. */
   sequence?(): AsyncIterable<Entry>;
+  /**
+   * Whether the end of the program frees all that is open, and nothing is under
+   * way that has to be awaited.
+   */
+  endsWithProgram?(): boolean;
   /** Ends requests with `reason` and frees what is open. */
   close?(reason?: unknown): Promise<void>;
 }

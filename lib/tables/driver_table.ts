@@ -49,6 +49,8 @@ export interface LineTable extends Table {
     onNotText: (line: Uint8Array) => void,
     options?: RequestOptions,
   ): Promise<BatchAnswer>;
+  /** Whether a program that ends now need not close it. */
+  endsWithProgram?(): boolean;
 }
 
 /** A table over a driver. It does what all table types have in common. */
@@ -231,6 +233,11 @@ export class DriverTable implements LineTable {
       );
     }
     return this.#driver.sequence()[Symbol.asyncIterator]();
+  }
+
+  /** As in LineTable. */
+  endsWithProgram(): boolean {
+    return this.#driver.endsWithProgram?.() ?? false;
   }
 
   /** As in Table. */

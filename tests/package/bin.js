@@ -8,5 +8,5 @@ if (major < 20 || (major === 20 && minor < 4)) {
   );
   process.exitCode = 1;
 } else {
-  import("./program.js");
+  import("./cli.js");
 }

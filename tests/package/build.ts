@@ -4,6 +4,7 @@
 // part of what is published. `deno pack` makes only the types: its package has no
 // `bin`, and a dependency under a name that npm does not know.
 import configuration from "../../deno.json" with { type: "json" };
+import { buildProgram, currentCommit } from "./program_build.ts";
 
 const root = new URL("../..", import.meta.url).pathname;
 
@@ -12,7 +13,6 @@ export const leastNode = "20.4.0";
 
 // cli.ts needs import.meta.main, which Node 20 does not have.
 const { "./cli": _, ...exports } = configuration.exports;
-const program = "tests/package/program.ts";
 
 /** The repository. npm compares it with the one in which the workflow runs. */
 function repository(): { repository?: { type: string; url: string } } {
@@ -118,16 +118,7 @@ async function build(folder: string): Promise<void> {
     `--outdir=${folder}`,
     ...Object.values(exports),
   ]);
-  await Deno.mkdir(`${folder}/bin`);
-  // One small file, because a short command spends most time on loading modules.
-  await run(Deno.execPath(), [
-    "bundle",
-    "--quiet",
-    "--platform=deno",
-    "--minify",
-    `--output=${folder}/bin/program.js`,
-    program,
-  ]);
+  await buildProgram(`${folder}/bin`, await currentCommit());
   await writeTypes(folder);
   await Deno.copyFile(
     `${root}tests/package/bin.js`,

@@ -1,5 +1,8 @@
-// The program of the package, if the runtime is new enough.
+// The program that people install, as it is built; see program_build.ts.
 import { main } from "../../lib/cli/main.ts";
 import { terminal } from "../../lib/cli/terminal.ts";
+// These belong into its first file: a lookup on Node or Bun needs them.
+import "../../lib/cli/node_terminal.ts";
 
-terminal.exit(await main(terminal.args));
+// Without a top-level await: rest.js imports this file, and would wait for it.
+main(terminal.args).then((status) => terminal.exit(status));

@@ -23,7 +23,10 @@ export const checks: readonly Check[] = [
     name: "documentation",
     args: ["doc", "--lint", ...Object.values(configuration.exports)],
   },
-  { name: "publishing", args: ["publish", "--dry-run", "--allow-dirty"] },
+  {
+    name: "publishing",
+    args: ["run", "-A", "tests/package/publish.ts", "--dry-run"],
+  },
 ];
 
 /** What the tests import from outside is what it was when it was locked. */
@@ -38,6 +41,7 @@ export const dependencies: readonly Check[] = [
       "--lock=tests/deno.lock",
       "tests/support/assert.ts",
       "tests/cli/options_test.ts",
+      "tests/package/program_build.ts",
     ],
   },
   // A configuration of its own: who runs the command line does not load it.

@@ -164,6 +164,11 @@ export class MemcacheDriver implements Driver {
     yield* backup;
   }
 
+  endsWithProgram(): boolean {
+    // Where only single lookups were made, all of them were awaited.
+    return this.#state === undefined && this.#parts.owned.length === 0;
+  }
+
   async close(reason?: unknown): Promise<void> {
     const { name, client, owned } = this.#parts;
     const state = await this.#state;

@@ -1,0 +1,120 @@
+// `deno task build [FOLDER]`: makes the program that people install, in dist/ or
+// another folder.
+//
+// It is two files. cli.js has all that a single lookup in a memcache table needs;
+// rest.js has everything else, and is loaded when something of it is called for.
+// From the source a lookup loads some forty modules, and Deno reads another
+// hundred that an import() names: that takes longer than the lookup.
+//
+// rollup is used because it can put modules into files as it is told, and changes
+// each import() so that it takes its part of the file. esbuild removes the types
+// and white space. `deno bundle` makes a file of each import().
+import { rollup } from "npm:rollup@4.68.8";
+import { stop, transform } from "npm:esbuild@0.28.2";
+
+const root = new URL("../..", import.meta.url).pathname;
+const entry = `${root}tests/package/program.ts`;
+const commitModule = `${root}lib/cli/commit.ts`;
+
+/** The name of the program's main file. */
+export const mainFile = "cli.js";
+
+/** The commit of this clone, and whether files were changed; `undefined` outside of one. */
+export async function currentCommit(): Promise<string | undefined> {
+  const git = async (...args: string[]) => {
+    const { success, stdout } = await new Deno.Command("git", {
+      args: ["-C", root, ...args],
+      stderr: "null",
+    }).output();
+    if (!success) throw new Error("not in a clone");
+    return new TextDecoder().decode(stdout).trim();
+  };
+  try {
+    const commit = await git("rev-parse", "--short=10", "HEAD");
+    const changes = await git("status", "--porcelain", "--", "lib");
+    return changes === "" ? commit : `${commit}, changed`;
+  } catch {
+    return undefined;
+  }
+}
+
+/**
+ * Writes the program into a folder, which is made where it is missing. `commit` is
+ * what `--version` shows.
+ */
+export async function buildProgram(
+  folder: string,
+  commit: string | undefined,
+): Promise<void> {
+  const options = {
+    loader: "ts",
+    target: "es2022",
+    format: "esm",
+    sourcemap: true,
+  } as const;
+  /** The modules that cli.js has to contain. */
+  let first: Set<string> | undefined;
+  try {
+    const bundle = await rollup({
+      input: { [mainFile.replace(/\.js$/, "")]: entry },
+      external: [/^node:/, /^cloudflare:/],
+      preserveEntrySignatures: "allow-extension",
+      plugins: [{
+        name: "types",
+        async load(id) {
+          const source = id === commitModule
+            ? `export const commit = ${JSON.stringify(commit)};`
+            : await Deno.readTextFile(id);
+          return await transform(source, { ...options, sourcefile: id });
+        },
+      }],
+    });
+    await bundle.write({
+      dir: folder,
+      format: "esm",
+      sourcemap: true,
+      // The names are enough for a stack trace; the text is in the repository.
+      sourcemapExcludeSources: true,
+      entryFileNames: "[name].js",
+      chunkFileNames: "[name].js",
+      onlyExplicitManualChunks: true,
+      manualChunks(id, { getModuleInfo }) {
+        first ??= importedBy(
+          entry,
+          (module) => getModuleInfo(module)?.importedIds ?? [],
+        );
+        return first.has(id) ? "cli" : "rest";
+      },
+      plugins: [{
+        name: "size",
+        async renderChunk(code) {
+          return await transform(code, { ...options, minify: true });
+        },
+      }],
+    });
+    await bundle.close();
+  } finally {
+    await stop();
+  }
+}
+
+/** A module and all that it imports, but not what it loads later by import(). */
+function importedBy(
+  entry: string,
+  imports: (module: string) => readonly string[],
+): Set<string> {
+  const found = new Set<string>();
+  const visit = (module: string) => {
+    if (found.has(module)) return;
+    found.add(module);
+    for (const imported of imports(module)) visit(imported);
+  };
+  visit(entry);
+  return found;
+}
+
+if (import.meta.main) {
+  const folder = Deno.args[0] ?? `${root}dist`;
+  await buildProgram(folder, await currentCommit());
+  console.log(`${folder}/${mainFile}`);
+}
