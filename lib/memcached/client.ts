@@ -12,6 +12,7 @@ import {
 } from "./connection.ts";
 import { cannotConnect } from "./cannot_connect.ts";
 import { Pauses } from "./pauses.ts";
+import type { MoreConnections } from "./more_connections.ts";
 import type { Command, Refusal, Reply, ReplyLimits } from "./protocol.ts";
 import {
   type Blame,
@@ -45,6 +46,25 @@ export interface ClientOptions extends ReplyLimits {
    * lookup-only bundle stays small.
    */
   readonly loadMergeGets?: () => Promise<MergeGets>;
+  /**
+   * Loads what opens further connections while many lookups are under way. Without
+   * it there is one. It is an option for the same reason.
+   */
+  readonly loadMoreConnections?: () => Promise<typeof MoreConnections>;
+  /**
+   * The most connections.
+   *
+   * @default {1}
+   */
+  readonly connections?: number;
+  /**
+   * How many bytes in flight on each connection make another one worth it.
+   *
+   * @default {16384}
+   */
+  readonly worthAnother?: number;
+  /** Called with why there are fewer connections than would be of use. */
+  readonly onDetail?: (message: string) => void;
   /** Called when a retry fails. */
   readonly onWarning: (message: string) => void;
   /** Called with connections, retries and time-outs. */
@@ -73,6 +93,11 @@ const windowSize = 262144;
 const writeSize = 65536;
 // With more bytes than this in flight, a write waits until it is worth the call.
 const enoughInFlight = 16384;
+// Bytes of commands in one write where there are several connections: about a batch
+// of keys for each.
+const sharedWriteSize = 24576;
+// About a batch of keys: with so much on each connection, the next batch would wait.
+const worthAnother = 16384;
 
 // A server that fails for some keys may still work for the others. After this many
 // connections in a row without one executed command, all commands fail.
@@ -82,7 +107,8 @@ const noTimeLeft = "no complete answer in the time for all tries";
 
 /**
  * Sends requests to one memcached over one connection, which is opened on demand
- * and reused. Requests of concurrent callers are sent together, in order.
+ * and reused. Requests of concurrent callers are sent together, in order. While many
+ * lookups are under way, some of them can use further connections.
  *
  * Each command is retried by itself: it waits for its own pause while others
  * continue. When the connection ends, this counts as a failed try:
@@ -105,7 +131,10 @@ export class MemcacheClient implements ConnectionOwner {
   #clock: Clock;
   /** How long a request may take, in milliseconds. */
   #longestWait: number;
+  /** The first connection. All writes use it. */
   #connection: Connection | undefined;
+  #more: MoreConnections | undefined;
+  #loadsMore = false;
   #queue = new RequestQueue();
   /** Refused commands whose failed try is not counted yet. */
   #refused: CommandRequest[] = [];
@@ -197,6 +226,7 @@ export class MemcacheClient implements ConnectionOwner {
       this.#connection = undefined;
       const unanswered = [
         ...flight,
+        ...this.#more?.close(reason) ?? [],
         ...this.#pauses.takeAll(),
         ...this.#queue.takeAll(),
         ...this.#refused.splice(0),
@@ -223,18 +253,59 @@ export class MemcacheClient implements ConnectionOwner {
     });
   }
 
-  /** Sends queued requests if the connection has room; connects if necessary. */
+  /** Sends queued requests if a connection has room; connects if necessary. */
   #pump(now: number = this.#clock.now()): void {
     if (this.#closed !== undefined) return;
     const queue = this.#queue;
-    this.#dropEnded(now);
-    if (queue.head === undefined) return;
-    const connection = this.#connection;
-    if (connection === undefined) return this.#connect(queue.head);
-    if (!connection.isReady) return;
-    const { size } = connection.flight;
-    const isTooLittle = size > enoughInFlight && queue.size < writeSize;
-    if (size < windowSize && !isTooLittle) this.#send(connection);
+    for (;;) {
+      this.#dropEnded(now);
+      if (queue.head === undefined) return;
+      const first = this.#connection;
+      if (first === undefined) return this.#connect();
+      const more = queue.head.isLookup ? this.#more : undefined;
+      const connection = more === undefined ? first : more.choose(first);
+      if (!connection.isReady) return;
+      const { size } = connection.flight;
+      const enough = more === undefined ? writeSize : sharedWriteSize;
+      const isTooLittle = size > enoughInFlight && queue.size < enough;
+      if (size >= windowSize || isTooLittle) return;
+      this.#send(connection, enough);
+      if (more === undefined && this.#more === undefined) return;
+    }
+  }
+
+  /** Loads what opens more connections when the first one has much to do. */
+  #loadMore(): void {
+    const { connections = 1, loadMoreConnections } = this.#options;
+    if (connections < 2 || loadMoreConnections === undefined) return;
+    this.#loadsMore = true;
+    this.#track((async () => {
+      const MoreConnections = await loadMoreConnections();
+      if (this.#closed !== undefined) return;
+      this.#more = new MoreConnections({
+        most: connections,
+        worthAnother: this.#worthAnother,
+        clock: this.#clock,
+        open: () => this.#open(this.#clock.now()),
+        onReady: () => this.#pump(),
+        onRefused: (reason) => this.#detail(`no further connection: ${reason}`),
+        onIdle: () =>
+          this.#options.observe?.({
+            kind: "disconnect",
+            reason: "a further connection is not needed any more",
+          }),
+      });
+      this.#pump();
+    })());
+  }
+
+  get #worthAnother(): number {
+    return this.#options.worthAnother ?? worthAnother;
+  }
+
+  #detail(text: string): void {
+    const { table, endpoint, onDetail } = this.#options;
+    onDetail?.(`${table}: memcached at ${formatEndpoint(endpoint)}: ${text}`);
   }
 
   /** Removes requests from the queue that were aborted, or have no time left. */
@@ -250,24 +321,36 @@ export class MemcacheClient implements ConnectionOwner {
 
   /** Gives a request that waits behind others more time while those are answered. */
   #extend(request: Request): void {
-    const answered = this.#connection?.answeredAt ?? -Infinity;
+    const answered = Math.max(
+      this.#connection?.answeredAt ?? -Infinity,
+      this.#more?.answeredAt ?? -Infinity,
+    );
     const mustEndAt = answered + this.#longestWait;
     if (mustEndAt > request.mustEndAt) request.mustEndAt = mustEndAt;
   }
 
-  #connect(first: Request): void {
+  #connect(): void {
     const now = this.#connectingSince = this.#clock.now();
+    this.#connection = this.#open(now, this.#queue.head!.mustEndAt);
+  }
+
+  /** Starts to connect. */
+  #open(now: number, latest = Infinity): Connection {
     const { timeout } = this.#options;
     const connection = new Connection(
       { ...this.#options, clock: this.#clock },
       this,
     );
-    this.#connection = connection;
     const deadline = timeout <= 0 ? Infinity : now + timeout;
-    this.#track(connection.open(Math.min(deadline, first.mustEndAt)));
+    this.#track(connection.open(Math.min(deadline, latest)));
+    return connection;
   }
 
   opened(connection: Connection): void {
+    if (connection !== this.#connection) {
+      this.#more?.opened(connection);
+      return;
+    }
     this.#options.observe?.({
       kind: "connect",
       again: this.#wasConnected,
@@ -279,7 +362,11 @@ export class MemcacheClient implements ConnectionOwner {
   }
 
   /** All requests that waited for the connection fail. */
-  notOpened(cause: unknown): void {
+  notOpened(connection: Connection, cause: unknown): void {
+    if (connection !== this.#connection) {
+      this.#more?.forget(connection, reasonOf(cause));
+      return;
+    }
     this.#connection = undefined;
     const { table, endpoint, observe } = this.#options;
     if (cause instanceof ConnectTimeout) {
@@ -299,7 +386,9 @@ export class MemcacheClient implements ConnectionOwner {
     this.#pump();
   }
 
-  #send(connection: Connection): void {
+  /** Sends the first requests of the queue, about `enough` bytes of them. */
+  #send(connection: Connection, enough: number): void {
+    const isFurther = connection !== this.#connection;
     const requests: Request[] = [];
     const parts: Uint8Array[] = [];
     let size = 0;
@@ -315,8 +404,12 @@ export class MemcacheClient implements ConnectionOwner {
       parts.push(bytes);
       size += bytes.length;
       while (this.#queue.head?.isAborted) this.#queue.shift();
-    } while (this.#queue.head !== undefined && size < writeSize);
+      if (isFurther && this.#queue.head?.isLookup === false) break;
+    } while (this.#queue.head !== undefined && size < enough);
     connection.send(requests, concatenate(parts, size));
+    if (!this.#loadsMore && connection.flight.size > 2 * this.#worthAnother) {
+      this.#loadMore();
+    }
   }
 
   written(request: Request): void {
@@ -328,7 +421,6 @@ export class MemcacheClient implements ConnectionOwner {
     request.lastError = this.failure(refusal.reason);
     this.#refused.push(request);
     this.#writeOrder?.wait([request]);
-    if (refusal.about === "command") this.#connection?.drain();
   }
 
   /** Counts a failed try for each command that was refused since the last call. */
@@ -368,9 +460,11 @@ export class MemcacheClient implements ConnectionOwner {
     return this.#writeOrder?.dropSuperseded(requests, sent) ?? requests;
   }
 
-  ended(end: ConnectionEnd): void {
-    this.#connection = undefined;
+  ended(connection: Connection, end: ConnectionEnd): void {
     const { reason, isTimeout, flight } = end;
+    if (connection === this.#connection) {
+      this.#connection = this.#more?.takeFirst();
+    } else if (this.#more?.forget(connection, reason) === false) return;
     const { observe } = this.#options;
     if (isTimeout) observe?.({ kind: "timeout", waited: "reply" });
     observe?.({ kind: "disconnect", reason });

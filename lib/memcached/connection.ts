@@ -40,10 +40,10 @@ export interface ConnectionEnd {
 /** Receives the events of a connection and of its requests. */
 export interface ConnectionOwner extends RequestOwner {
   opened(connection: Connection): void;
-  notOpened(cause: unknown): void;
+  notOpened(connection: Connection, cause: unknown): void;
   /** There may be room to send more. */
   ready(): void;
-  ended(end: ConnectionEnd): void;
+  ended(connection: Connection, end: ConnectionEnd): void;
 }
 
 // If a connection was idle this long and then ends before the first byte of a
@@ -115,7 +115,7 @@ export class Connection implements ReplyReader {
       if (this.#state === "ended") return;
       this.#state = "ended";
       this.#timer?.cancel();
-      this.#owner.notOpened(cause);
+      this.#owner.notOpened(this, cause);
       return;
     }
     if (this.#hasEnded()) {
@@ -224,7 +224,7 @@ export class Connection implements ReplyReader {
     if (this.#hasEnded()) return;
     const flight = this.close(reason);
     const { hasServed } = this;
-    this.#owner.ended({ reason, blame, isTimeout, flight, hasServed });
+    this.#owner.ended(this, { reason, blame, isTimeout, flight, hasServed });
   }
 
   /** Removes the first request in flight, which has its reply. */

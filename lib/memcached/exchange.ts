@@ -76,6 +76,10 @@ export class ExchangeRequest extends Request {
     return this.exchange.count;
   }
 
+  override get isLookup(): boolean {
+    return this.exchange.keys === undefined;
+  }
+
   override get bytes(): Uint8Array {
     return this.exchange.bytes;
   }
@@ -99,7 +103,7 @@ export class ExchangeRequest extends Request {
     } else if (exchange.done) {
       reader.done();
       const refused: CommandRequest[] = [];
-      this.#split(owner, () => refused);
+      if (this.#split(owner, () => refused)) reader.drain();
       owner.written(this);
       owner.sendAgain(refused);
     }
@@ -134,12 +138,19 @@ export class ExchangeRequest extends Request {
     for (const one of this.#commands()) one.fail(error);
   }
 
-  /** Makes a request of each unfinished command. */
-  #split(owner: RequestOwner, targetList: () => Request[]): void {
+  /**
+   * Makes a request of each unfinished command. Returns whether the server refused
+   * a command as such.
+   */
+  #split(owner: RequestOwner, targetList: () => Request[]): boolean {
+    let isRefused = false;
     for (const one of this.#commands()) {
-      if (one.refusal !== undefined) owner.refused(one, one.refusal);
-      else targetList().push(one);
+      if (one.refusal !== undefined) {
+        owner.refused(one, one.refusal);
+        if (one.refusal.about === "command") isRefused = true;
+      } else targetList().push(one);
     }
+    return isRefused;
   }
 
   #commands(): CommandRequest[] {

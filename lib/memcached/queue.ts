@@ -22,6 +22,8 @@ export interface ReplyReader {
   hasServed: boolean;
   /** The first request in flight has all of its replies. */
   done(): void;
+  /** Sends nothing more, and ends when no request is in flight. */
+  drain(): void;
   /** Ends the connection, because nothing more can be read. */
   end(reason: string, blame?: Blame): void;
 }
@@ -77,6 +79,8 @@ export abstract class Request {
   }
 
   abstract readonly count: number;
+  /** Whether it only looks up. */
+  abstract readonly isLookup: boolean;
   abstract readonly bytes: Uint8Array;
   /** Prepares to read its first reply. */
   abstract expect(reader: ReplyReader): void;
@@ -105,6 +109,7 @@ export abstract class Request {
 /** A single command. */
 export class CommandRequest extends Request {
   override readonly count = 1;
+  override readonly isLookup: boolean;
   override readonly bytes: Uint8Array;
   readonly command: Command;
   /** Whether it is a lookup that can share a line with others. */
@@ -127,6 +132,7 @@ export class CommandRequest extends Request {
   ) {
     super(maxTry, reject);
     this.command = command;
+    this.isLookup = command === "get";
     this.bytes = bytes;
     this.#resolve = resolve;
   }
@@ -150,6 +156,7 @@ export class CommandRequest extends Request {
     else if (reply.kind === "refused") {
       reader.done();
       if (reply.about === "entry") reader.hasServed = true;
+      if (reply.about === "command") reader.drain();
       owner.refused(this, reply);
       if (reply.about === "doubtful") reader.end(reply.reason);
     } else {

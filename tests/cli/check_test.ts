@@ -51,6 +51,7 @@ memcache:${path}
   max_try          ${column("2")}  default
   retry_pause      ${column("1")}  default
   timeout          ${column("2")}  default
+  connections      ${column("2")}  default
 
   server  ${memcached.server}: memcached VERSION, answers in N ms
   lookup  yes
@@ -174,7 +175,7 @@ Deno.test("check -j prints an object a table, with all that is printed otherwise
   });
   assertEquals("server" in bad, false);
   const { server, parameters, ...rest } = good;
-  assertEquals(parameters.length, 12);
+  assertEquals(parameters.length, 13);
   assertEquals(Object.keys(server), [
     "endpoint",
     "answers",

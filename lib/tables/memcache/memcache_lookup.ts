@@ -60,7 +60,7 @@ export { ConfigError, TemporaryError } from "../../errors.ts";
 /** The parameters of memcache_table(5) that lookups use. */
 export type LookupParameters = Omit<
   MemcacheParameters,
-  "backup" | "domain" | "flags" | "ttl"
+  "backup" | "domain" | "flags" | "ttl" | "connections"
 >;
 
 /** Options of {@linkcode MemcacheLookup}. */
@@ -87,6 +87,7 @@ const unusedParameters = [
   "domain",
   "flags",
   "ttl",
+  "connections",
   "user",
   "password",
 ];

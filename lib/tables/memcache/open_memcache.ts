@@ -217,6 +217,10 @@ async function openParts(
     dataSizeLimit: parameters.data_size_limit,
     loadMergeGets: async () =>
       (await import("../../memcached/merged_gets.ts")).mergeGets,
+    connections: parameters.connections,
+    loadMoreConnections: async () =>
+      (await import("../../memcached/more_connections.ts")).MoreConnections,
+    onDetail: options.onDetail,
     onWarning: rules.onWarning,
     observe: observer(opening, found.endpoint, onEvent),
   });

@@ -79,6 +79,13 @@ export interface MemcacheParameters {
    * @default {2}
    */
   timeout: number;
+  /**
+   * The most connections to the server. More than one is opened only while many
+   * lookups are under way. Postfix does not have this parameter.
+   *
+   * @default {2}
+   */
+  connections: number;
 }
 
 /** The default values. */
@@ -95,6 +102,7 @@ export const defaultParameters: Readonly<MemcacheParameters> = {
   max_try: 2,
   retry_pause: 1,
   timeout: 2,
+  connections: 2,
 };
 
 const minimums: Partial<Record<keyof MemcacheParameters, number>> = {
@@ -102,6 +110,7 @@ const minimums: Partial<Record<keyof MemcacheParameters, number>> = {
   line_size_limit: 1,
   max_try: 1,
   retry_pause: 1,
+  connections: 1,
 };
 
 /** All parameter names, in the order of the manual page. */

@@ -112,6 +112,7 @@ function randomCase(random: Random): Case {
     timeout: random.integer(1, 3),
     flags: random.integer(0, 5),
     ttl: random.integer(0, 99),
+    connections: random.integer(1, 3),
   };
   if (random.chance(0.3)) parameters.domain = random.pick(domains);
   if (random.chance(0.15)) parameters.key_digest = "sha256";
@@ -139,10 +140,20 @@ function randomCase(random: Random): Case {
         }
         : {
           kind: kind as "lookup" | "delete",
-          keys: random.list(1, 20, key),
+          keys: kind === "lookup" && random.chance(0.015)
+            ? manyKeys(random, key)
+            : random.list(1, 20, key),
         };
     }),
   };
+}
+
+/** So many that the table opens more than one connection for them. */
+function manyKeys(random: Random, key: () => string): string[] {
+  return Array.from(
+    { length: random.integer(1500, 4000) },
+    (_, at) => random.chance(0.1) ? key() : `a-key-of-many-${at}@example.com`,
+  );
 }
 
 /** What became of requests: of each an answer, up to the first that failed. */

@@ -1,0 +1,163 @@
+import type { Clock, Timer } from "../system/clock.ts";
+import type { Connection } from "./connection.ts";
+import { CommandRequest, type Request } from "./queue.ts";
+
+// Milliseconds until an unused connection is closed. Until then it keeps the
+// process alive.
+const idleMilliseconds = 100;
+
+// Milliseconds until the next attempt, after one failed.
+const refusedMilliseconds = 60_000;
+
+// A server that has enough connections accepts one more, and refuses the first
+// command. So a connection gets lookups when it has answered this one.
+const probe = new TextEncoder().encode("get memcache-table\r\n");
+
+/** What the client does for its further connections. */
+export interface MoreConnectionsOptions {
+  /** The most connections, with the first one. */
+  readonly most: number;
+  /** Bytes in flight on each connection that make another one worth it. */
+  readonly worthAnother: number;
+  readonly clock: Clock;
+  /** Starts to connect. */
+  readonly open: () => Connection;
+  /** Lookups can be sent on one more connection. */
+  readonly onReady: () => void;
+  /** Told why no further connection can be had. */
+  readonly onRefused: (reason: string) => void;
+  /** Told that a connection is closed because it is not needed. */
+  readonly onIdle: () => void;
+}
+
+/** What is known of a further connection. */
+interface Further {
+  readonly probe: CommandRequest;
+  /** Whether it has answered the probe. */
+  isReady: boolean;
+  /** Whether it was used since the last look for idle ones. */
+  isUsed: boolean;
+}
+
+/**
+ * The connections that a client has beside its first one, for lookups only: writes
+ * keep their order on the first. They are opened while many lookups are under way,
+ * and closed soon after.
+ */
+export class MoreConnections {
+  #options: MoreConnectionsOptions;
+  #all = new Map<Connection, Further>();
+  #isOpening = false;
+  #watching: Timer | undefined;
+  #refusedAt = -Infinity;
+
+  /** Opens none yet. */
+  constructor(options: MoreConnectionsOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * The connection for the next lookups: where least is under way. Opens another one
+   * if all have much to do.
+   */
+  choose(first: Connection): Connection {
+    let chosen = first;
+    for (const [connection, { isReady }] of this.#all) {
+      const { size } = connection.flight;
+      if (isReady && size < chosen.flight.size) chosen = connection;
+    }
+    const { worthAnother } = this.#options;
+    if (chosen.flight.size >= worthAnother) this.#openAnother();
+    const further = this.#all.get(chosen);
+    if (further !== undefined) further.isUsed = true;
+    return chosen;
+  }
+
+  #openAnother(): void {
+    const { most, clock, open, onReady } = this.#options;
+    if (this.#isOpening || this.#all.size + 1 >= most) return;
+    if (clock.now() - this.#refusedAt < refusedMilliseconds) return;
+    this.#isOpening = true;
+    const connection = open();
+    const request = new CommandRequest("get", probe, 1, () => {
+      this.#isOpening = false;
+      further.isReady = true;
+      onReady();
+      this.#watch();
+    }, () => {});
+    const further = { probe: request, isReady: false, isUsed: true };
+    this.#all.set(connection, further);
+  }
+
+  /** When the last reply came on any of them, in milliseconds. */
+  get answeredAt(): number {
+    let latest = -Infinity;
+    for (const { answeredAt } of this.#all.keys()) {
+      latest = Math.max(latest, answeredAt);
+    }
+    return latest;
+  }
+
+  /** The connection is open: it is asked whether it works. */
+  opened(connection: Connection): void {
+    const further = this.#all.get(connection);
+    if (further === undefined) return;
+    const { probe } = further;
+    connection.send([probe], probe.bytes);
+  }
+
+  /**
+   * Forgets a connection that ended or was not opened. Returns `false` if it was
+   * never ready: then no lookup was sent on it.
+   */
+  forget(connection: Connection, reason: string): boolean {
+    const { isReady } = this.#all.get(connection)!;
+    this.#all.delete(connection);
+    if (isReady) return true;
+    this.#isOpening = false;
+    this.#refusedAt = this.#options.clock.now();
+    this.#options.onRefused(reason);
+    return false;
+  }
+
+  /** Takes out a connection that becomes the first one. */
+  takeFirst(): Connection | undefined {
+    for (const [connection, { isReady }] of this.#all) {
+      if (!isReady) continue;
+      this.#all.delete(connection);
+      return connection;
+    }
+    return undefined;
+  }
+
+  /** Closes all. Returns the lookups without a reply. */
+  close(reason: unknown): Request[] {
+    this.#watching?.cancel();
+    const left: Request[] = [];
+    for (const [connection, { probe }] of this.#all) {
+      for (const request of connection.close(reason)) {
+        if (request !== probe) left.push(request);
+      }
+    }
+    this.#all.clear();
+    return left;
+  }
+
+  /** Closes those that were not used for a while. */
+  #watch(): void {
+    this.#watching ??= this.#options.clock.setTimer(idleMilliseconds, () => {
+      this.#watching = undefined;
+      for (const [connection, further] of this.#all) {
+        const isBusy = connection.flight.head !== undefined;
+        if (!further.isReady || further.isUsed || isBusy) {
+          further.isUsed = false;
+          continue;
+        }
+        this.#all.delete(connection);
+        connection.close(undefined);
+        this.#options.onIdle();
+      }
+      if (this.#all.size > 0) this.#watch();
+    });
+  }
+}
