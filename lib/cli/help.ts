@@ -2,9 +2,15 @@ import { utf8Text } from "../bytes/text.ts";
 import { nearestName } from "../bytes/nearest_name.ts";
 import { commit } from "./commit.ts";
 import { UsageError } from "./command_line.ts";
-import { formatOption, formatPage, inColumns } from "./help_page.ts";
+import {
+  formatOption,
+  formatPage,
+  formatReference,
+  inColumns,
+} from "./help_page.ts";
 import { spelling, suggestOption } from "./options.ts";
 import { postmapOptions } from "./postmap_options.ts";
+import { referencePages } from "./reference/pages.ts";
 import { Output } from "./streams.ts";
 import { helpPageOf } from "./subcommands/subcommand.ts";
 import { subcommands } from "./subcommands/subcommands.ts";
@@ -25,7 +31,7 @@ function mainPage(): string {
   return formatPage({
     usage: ["[options] type:name ... | SUBCOMMAND ... | help [SUBJECT]"],
     about: "Reads and writes Postfix tables. " +
-      'SUBJECT: a subcommand, an option, or "tables".',
+      'SUBJECT: a subcommand, an option, or "topics".',
     options: postmapOptions,
     notes: inColumns(rows),
     examples: [
@@ -60,13 +66,26 @@ function tablesPage(): string {
     "",
     ...inColumns(tableTypes),
     "",
-    "A memcache table has these parameters, in the syntax of main.cf: memcache,",
-    "backup, flags, ttl, key_format, key_digest, domain, data_size_limit,",
-    "line_size_limit, max_try, retry_pause, timeout. The backup and the domain list",
-    "may be tables of any type. A parameter of our own: connections, the most there",
-    "may be to memcached while many keys are looked up.",
+    "The parameters of a memcache table: memcache-table help parameters. Its backup",
+    "and its domain list may be tables of any type.",
     "",
     '  memcache-table -q alice "memcache:{ key_format = a:%s, backup = kv:/tmp/a }"',
+    "",
+  ].join("\n");
+}
+
+function topicsPage(): string {
+  return [
+    "There is help on each subcommand, on each option, and on these topics:",
+    "",
+    ...inColumns([
+      ["tables", "the types of tables, and how a table is named"],
+      ...Object.entries(referencePages).map(([name, { summary }]) =>
+        [name, summary] as const
+      ),
+    ]),
+    "",
+    "  memcache-table help parameters",
     "",
   ].join("\n");
 }
@@ -83,6 +102,10 @@ export async function helpOn(subjects: readonly string[]): Promise<string> {
   }
   if (subject === undefined || subject === "help") return mainPage();
   if (subject === "tables") return tablesPage();
+  if (subject === "topics") return topicsPage();
+  if (Object.hasOwn(referencePages, subject)) {
+    return formatReference(referencePages[subject]);
+  }
   if (Object.hasOwn(subcommands, subject)) {
     return formatPage(helpPageOf(await subcommands[subject].load()));
   }
@@ -90,7 +113,12 @@ export async function helpOn(subjects: readonly string[]): Promise<string> {
     subject === `-${letter}` || subject === `--${name}` || subject === name
   );
   if (option !== undefined) return formatOption(option);
-  const known = ["tables", ...Object.keys(subcommands)];
+  const known = [
+    "topics",
+    "tables",
+    ...Object.keys(referencePages),
+    ...Object.keys(subcommands),
+  ];
   const near = suggestOption(subject, postmapOptions);
   const suggestion = nearestName(subject, known) ?? (near && spelling(near));
   throw new UsageError(

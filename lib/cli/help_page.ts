@@ -1,4 +1,5 @@
 import { type Option, usageOf } from "./options.ts";
+import type { ReferencePage } from "./reference/page.ts";
 
 /** The content of a help page. */
 export interface HelpPage {
@@ -36,6 +37,22 @@ export function formatPage(page: HelpPage): string {
   ];
   return blocks.filter((block) => block.length > 0)
     .map((block) => block.join("\n") + "\n").join("\n");
+}
+
+/** Formats a page of the reference for a terminal. */
+export function formatReference(page: ReferencePage): string {
+  const { title, intro, terms = [], facts = [] } = page;
+  const indented = (text: string, indent: number, first = "") =>
+    wrap(text, width - indent).map((line, at) =>
+      (at === 0 ? first : "").padEnd(indent) + line
+    ).join("\n");
+  const blocks = [
+    title,
+    ...intro.map((text) => wrap(text).join("\n")),
+    ...terms.map(([term, text]) => `  ${term}\n${indented(text, 6)}`),
+    ...facts.map((text) => indented(text, 4, "  -")),
+  ];
+  return blocks.join("\n\n") + "\n";
 }
 
 /** Formats the help on one option. */

@@ -2,6 +2,11 @@ import { UsageError } from "../../lib/cli/command_line.ts";
 import { helpOn, version } from "../../lib/cli/help.ts";
 import type { Option } from "../../lib/cli/options.ts";
 import { postmapOptions } from "../../lib/cli/postmap_options.ts";
+import { referencePages } from "../../lib/cli/reference/pages.ts";
+import {
+  defaultAccess,
+  defaultParameters,
+} from "../../lib/tables/memcache/parameters.ts";
 import { helpPageOf } from "../../lib/cli/subcommands/subcommand.ts";
 import { subcommands } from "../../lib/cli/subcommands/subcommands.ts";
 import { tableTypes } from "../../mod.ts";
@@ -23,7 +28,7 @@ async function optionsOfAll(): Promise<Record<string, readonly Option[]>> {
 }
 
 Deno.test("helpOn() fits every subject on one screen, with all that it has", async () => {
-  const subjects = ["", "tables", ...Object.keys(subcommands)];
+  const subjects = ["", "tables", "topics", ...Object.keys(subcommands)];
   const options = await optionsOfAll();
   for (const subject of subjects) {
     const text = await helpOn(subject === "" ? [] : [subject]);
@@ -48,10 +53,29 @@ Deno.test("helpOn() fits every subject on one screen, with all that it has", asy
       }
     } else if (subject === "tables") {
       for (const type of tableTypes) assertStringIncludes(text, `  ${type}:`);
+    } else if (subject === "topics") {
+      for (const topic of Object.keys(referencePages)) {
+        assertStringIncludes(text, `  ${topic} `);
+      }
     } else {
       assertStringIncludes(text, `Usage: memcache-table ${subject} `);
       assertStringIncludes(text, "\nExit status: 0 ");
       assertStringIncludes(text, `\n  memcache-table ${subject} `);
+    }
+  }
+});
+
+Deno.test("helpOn() explains each parameter with its default, in lines that fit", async () => {
+  const text = await helpOn(["parameters"]);
+  const defaults = { ...defaultParameters, ...defaultAccess };
+  for (const [name, value] of Object.entries(defaults)) {
+    const term = value === "" ? name : `${name} = ${value}`;
+    assertStringIncludes(text, `\n  ${term}\n      `);
+  }
+  for (const topic of Object.keys(referencePages)) {
+    const page = await helpOn([topic]);
+    for (const line of page.split("\n")) {
+      assert(line.length < 80 && line === line.trimEnd(), line);
     }
   }
 });
@@ -84,8 +108,8 @@ Deno.test("helpOn() says what there is no help on, and what was meant", async ()
     [["table"], "did you mean tables?"],
     [["--versoin"], "did you mean -V?"],
     [["query"], "did you mean -q?"],
-    [["elephant"], "there is some on tables, check, "],
-    [["-x"], "there is some on tables, check, "],
+    [["elephant"], "there is some on topics, tables, "],
+    [["-x"], "there is some on topics, tables, "],
     [["check", "stats"], "help takes one subject, not 2"],
   ];
   for (const [subjects, message] of table) {
