@@ -41,8 +41,8 @@ function mainPage(): string {
   });
 }
 
-/** The table types, and what follows the colon. */
-const tableTypes = [
+/** The table types, each with what follows the colon, and their explanation. */
+export const tableTypeRows = [
   ["memcache:/path/file", "a file with the parameters of memcache_table(5)"],
   ["memcache:name", "parameters name_memcache, name_ttl, ... of main.cf"],
   ["memcache:{ ttl=60 }", "the parameters themselves"],
@@ -64,7 +64,7 @@ function tablesPage(): string {
   return [
     "Tables are named type:name.",
     "",
-    ...inColumns(tableTypes),
+    ...inColumns(tableTypeRows),
     "",
     "The parameters of a memcache table: memcache-table help parameters. Its backup",
     "and its domain list may be tables of any type.",

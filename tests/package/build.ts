@@ -4,6 +4,7 @@
 // part of what is published. `deno pack` makes only the types: its package has no
 // `bin`, and a dependency under a name that npm does not know.
 import configuration from "../../deno.json" with { type: "json" };
+import { manPage } from "./man_page.ts";
 import { buildProgram, currentCommit } from "./program_build.ts";
 
 const root = new URL("../..", import.meta.url).pathname;
@@ -40,6 +41,7 @@ function manifest(): unknown {
     sideEffects: false,
     engines: { node: `>=${leastNode}` },
     bin: { "memcache-table": "bin/memcache-table.js" },
+    man: ["man/memcache-table.1"],
     exports: Object.fromEntries(places),
     // Only users of kv: tables on the command line need to install it.
     peerDependencies: { "@deno/kv": ">=0.14.0" },
@@ -119,6 +121,8 @@ async function build(folder: string): Promise<void> {
     ...Object.values(exports),
   ]);
   await buildProgram(`${folder}/bin`, await currentCommit());
+  await Deno.mkdir(`${folder}/man`);
+  await Deno.writeTextFile(`${folder}/man/memcache-table.1`, await manPage());
   await writeTypes(folder);
   await Deno.copyFile(
     `${root}tests/package/bin.js`,

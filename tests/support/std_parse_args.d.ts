@@ -1,13 +1,15 @@
-// Types of the part of @std/cli that the tests use: its npm copy has none.
+// Types of the part of @std/cli that the tests and tasks use: its npm copy has none.
 
 /** Options of {@linkcode parseArgs}. */
 export interface ParseOptions {
   /** Names of options without a value. */
-  boolean: readonly string[];
+  boolean?: readonly string[];
   /** Names of options with a value. */
-  string: readonly string[];
+  string?: readonly string[];
   /** Names of options that may be given more than once. */
-  collect: readonly string[];
+  collect?: readonly string[];
+  /** Called with each argument that is none of these. */
+  unknown?: (argument: string) => unknown;
 }
 
 /** The parsed arguments. */
@@ -15,7 +17,7 @@ export interface Arguments {
   /** The arguments that are not options. */
   _: string[];
   /** The options by name. */
-  [name: string]: boolean | string[];
+  [name: string]: boolean | string | string[] | undefined;
 }
 
 /** Parses command-line arguments. */

@@ -1,0 +1,208 @@
+import { assert, assertEquals, assertMatch } from "../support/assert.ts";
+import { Folder } from "../support/folder.ts";
+import { root, run } from "../support/processes.ts";
+import { version } from "../../lib/cli/help.ts";
+import { postmapOptions } from "../../lib/cli/postmap_options.ts";
+import { helpPageOf } from "../../lib/cli/subcommands/subcommand.ts";
+import { subcommands } from "../../lib/cli/subcommands/subcommands.ts";
+import { tableTypes } from "../../mod.ts";
+import { defaultParameters } from "../../lib/tables/memcache/parameters.ts";
+
+interface Scene extends AsyncDisposable {
+  readonly prefix: string;
+  /** Runs `deno task install` with an empty home. */
+  readonly install: (...args: string[]) => ReturnType<typeof run>;
+}
+
+async function makeScene(): Promise<Scene> {
+  const folder = await Folder.make();
+  await Deno.mkdir(`${folder.path}/home`);
+  // What Deno has fetched stays: nothing is fetched again.
+  const DENO_DIR = Deno.env.get("DENO_DIR") ??
+    `${Deno.env.get("HOME")}/.cache/deno`;
+  const env = { HOME: `${folder.path}/home`, DENO_DIR, NO_COLOR: "1" };
+  const script = `${root}tests/package/install.ts`;
+  return {
+    prefix: `${folder.path}/prefix`,
+    install: (...args) =>
+      run(Deno.execPath(), ["run", "-A", "-q", script, ...args], { env }),
+    [Symbol.asyncDispose]: () => folder[Symbol.asyncDispose](),
+  };
+}
+
+async function filesIn(folder: string): Promise<string[]> {
+  const { stdout } = await run("find", [folder, "-type", "f"]);
+  return stdout.trim().split("\n").filter((path) => path !== "").sort();
+}
+
+Deno.test("deno task install makes a command that works, says where all is, and removes it", async () => {
+  await using scene = await makeScene();
+  const { prefix, install } = scene;
+  const installed = await install("--prefix", prefix);
+  assertEquals([installed.code, installed.stderr], [0, ""]);
+  const paths = await filesIn(prefix);
+  const told = installed.stdout.split("\n\n")[0].split("\n").sort();
+  assertEquals(told, paths);
+  assertMatch(installed.stdout, /prefix\/bin is not in PATH/);
+
+  const command = `${prefix}/bin/memcache-table`;
+  // Not the caller's: nothing but a shell.
+  const env = { PATH: "/usr/bin:/bin", HOME: "/nowhere" };
+  const found = await run(command, ["-q", "Alice", "inline:{alice=bob}"], {
+    env,
+  });
+  assertEquals(found, { code: 0, stdout: "bob\n", stderr: "" });
+  const kv = `kv:${prefix}/aliases.kv`;
+  assertEquals((await run(command, ["-i", kv], { env, stdin: "a b" })).code, 0);
+  assertEquals((await run(command, ["-s", kv], { env })).stdout, "a\tb\n");
+  assertMatch(
+    (await run(command, ["--version"], { env })).stdout,
+    new RegExp(`^memcache-table ${version} \\([0-9a-f]{10}(, changed)?\\)\n$`),
+  );
+  const postmap = await run(command, ["-q", "x", "texthash:/etc/aliases"], {
+    env,
+  });
+  assertEquals(postmap.code, 1);
+  await Deno.remove(`${prefix}/aliases.kv`);
+
+  // Again, over what is there.
+  assertEquals((await install("--prefix", prefix)).stdout, installed.stdout);
+  const removed = await install("--uninstall", "--prefix", prefix);
+  assertEquals([removed.code, removed.stderr], [0, ""]);
+  assertEquals(
+    removed.stdout.trim().split("\n").sort(),
+    paths.map((path) => `removed ${path}`),
+  );
+  assertEquals((await run("find", [prefix])).stdout, `${prefix}\n`);
+  const nothing = await install("--uninstall", "--prefix", prefix);
+  assertEquals(
+    [nothing.code, nothing.stderr],
+    [1, `install: nothing is installed under ${prefix}\n`],
+  );
+});
+
+Deno.test("deno task install leaves what is not its own", async () => {
+  await using scene = await makeScene();
+  const { prefix, install } = scene;
+  const command = `${prefix}/bin/memcache-table`;
+  await Deno.mkdir(`${prefix}/bin`, { recursive: true });
+  await Deno.writeTextFile(command, "#!/bin/sh\necho mine\n");
+  for (const args of [[], ["--uninstall"]]) {
+    const { code, stderr } = await install("--prefix", prefix, ...args);
+    assertEquals(code, 1);
+    assertMatch(stderr, /memcache-table is something else: remove it, or/);
+    assertEquals(await filesIn(prefix), [command]);
+  }
+  await Deno.remove(command);
+  await install("--prefix", prefix);
+  // Files of others in the same folders stay.
+  const other = `${prefix}/share/man/man1/other.1`;
+  await Deno.writeTextFile(other, "");
+  await install("--prefix", prefix, "--uninstall");
+  assertEquals(await filesIn(prefix), [other]);
+});
+
+Deno.test("deno task install takes nothing that it does not know", async () => {
+  await using scene = await makeScene();
+  const { install } = scene;
+  const table: [string[], RegExp][] = [
+    [
+      ["--perfix", "/x"],
+      /what is --perfix\? deno task install \[--prefix DIR\]/,
+    ],
+    [["--prefix", ""], /--prefix needs a folder/],
+    [["--prefix", "/proc/x"], /^install: .*\/proc\/x/],
+  ];
+  for (const [args, message] of table) {
+    const { code, stdout, stderr } = await install(...args);
+    assertEquals([code, stdout], [1, ""], args.join(" "));
+    assertMatch(stderr, message);
+    assert(!stderr.includes("    at "), stderr);
+  }
+  assertMatch((await install("--help")).stdout, /^Usage: deno task install/);
+});
+
+Deno.test("the manual page has all that --help has, and roff takes it without a warning", async () => {
+  await using scene = await makeScene();
+  const { prefix, install } = scene;
+  await install("--prefix", prefix);
+  const page = `${prefix}/share/man/man1/memcache-table.1`;
+  const { code, stdout, stderr } = await run("groff", [
+    "-man",
+    "-ww",
+    "-Tascii",
+    "-P-cbou",
+    page,
+  ]);
+  // A long path in the examples may not fit into a narrow line.
+  const warnings = stderr.split("\n").filter((line) =>
+    line !== "" && !/can't break line/.test(line)
+  );
+  assertEquals([code, warnings], [0, []]);
+  const text = stdout.replace(/\s+/g, " ");
+  const all = [...postmapOptions];
+  for (const [name, { load }] of Object.entries(subcommands)) {
+    assert(text.includes(` memcache-table ${name} `), name);
+    all.push(...helpPageOf(await load()).options);
+  }
+  for (const { letter, name } of all) {
+    if (letter !== undefined) assert(text.includes(` -${letter}`), letter);
+    if (name !== undefined) assert(text.includes(`--${name}`), name);
+  }
+  for (const type of tableTypes) assert(text.includes(` ${type}:`), type);
+  for (const name of Object.keys(defaultParameters)) {
+    assert(text.includes(` ${name} `), name);
+  }
+});
+
+Deno.test("bash completes options, subcommands, topics, tables and paths", async () => {
+  await using scene = await makeScene();
+  const { prefix, install } = scene;
+  await install("--prefix", prefix);
+  const script = `
+    source ${prefix}/share/bash-completion/completions/memcache-table
+    COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1))
+    _memcache_table
+    printf '%s\\n' "\${COMPREPLY[@]}"`;
+  const table: [string[], string[]][] = [
+    [["chec"], ["check"]],
+    [["serve", "--mo"], ["--mode"]],
+    [["sync", "--al"], ["--allow-empty"]],
+    [["help", "perm"], ["permissions"]],
+    [["-q", "alice", "memc"], ["memcache:"]],
+    [["--ver"], ["--version"]],
+    [["-q", "a", "memcache", ":", `${prefix}/bi`], [`${prefix}/bin`]],
+    [["-q", "a", `memcache:${prefix}/bi`], [`memcache:${prefix}/bin`]],
+    [["-c", `${prefix}/sha`], [`${prefix}/share`]],
+  ];
+  for (const [words, expected] of table) {
+    const { code, stdout, stderr } = await run("bash", [
+      "-c",
+      script,
+      "bash",
+      "memcache-table",
+      ...words,
+    ]);
+    // compopt works only while bash completes a line.
+    assertEquals([code, stderr], [0, ""], words.join(" "));
+    assertEquals(stdout.trim().split("\n"), expected, words.join(" "));
+  }
+});
+
+Deno.test("systemd understands the units", async () => {
+  await using scene = await makeScene();
+  const { prefix, install } = scene;
+  await install("--prefix", prefix);
+  const folder = `${prefix}/lib/systemd/system`;
+  const { stdout, stderr } = await run("systemd-analyze", [
+    "verify",
+    "--man=no",
+    `${folder}/memcache-table@x.service`,
+    `${folder}/memcache-table-cleanup@x.service`,
+    `${folder}/memcache-table-cleanup@x.timer`,
+  ]);
+  const ours = (stdout + stderr).split("\n").filter((line) =>
+    line.includes("memcache-table")
+  );
+  assertEquals(ours, []);
+});
