@@ -41,6 +41,22 @@ interface ReusableMemory {
 
 /** `-q -`: looks up the keys of standard input. Returns the exit status. */
 export async function lookupStandardInput(session: Session): Promise<number> {
+  return await lookupChunks(session, async function* (reading) {
+    const { warnByteOrderMark: onByteOrderMark } = session;
+    for await (const chunk of readChunks({ ...reading, onByteOrderMark })) {
+      yield keysOf(chunk);
+    }
+  });
+}
+
+/**
+ * Looks up keys that are read from standard input, some at a time. Returns the exit
+ * status.
+ */
+export async function lookupChunks(
+  session: Session,
+  readKeys: (reading: ReadOptions) => AsyncIterable<ByteStrings>,
+): Promise<number> {
   const { output, command } = session;
   if (command.tables.some((name) => name.startsWith("memcache:"))) {
     // The table will need this module, so load it while the table is opened.
@@ -67,12 +83,11 @@ export async function lookupStandardInput(session: Session): Promise<number> {
     onWait: printAll,
     // The lookup must see what earlier lookups copied from a backup to memcached.
     onUnfinishedLine: () => Promise.all(pending),
-    onByteOrderMark: session.warnByteOrderMark,
     reusable: reusable.input,
   };
   try {
-    for await (const chunk of readChunks(reading)) {
-      pending.push(lookup(session, keysOf(chunk), abort.signal));
+    for await (const keys of readKeys(reading)) {
+      pending.push(lookup(session, keys, abort.signal));
       if (pending.length === chunksAtOnce) await printNext();
     }
     await printAll();

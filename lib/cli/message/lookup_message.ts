@@ -1,17 +1,14 @@
 import { MailSystem } from "../../system/mail_system.ts";
 import { ConfigError } from "../../errors.ts";
 import { mayRead } from "../../system/files.ts";
-import { byteText } from "../../bytes/text.ts";
 import {
   defaultLimits,
   MessageKeys,
   type MessageLimits,
   type MessageQuery,
 } from "./message_keys.ts";
-import { readLines } from "../input.ts";
-import { lookupInTables } from "../actions/lookup.ts";
-import { lookupStandardInput } from "../actions/lookup_lines.ts";
-import { formatEntry } from "../streams.ts";
+import { readMessageKeys } from "./key_chunks.ts";
+import { lookupChunks, lookupStandardInput } from "../actions/lookup_lines.ts";
 import type { Session } from "../session.ts";
 
 /**
@@ -22,36 +19,15 @@ export async function lookupMessage(
   session: Session,
   query: MessageQuery,
 ): Promise<number> {
-  const { text, output, command } = session;
   if (!query.headers && !query.body) {
     session.report.warning("-m does nothing without -b or -h");
     return await lookupStandardInput(session);
   }
-  let status = 1;
-  const lookup = async (keys: readonly string[]) => {
-    for (const bytes of keys) {
-      const key = text.utf8 ? text.decode(byteText.encode(bytes)) : bytes;
-      if (key === undefined) {
-        session.warnNotText(byteText.encode(bytes));
-        continue;
-      }
-      const value = await lookupInTables(session, key);
-      if (value === undefined) continue;
-      status = 0;
-      await output.write(formatEntry(key, value, command.json));
-    }
-  };
   const message = new MessageKeys(query, await readLimits(session));
-  const reading = { onWait: () => output.flush() };
-  for await (const lines of readLines(byteText, reading)) {
-    for (const line of lines) {
-      if (!message.done) await lookup(message.push(line as string));
-    }
-    if (message.done) break;
-  }
-  await lookup(message.end());
-  await output.flush();
-  return status;
+  return await lookupChunks(
+    session,
+    (reading) => readMessageKeys(message, reading),
+  );
 }
 
 async function readLimits(

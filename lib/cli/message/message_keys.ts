@@ -33,6 +33,8 @@ interface Multipart {
   readonly digest: boolean;
 }
 
+const DASH = 45;
+
 // "name :" becomes "name:" in the key.
 const label = /^([!-9;-~]+)[ \t]*:/;
 const contentType = /^content-type:/i;
@@ -82,6 +84,21 @@ export class MessageKeys {
   /** Whether no further line can be a key. */
   get done(): boolean {
     return this.#done;
+  }
+
+  /** Whether lines of the body are keys. */
+  get hasBodyKeys(): boolean {
+    return this.#query.body;
+  }
+
+  /**
+   * Whether a line without a null byte, which starts there, is of the body and no
+   * boundary: then it is a key as it is, if lines of the body are, and changes
+   * nothing else. It need not be pushed.
+   */
+  isPlainBody(bytes: Uint8Array, start: number): boolean {
+    return this.#state === "body" &&
+      !(bytes[start] === DASH && bytes[start + 1] === DASH);
   }
 
   /** Takes the next line. Returns the keys that it completes. */
