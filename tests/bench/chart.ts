@@ -25,6 +25,7 @@ const labels: Record<Column, string> = {
   memcached: "memcached",
   memcache: "memcache",
   mc: "mc",
+  libmemcached: "libmemcached",
   floor: "floor",
 };
 
@@ -36,6 +37,7 @@ const kinds: Record<Column, string> = {
   memcached: "npm",
   memcache: "npm",
   mc: "npm",
+  libmemcached: "c",
   floor: "floor",
 };
 
@@ -52,20 +54,26 @@ text { font: 12px system-ui, -apple-system, "Segoe UI", sans-serif; fill: #757b8
 .pale { fill-opacity: .6 }
 .postmap { fill: #3f7fd0 }
 .npm { fill: #9b74c4 }
+.c { fill: #c2883a }
 .floor { fill: #757b83; fill-opacity: .25; stroke: #757b83; stroke-dasharray: 3 2 }
-.met { fill: #1f9148; stroke: #1f9148; stroke-width: 1.5 }
-.missed { fill: none; stroke: #d0703c; stroke-width: 1.5 }
 .rule { stroke: #757b83; stroke-opacity: .35 }
 `;
 
-function escape(text: string): string {
+/** Text for XML. */
+export function escape(text: string): string {
   return text.replace(
     /[&<>"]/g,
     (character) => `&#${character.charCodeAt(0)};`,
   );
 }
 
-function text(x: number, y: number, classes: string, content: string): string {
+/** A text at a place; `classes` are those of the style. */
+export function text(
+  x: number,
+  y: number,
+  classes: string,
+  content: string,
+): string {
   return `<text x="${x}" y="${y}" class="${classes}">${escape(content)}</text>`;
 }
 
@@ -75,12 +83,6 @@ function bar(x: number, y: number, length: number, kind: string): string {
   }" height="${barHeight}" rx="2" class="${kind}"/>`;
 }
 
-function mark(x: number, y: number, met: boolean): string {
-  return `<circle cx="${x}" cy="${y}" r="4" class="${
-    met ? "met" : "missed"
-  }"/>`;
-}
-
 interface Panel {
   height: number;
   /** The SVG elements, with the top left corner at 0, 0. */
@@ -88,7 +90,7 @@ interface Panel {
 }
 
 function panel(result: Result): Panel {
-  const { title, unit, note, medians, verdicts } = result;
+  const { title, unit, note, medians } = result;
   const name = medians.unix === undefined ? { ...labels, tcp: "this" } : labels;
   const shown = columns.filter((column) => medians[column] !== undefined);
   const most = Math.max(...shown.map((column) => medians[column]!));
@@ -125,16 +127,6 @@ function panel(result: Result): Panel {
     parts.push(text(labelWidth + 8, y, "small", note));
     y += lineHeight;
   }
-  for (const { ratio, against, wanted, met } of verdicts) {
-    const reached = against === undefined
-      ? ""
-      : `${figure(ratio)} × ${against}, `;
-    parts.push(
-      mark(labelWidth + 12, y - 4, met),
-      text(labelWidth + 22, y, "small", `${reached}wanted ${wanted}`),
-    );
-    y += lineHeight;
-  }
   return { height: y - lineHeight + 4, content: parts.join("\n") };
 }
 
@@ -143,6 +135,7 @@ function legend(y: number): string {
     ["ours", "this project on Deno"],
     ["postmap", "Postfix's postmap"],
     ["npm", "clients from npm"],
+    ["c", "libmemcached, in C"],
     ["floor", "floor: the least a bare script does"],
   ];
   const parts: string[] = [];
@@ -150,10 +143,6 @@ function legend(y: number): string {
   for (const [kind, name] of entries) {
     parts.push(bar(x, y - 10, 14, kind), text(x + 20, y, "small", name));
     x += 42 + Math.round(name.length * 5.6);
-  }
-  for (const [met, name] of [[true, "reached"], [false, "not yet"]] as const) {
-    parts.push(mark(x + 4, y - 4, met), text(x + 14, y, "small", name));
-    x += 30 + Math.round(name.length * 5.6);
   }
   return parts.join("\n");
 }
@@ -163,14 +152,20 @@ function list(versions: Record<string, string>): string {
     .map(([name, version]) => `${name} ${version}`).join(", ");
 }
 
-/** The results as an SVG picture, for a page of any colour. */
+/** The rows that a reader asks for first. */
+const shownRows = ["bulk", "sequential", "concurrent", "whole", "cold"];
+
+/** The main results as an SVG picture, for a page of any colour. */
 export function chart(
   machine: Machine,
   runs: number,
   results: readonly Result[],
 ): string {
   const heights = [headHeight, headHeight];
-  const panels = results.map((result) => {
+  const shown = shownRows.flatMap((name) =>
+    results.filter((result) => result.name === name)
+  );
+  const panels = shown.map((result) => {
     const { height, content } = panel(result);
     const side = heights[0] <= heights[1] ? 0 : 1;
     const x = margin + side * (panelWidth + gutter);

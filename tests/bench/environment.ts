@@ -1,3 +1,4 @@
+import { buildProgram } from "../package/program_build.ts";
 import { Installed } from "../runtimes/installed.ts";
 import { Folder } from "../support/folder.ts";
 import { Memcached } from "../support/memcached.ts";
@@ -26,6 +27,7 @@ export class Environment implements AsyncDisposable {
   #servers = new Map<ServerName, Promise<Server>>();
   #packages: Promise<string> | undefined;
   #installed: Promise<Installed> | undefined;
+  #program: Promise<string> | undefined;
 
   private constructor(folder: Folder, signal: AbortSignal) {
     this.folder = this.#stack.use(folder);
@@ -68,6 +70,14 @@ export class Environment implements AsyncDisposable {
     })();
   }
 
+  /** The command that runs the built program on Deno. */
+  async cli(): Promise<string[]> {
+    const folder = `${this.folder.path}/program`;
+    this.#program ??= buildProgram(folder, undefined).then(() => folder);
+    const flags = ["run", "-A", "--unstable-kv"];
+    return [Deno.execPath(), ...flags, `${await this.#program}/cli.js`];
+  }
+
   /** The npm package of this project, installed together with Bun and esbuild. */
   installed(): Promise<Installed> {
     return this.#installed ??=
@@ -89,7 +99,8 @@ export class Environment implements AsyncDisposable {
     const memcached = this.#stack.use(
       name.endsWith("unix")
         ? await Memcached.unix(`${path}/${slug}.sock`)
-        : await Memcached.tcp(),
+        // As many threads as by default.
+        : await Memcached.tcp(undefined, undefined, ["-t", "4"]),
     );
     if (name.startsWith("pinned")) {
       const { code, stderr } = await run("taskset", [

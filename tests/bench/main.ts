@@ -6,15 +6,17 @@
 // million keys instead of ten million. RUNTIME=node|bun|deno: runs the clients from
 // npm only on that runtime.
 //
-// A full run writes results.json and results.svg into this folder. A run of some
+// A full run writes results.json, results.svg and growth.svg into this folder. A run of some
 // rows, or a quick run, writes them only with --out.
 import { parseArgs } from "node:util";
 import { chart } from "./chart.ts";
+import { growthChart } from "./growth_chart.ts";
 import { Environment } from "./environment.ts";
 import { interleave } from "./interleave.ts";
 import { thisMachine } from "./machine.ts";
 import { type Column, columns, type Row } from "./row.ts";
-import { cold, coldBun, coldNode } from "./rows/cold.ts";
+import { cold, coldBun, coldNode, coldSource } from "./rows/cold.ts";
+import { growths } from "./rows/growth.ts";
 import * as kv from "./rows/kv.ts";
 import * as library from "./rows/library.ts";
 import { memory } from "./rows/memory.ts";
@@ -33,11 +35,14 @@ const rows: Row[] = [
   library.sequential,
   library.sequentialPinned,
   cold,
+  coldSource,
   coldNode,
   coldBun,
   memory,
   kv.list,
   kv.load,
+  kv.loadAlone,
+  kv.bulk,
   kv.lookup,
   kv.backup,
   kv.warm,
@@ -45,6 +50,7 @@ const rows: Row[] = [
   size.table,
   size.open,
   ...served,
+  ...growths,
 ];
 
 async function measure(
@@ -119,9 +125,11 @@ const good = await measureAll(
 if (out !== undefined && results.length > 0 && good) {
   const machine = await thisMachine();
   const report = { ...machine, runs, columns, results };
-  const files = [`${out}/results.json`, `${out}/results.svg`];
+  const files = ["results.json", "results.svg", "growth.svg"]
+    .map((name) => `${out}/${name}`);
   await Deno.writeTextFile(files[0], JSON.stringify(report));
   await Deno.writeTextFile(files[1], chart(machine, runs, results));
+  await Deno.writeTextFile(files[2], growthChart(machine, runs, results));
   // `deno task check` checks the format of these files too.
   await new Deno.Command(Deno.execPath(), { args: ["fmt", "-q", ...files] })
     .output();

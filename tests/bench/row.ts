@@ -9,6 +9,7 @@ export const columns = [
   "memcached",
   "memcache",
   "mc",
+  "libmemcached",
   "floor",
 ] as const;
 

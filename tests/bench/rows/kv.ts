@@ -5,7 +5,6 @@ import type { Row, Turn } from "../row.ts";
 import { Worker } from "../worker.ts";
 import { requests } from "../workers/serve.mjs";
 import { ours } from "./library.ts";
-import { cli } from "./whole_process.ts";
 
 async function removeDatabase(path: string): Promise<void> {
   for (const suffix of ["", "-shm", "-wal"]) {
@@ -23,22 +22,35 @@ async function filledDatabase(
   const path = `${environment.folder.path}/${name}`;
   await removeDatabase(path);
   await wholeProgram({
-    command: [...cli, "-i", `kv:${path}`],
+    command: [...await environment.cli(), "-i", `kv:${path}`],
     stdin: await environment.entriesFile(),
     signal: environment.signal,
   });
   return path;
 }
 
+/** The command that runs a bare script over a database. */
+const bare = (kind: string, path: string) => [
+  Deno.execPath(),
+  ...["run", "-A", "--unstable-kv"],
+  new URL("../workers/kv_floor.ts", import.meta.url).pathname,
+  kind,
+  path,
+];
+
 /** `-s` of all entries. */
 export const list: Row = {
   name: "kv-list",
   title: "-s of 100,000 kv entries",
   unit: "ms",
-  note: "postmap: a btree of the same",
-  targets: [{ against: "postmap", atMost: 2 }],
+  note: "postmap: a btree of the same; floor: a bare list",
+  targets: [
+    { against: "postmap", atMost: 2 },
+    { against: "floor", atMost: 1.18 },
+  ],
   async contestants(environment) {
     const { signal } = environment;
+    const cli = await environment.cli();
     const btree = `btree:${await environment.entriesFile()}`;
     await wholeProgram({ command: ["postmap", btree], signal });
     const stdout = `${environment.folder.path}/listed`;
@@ -47,9 +59,57 @@ export const list: Row = {
       await mustHaveLines(stdout, count);
       return took;
     };
+    const path = await filledDatabase(environment);
     return {
-      tcp: time([...cli, "-s", `kv:${await filledDatabase(environment)}`]),
+      tcp: time([...cli, "-s", `kv:${path}`]),
       postmap: time(["postmap", "-s", btree]),
+      floor: time(bare("list", path)),
+    };
+  },
+};
+
+/** `-i` of all entries into a kv table. */
+export const loadAlone: Row = {
+  name: "kv-load-alone",
+  title: "-i of 100,000, kv alone",
+  unit: "k/s",
+  note: "floor: bare commits of 500 entries, two under way",
+  targets: [{ atLeast: 150 }, { against: "floor", atLeast: 0.5 }],
+  async contestants(environment) {
+    const { signal } = environment;
+    const stdin = await environment.entriesFile();
+    const path = `${environment.folder.path}/alone.kv`;
+    const time = (command: string[]): Turn => async () => {
+      await removeDatabase(path);
+      return count / await wholeProgram({ command, stdin, signal });
+    };
+    return {
+      tcp: time([...await environment.cli(), "-i", `kv:${path}`]),
+      floor: time(bare("load", path)),
+    };
+  },
+};
+
+/** `-q -` of all keys in a kv table. */
+export const bulk: Row = {
+  name: "kv-bulk",
+  title: "-q - of 100,000, kv table",
+  unit: "k/s",
+  note: "floor: bare getMany of 10 keys, 100 under way",
+  targets: [{ against: "floor", atLeast: 0.8 }],
+  async contestants(environment) {
+    const { signal } = environment;
+    const stdin = await environment.keysFile();
+    const stdout = `${environment.folder.path}/kv-bulk`;
+    const path = await filledDatabase(environment);
+    const time = (command: string[]): Turn => async () => {
+      const took = await wholeProgram({ command, stdin, stdout, signal });
+      await mustHaveLines(stdout, count);
+      return count / took;
+    };
+    return {
+      tcp: time([...await environment.cli(), "-q", "-", `kv:${path}`]),
+      floor: time(bare("get", path)),
     };
   },
 };
@@ -60,7 +120,7 @@ export const load: Row = {
   title: "-i of 100,000, kv and memcached",
   unit: "k/s",
   note: "postmap: a btree alone",
-  targets: [{ atLeast: 20 }],
+  targets: [{ atLeast: 100 }],
   async contestants(environment) {
     const { signal } = environment;
     const { table } = await environment.server("empty");
@@ -69,7 +129,7 @@ export const load: Row = {
     return {
       async tcp() {
         await removeDatabase(`${environment.folder.path}/backup.kv`);
-        const command = [...cli, "-i", table];
+        const command = [...await environment.cli(), "-i", table];
         return count / await wholeProgram({ command, stdin, signal });
       },
       async postmap() {
@@ -144,6 +204,7 @@ export const warm: Row = {
   async contestants(environment) {
     const { signal } = environment;
     const { memcached, table } = await environment.server("empty");
+    const cli = await environment.cli();
     const { server } = memcached;
     const path = await filledDatabase(environment, "backup.kv");
     const cache = `memcache:{memcache=${server}}`;

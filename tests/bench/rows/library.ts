@@ -1,4 +1,5 @@
 import { key } from "../data.mjs";
+import { compiled } from "../compiled.ts";
 import { type Environment, pinned, type ServerName } from "../environment.ts";
 import { installedClients } from "../npm_packages.ts";
 import { wholeProgram } from "../program.ts";
@@ -8,6 +9,9 @@ import { requests } from "../workers/serve.mjs";
 
 const script = (name: string) =>
   new URL(`../workers/${name}`, import.meta.url).pathname;
+
+const peer = (name: string) =>
+  new URL(`../peers/${name}`, import.meta.url).pathname;
 
 type Kind = keyof typeof requests;
 
@@ -47,7 +51,7 @@ function row(
   { floor, ...about }: Pick<Row, "name" | "title" | "targets"> & {
     floor?: string;
   },
-  { onOneCpu = false, withPostmap = false } = {},
+  { onOneCpu = false, withPostmap = false, withC = false } = {},
 ): Row {
   const before = onOneCpu ? pinned : [];
   const tcp = onOneCpu ? "pinned" : "tcp";
@@ -76,6 +80,12 @@ function row(
           ...[kind, client, packages, ...address(server)],
         ]);
       }
+      const c = withC && await compiled(
+        peer("libmemcached.c"),
+        environment.folder.path,
+        ["memcached"],
+      );
+      if (c) turns.libmemcached = start([c, ...address(server), "1000"]);
       if (floor !== undefined) {
         const bare = [Deno.execPath(), "run", "-A", script("floor.ts")];
         turns.floor = start([...bare, kind, ...address(server)]);
@@ -116,8 +126,9 @@ export const bulk = row("bulk", {
   targets: [
     { against: "floor", atLeast: 0.75 },
     { against: "npm", atLeast: 1.3 },
+    { against: "libmemcached", atLeast: 1 },
   ],
-}, { withPostmap: true });
+}, { withPostmap: true, withC: true });
 
 /** Many updates in one call. */
 export const update = row("update", {

@@ -2,7 +2,6 @@ import { count } from "../data.mjs";
 import type { Environment, ServerName } from "../environment.ts";
 import { peakMemory } from "../peak_memory.ts";
 import type { Row, Turn } from "../row.ts";
-import { cli } from "./whole_process.ts";
 
 const quick = Deno.env.get("QUICK") === "1";
 const many = quick ? 10 : 100;
@@ -22,6 +21,7 @@ async function lookUp(
   const block = await Deno.readFile(await environment.keysFile());
   const { signal } = environment;
   const report = `${environment.folder.path}/time`;
+  const cli = await environment.cli();
   return () =>
     peakMemory(
       [...cli, "-q", "-", table],

@@ -3,9 +3,6 @@ import { type Environment, pinned, type ServerName } from "../environment.ts";
 import { mustHaveLines, wholeProgram } from "../program.ts";
 import type { Row, Turn } from "../row.ts";
 
-/** The command line. */
-export const cli = [Deno.execPath(), "run", "-A", "cli.ts"];
-
 /** Thousands of keys per second, including the start and end of the program. */
 async function lookUpAll(
   environment: Environment,
@@ -31,11 +28,14 @@ export const wholeProcess: Row = {
   title: "-q - of 100,000 keys, whole process",
   unit: "k/s",
   targets: [{ against: "postmap", atLeast: 60 }],
-  contestants: async (environment) => ({
-    tcp: await lookUpAll(environment, "tcp", cli, "tcp"),
-    unix: await lookUpAll(environment, "unix", cli, "unix"),
-    postmap: await lookUpAll(environment, "postmap", ["postmap"], "tcp"),
-  }),
+  contestants: async (environment) => {
+    const cli = await environment.cli();
+    return {
+      tcp: await lookUpAll(environment, "tcp", cli, "tcp"),
+      unix: await lookUpAll(environment, "unix", cli, "unix"),
+      postmap: await lookUpAll(environment, "postmap", ["postmap"], "tcp"),
+    };
+  },
 };
 
 /** The same with the program and memcached on one CPU. */
@@ -45,7 +45,7 @@ export const wholeProcessPinned: Row = {
   unit: "k/s",
   targets: [{ against: "postmap", atLeast: 5 }],
   contestants: async (environment) => {
-    const ours = [...pinned, ...cli];
+    const ours = [...pinned, ...await environment.cli()];
     const postmap = [...pinned, "postmap"];
     return {
       tcp: await lookUpAll(environment, "tcp", ours, "pinned"),
