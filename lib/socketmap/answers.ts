@@ -1,7 +1,6 @@
 import type { Clock } from "../system/clock.ts";
-import { ConfigError, TemporaryError } from "../errors.ts";
+import { ConfigError, recoveryMessage, TemporaryError } from "../errors.ts";
 import { byteLength, byteText, type Text, utf8Text } from "../bytes/text.ts";
-import { recoveryMessage } from "../tables/memcache/outage.ts";
 import { maxUnanswered } from "./buffer_pool.ts";
 
 /** A table that can be served. Every table of this project is one. */

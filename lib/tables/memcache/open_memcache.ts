@@ -209,6 +209,7 @@ async function openParts(
     new KeyRules({ exclude, format, digest, text: rules.text, skipsLongKeys })
   );
   const onEvent = guardedListener(opening);
+  const observe = observer(opening, found.endpoint, onEvent);
   const client = new MemcacheClient({
     ...server,
     maxTry: parameters.max_try,
@@ -218,7 +219,7 @@ async function openParts(
     loadMergeGets: async () =>
       (await import("../../memcached/merged_gets.ts")).mergeGets,
     onWarning: rules.onWarning,
-    observe: observer(opening, found.endpoint, onEvent),
+    observe,
   });
   const parts = {
     name,
@@ -231,6 +232,7 @@ async function openParts(
     refuse: refusalHandler(name, rules),
     onDetail: options.onDetail,
     onRecovery: options.onRecovery,
+    observe,
   };
   return { parts, domainTables, onEvent, server, format };
 }
