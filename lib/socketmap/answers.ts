@@ -145,15 +145,18 @@ export class Answers {
     return this.#text.encode(replies);
   }
 
-  /** Parses a request. Returns the reply instead if no lookup is needed. */
-  parse(request: Uint8Array): LookupRequest | string {
+  /**
+   * Parses a request of a client. Returns the reply instead if no lookup is needed.
+   */
+  parse(request: Uint8Array, client: string): LookupRequest | string {
     const space = request.indexOf(SPACE);
     if (space < 0) {
-      return this.refusal("request", "no request: need NAME, a space, KEY");
+      const reason = "no request: need NAME, a space, KEY";
+      return this.refusal("request", reason, client);
     }
     const name = request.subarray(0, space);
     const target = this.#tables.get(byteText.decode(name)!);
-    if (target === undefined) return this.#unknown(name);
+    if (target === undefined) return this.#unknown(name, client);
     const key = this.#text.decode(request.subarray(space + 1));
     return key === undefined ? notFound : { target, key };
   }
@@ -177,8 +180,8 @@ export class Answers {
   }
 
   /** Makes the reply to a request that can never be answered, and warns. */
-  refusal(kind: string, reason: string): string {
-    this.#warn(kind, `a client was refused: ${reason}`);
+  refusal(kind: string, reason: string, client: string): string {
+    this.#warn(kind, `${client} was refused: ${reason}`);
     return this.#reply("PERM", reason);
   }
 
@@ -209,11 +212,12 @@ export class Answers {
     };
   }
 
-  #unknown(bytes: Uint8Array): string {
+  #unknown(bytes: Uint8Array, client: string): string {
     const name = new TextDecoder().decode(bytes.subarray(0, 60));
     return this.refusal(
       "name",
       `no table "${name}": there are ${this.#tableNames}`,
+      client,
     );
   }
 

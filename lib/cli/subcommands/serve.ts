@@ -69,6 +69,11 @@ export const serve: Subcommand = {
       default: "1000",
       words: ["max-clients", "connections"],
     },
+    {
+      name: "log-clients",
+      help: "name the client of a bad request in its warning",
+      words: ["log-peers", "peers"],
+    },
     noFolding,
   ],
   run,
@@ -216,6 +221,7 @@ function serverOptions(invocation: Invocation): SocketmapOptions[] {
     idle: wholeNumber(invocation, "idle"),
     lookupTimeout: wholeNumber(invocation, "timeout"),
     clients: wholeNumber(invocation, "clients"),
+    logClients: invocation.flag("log-clients"),
     onWarning: invocation.report.warning,
     onRecovery: (message: string) => invocation.report.note(message),
   }));
