@@ -1,5 +1,5 @@
 import type { Socket } from "../socket/socket.ts";
-import { type Answers, notFound } from "./answers.ts";
+import type { Answers } from "./answers.ts";
 import { NetstringParser, tooLong } from "./netstring.ts";
 import { ReplyQueue } from "./reply_queue.ts";
 import type { BufferPool } from "./buffer_pool.ts";
@@ -168,8 +168,9 @@ export class Conversation {
     for (let count = 0;; count++) {
       const request = this.#parser.next();
       if (request === undefined) return count > 0;
-      if (request === tooLong) this.#queue.addReply(notFound);
-      else if (request.length < this.#context.pool.longSize) {
+      if (request === tooLong) {
+        this.#queue.addReply(this.#context.answers.tooLong());
+      } else if (request.length < this.#context.pool.longSize) {
         this.#startLookup(request);
       } else await this.#startLongLookup(request);
       if (this.#canTake()) continue;

@@ -45,8 +45,21 @@ import { Acceptor } from "./acceptor.ts";
 import { Answers, type LookupTable, WarningLimiter } from "./answers.ts";
 import { Conversation, type ConversationContext } from "./conversation.ts";
 import { BufferPool, maxUnanswered } from "./buffer_pool.ts";
+import type { SocketmapMetrics } from "./metrics/metrics.ts";
 
 export { ConfigError };
+export {
+  type BadRequest,
+  type PlaceState,
+  type ReplyStatus,
+  SocketmapMetrics,
+} from "./metrics/metrics.ts";
+export {
+  type MetricsOptions,
+  MetricsServer,
+  serveMetrics,
+} from "./metrics/server.ts";
+export type { MetricsFormat } from "./metrics/open_metrics.ts";
 export {
   openServedTable,
   ServedTable,
@@ -129,6 +142,8 @@ export interface SocketmapOptions {
    * @default {false}
    */
   logClients?: boolean;
+  /** Counts what the server does. Without it, nothing is counted. */
+  metrics?: SocketmapMetrics;
   /** Listens for connections; by default the adapter of the runtime. */
   listen?: Listen;
   /** The clock; by default that of the system. */
@@ -146,6 +161,7 @@ const optionNames: Readonly<Record<keyof SocketmapOptions, true>> = {
   onWarning: true,
   onRecovery: true,
   logClients: true,
+  metrics: true,
   listen: true,
   clock: true,
 };
@@ -171,6 +187,8 @@ export class SocketmapServer implements AsyncDisposable {
   #work = new Set<Promise<void>>();
   #timer: Timer | undefined;
   #isFull = false;
+  #rejected = 0;
+  #closePlace: (() => void) | undefined;
 
   /** Takes over a listener. Use {@linkcode serveSocketmap} instead. */
   constructor(
@@ -205,7 +223,17 @@ export class SocketmapServer implements AsyncDisposable {
       warnings: this.#warnings,
       clock,
       onRecovery: options.onRecovery,
+      metrics: options.metrics,
     });
+    this.#closePlace = options.metrics?.openPlace(
+      this.endpoint,
+      Object.keys(tables),
+      () => ({
+        clients: this.#clients.size,
+        pending: this.#answers.pending,
+        rejected: this.#rejected,
+      }),
+    );
     this.#context = {
       answers: this.#answers,
       pool,
@@ -249,6 +277,7 @@ export class SocketmapServer implements AsyncDisposable {
     await this.#acceptor.run((socket) => this.#accept(socket));
     while (this.#work.size > 0) await Promise.all(this.#work);
     this.#answers.close();
+    this.#closePlace?.();
     this.#timer?.cancel();
   }
 
@@ -280,6 +309,7 @@ export class SocketmapServer implements AsyncDisposable {
 
   #reject(socket: Socket): void {
     socket.close();
+    this.#rejected++;
     // One warning is enough until a client leaves.
     if (this.#isFull) return;
     this.#isFull = true;

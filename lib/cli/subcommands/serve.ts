@@ -1,9 +1,14 @@
 import { systemClock, type Timer } from "../../system/clock.ts";
 import { WarningLimiter } from "../../socketmap/answers.ts";
+import { absentKey } from "../../socketmap/metrics/server.ts";
 import {
+  type MetricsOptions,
+  type MetricsServer,
   openServedTable,
   type ServedTable,
+  serveMetrics,
   serveSocketmap,
+  SocketmapMetrics,
   type SocketmapOptions,
   type SocketmapServer,
 } from "../../socketmap/server.ts";
@@ -42,6 +47,12 @@ export const serve: Subcommand = {
       help: "inet:HOST:PORT (0: a free port), unix:PATH; may repeat",
       repeats: true,
       words: ["listen", "socket", "endpoint"],
+    },
+    {
+      name: "metrics",
+      argument: "ENDPOINT",
+      help: "serve /metrics for Prometheus and /healthz, by HTTP",
+      words: ["prometheus", "openmetrics", "health", "healthz"],
     },
     {
       name: "mode",
@@ -87,10 +98,13 @@ const forcedEndLimit = 500;
 
 async function run(invocation: Invocation): Promise<number> {
   if (goesToJournal()) writePriorities();
-  const options = serverOptions(invocation);
+  const shown = metricsOptions(invocation);
+  const metrics = shown?.metrics;
+  const options = serverOptions(invocation, metrics);
   const names = namedTables(invocation);
   const tables = new Map<string, ServedTable>();
   const servers: SocketmapServer[] = [];
+  let metricsServer: MetricsServer | undefined;
   let listens = false;
   let signals = 0;
   let quit = () => {};
@@ -103,6 +117,7 @@ async function run(invocation: Invocation): Promise<number> {
     for (const server of servers) {
       void server.close({ drain: isFirst ? drain : 0 });
     }
+    void metricsServer?.close();
     systemClock.setTimer(isFirst ? endLimit : forcedEndLimit, quit);
   };
   const serveTables = async () => {
@@ -110,7 +125,7 @@ async function run(invocation: Invocation): Promise<number> {
       for (const [name, table] of names) {
         tables.set(
           name,
-          await open(invocation, name, table, () => isReloading),
+          await open(invocation, name, table, () => isReloading, metrics),
         );
       }
       if (terminal.mayBeRefused?.()) {
@@ -124,13 +139,22 @@ async function run(invocation: Invocation): Promise<number> {
       for (const one of options) {
         servers.push(await serveSocketmap(Object.fromEntries(tables), one));
       }
+      if (shown !== undefined) {
+        metricsServer = await serveMetrics(Object.fromEntries(tables), shown);
+        if (signals === 0) {
+          invocation.report.note(`metrics on ${metricsServer.endpoint}`);
+        }
+      }
       for (const server of servers) {
         if (signals > 0) void server.close({ drain });
         else invocation.report.note(`listening on ${server.endpoint}`);
       }
       await Promise.all(servers.map(({ finished }) => finished));
     } finally {
-      await Promise.all(servers.map((server) => server.close({ drain: 0 })));
+      await Promise.all([
+        ...servers.map((server) => server.close({ drain: 0 })),
+        metricsServer?.close(),
+      ]);
       await Promise.all([...tables.values()].map((table) => table.close()));
     }
   };
@@ -172,8 +196,7 @@ async function reloadAll(
   }
 }
 
-// A key that no table has, and how long its lookup may take, in milliseconds.
-const absentKey = "nobody@memcache-table.invalid";
+// How long a lookup may take, in milliseconds.
 const permissionCheckTime = 1000;
 
 /**
@@ -206,14 +229,17 @@ async function requirePermission(
   }
 }
 
-function serverOptions(invocation: Invocation): SocketmapOptions[] {
+function serverOptions(
+  invocation: Invocation,
+  metrics: SocketmapMetrics | undefined,
+): SocketmapOptions[] {
   const endpoints = invocation.values("socketmap");
   if (endpoints.length === 0) {
     throw new UsageError(
       "say where to listen: --socketmap inet:HOST:PORT or unix:PATH",
     );
   }
-  const mode = fileMode(invocation, endpoints);
+  const mode = fileMode(invocation);
   return endpoints.map((endpoint) => ({
     endpoint,
     utf8: invocation.text.utf8,
@@ -222,9 +248,22 @@ function serverOptions(invocation: Invocation): SocketmapOptions[] {
     lookupTimeout: wholeNumber(invocation, "timeout"),
     clients: wholeNumber(invocation, "clients"),
     logClients: invocation.flag("log-clients"),
+    metrics,
     onWarning: invocation.report.warning,
     onRecovery: (message: string) => invocation.report.note(message),
   }));
+}
+
+/** What to do for `--metrics`; `undefined` if it was not given. */
+function metricsOptions(invocation: Invocation): MetricsOptions | undefined {
+  const endpoint = invocation.value("metrics");
+  return endpoint === undefined ? undefined : {
+    endpoint,
+    metrics: new SocketmapMetrics(),
+    lookupTimeout: wholeNumber(invocation, "timeout"),
+    mode: fileMode(invocation),
+    onWarning: invocation.report.warning,
+  };
 }
 
 function namedTables({ operands }: Invocation): Map<string, string> {
@@ -251,12 +290,17 @@ async function open(
   name: string,
   table: string,
   isReloading: () => boolean,
+  metrics: SocketmapMetrics | undefined,
 ): Promise<ServedTable> {
   // Clients can cause a warning with every lookup.
   const warnings = new WarningLimiter(report.warning, systemClock);
   return await openServedTable(table, {
     ...tableOptions,
     fold: !flag("f"),
+    // No other type has events.
+    onEvent: table.startsWith("memcache:")
+      ? metrics?.eventsOf(name, table)
+      : undefined,
     onWarning: (message) => warnings.warn(name, message),
     onRecovery: (message) => report.note(`${name}: ${message}`),
     onReload: (message) => {
@@ -276,12 +320,10 @@ function wholeNumber(
   throw new UsageError(`--${option} needs a whole number, from 1: ${written}`);
 }
 
-function fileMode(
-  { value }: Invocation,
-  endpoints: readonly string[],
-): number | undefined {
+function fileMode({ value, values }: Invocation): number | undefined {
   const written = value("mode");
   if (written === undefined) return undefined;
+  const endpoints = [...values("socketmap"), value("metrics") ?? "inet:"];
   if (endpoints.every((endpoint) => endpoint.startsWith("inet:"))) {
     throw new UsageError("--mode is for a socket that is a file, unix:PATH");
   }
