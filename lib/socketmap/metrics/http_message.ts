@@ -51,7 +51,7 @@ export function endOfHead(head: string): number {
  * Implements the syntax of RFC 9112.
  */
 export function parseRequest(head: string): HttpRequest | undefined {
-  const [first, ...lines] = head.trimEnd().split(/\r?\n/);
+  const [first, ...lines] = head.replace(/[\r\n]+$/, "").split(/\r?\n/);
   const parts = requestLine.exec(first);
   if (parts === null) return undefined;
   const [, method, target, minor] = parts;
@@ -79,7 +79,10 @@ const requestLine = /^([!#$%&'*+.^`|~\w-]+) ([\x21-\x7e]+) HTTP\/1\.(\d)$/;
 const headerLine = /^([!#$%&'*+.^`|~\w-]+):[ \t]*([^\0\r]*)$/;
 
 /** Writes an answer; one to HEAD has no body. The connection ends with it. */
-export function formatAnswer(answer: HttpAnswer, isHead: boolean): Uint8Array {
+export function formatAnswer(
+  answer: HttpAnswer,
+  { isHead = false }: { isHead?: boolean } = {},
+): Uint8Array {
   const { status, type = "text/plain; charset=utf-8", headers, body } = answer;
   const bytes = utf8Text.encode(body);
   const all = {

@@ -103,6 +103,7 @@ class HttpClient {
   #clock: Clock;
   #timer: Timer | undefined;
   #state: "request" | "answer" | "reply" | "closed" = "request";
+  #endWait = () => {};
 
   constructor(socket: Socket, answer: AnswerHttp, clock: Clock) {
     this.#socket = socket;
@@ -125,6 +126,7 @@ class HttpClient {
     this.#state = "closed";
     this.#timer?.cancel();
     this.#socket.close();
+    this.#endWait();
   }
 
   async #run(answer: AnswerHttp): Promise<void> {
@@ -134,11 +136,14 @@ class HttpClient {
       if (head === undefined) return;
       this.#timer?.cancel();
       this.#state = "answer";
-      const [answered, isHead] = await answerHead(head, answer);
-      if (!this.#isOpen()) return;
+      const closed = new Promise<undefined>((resolve) =>
+        this.#endWait = () => resolve(undefined)
+      );
+      const bytes = await Promise.race([answerHead(head, answer), closed]);
+      if (bytes === undefined) return;
       this.#state = "reply";
       this.#closeIn(patience);
-      await this.#socket.write(formatAnswer(answered, isHead));
+      await this.#socket.write(bytes);
       await this.#linger();
     } catch {
       // The connection broke, or was closed.
@@ -147,13 +152,9 @@ class HttpClient {
     }
   }
 
-  #isOpen(): boolean {
-    return this.#state !== "closed";
-  }
-
   #closeIn(milliseconds: number): void {
     this.#timer?.cancel();
-    if (!this.#isOpen()) return;
+    if (this.#state === "closed") return;
     this.#timer = this.#clock.setTimer(milliseconds, () => this.close());
   }
 
@@ -193,22 +194,19 @@ function mayBeRequest(head: string): boolean {
   return head === "" || /^[A-Za-z]/.test(head);
 }
 
-/** The answer to a request, and whether it has no body. Never rejects. */
+/** The answer to a request, as bytes. Never rejects. */
 async function answerHead(
   head: string,
   answer: AnswerHttp,
-): Promise<[HttpAnswer, boolean]> {
+): Promise<Uint8Array> {
   if (head.length > longestHead) {
-    return [{ status: 431, body: "the request is too long\n" }, false];
+    return formatAnswer({ status: 431, body: "the request is too long\n" });
   }
   const request = parseRequest(head);
   if (request === undefined) {
-    return [{ status: 400, body: "this is no HTTP/1.1 request\n" }, false];
+    return formatAnswer({ status: 400, body: "this is no HTTP/1.1 request\n" });
   }
-  const isHead = request.method === "HEAD";
-  try {
-    return [await answer(request), isHead];
-  } catch {
-    return [{ status: 500, body: "the answer failed\n" }, isHead];
-  }
+  const failed = { status: 500, body: "the answer failed\n" };
+  const answered = await answer(request).catch(() => failed);
+  return formatAnswer(answered, { isHead: request.method === "HEAD" });
 }
