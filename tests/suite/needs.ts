@@ -17,6 +17,7 @@ const needs: Need[] = [
     package: "nutcracker",
     why: "a proxy before servers",
   },
+  { program: "prometheus", package: "prometheus", why: "reads metrics" },
   { program: "/usr/bin/time", package: "time", why: "peak memory" },
   { program: "perl", package: "perl-base", why: "odd standard streams" },
   { program: "script", package: "bsdutils", why: "a terminal" },

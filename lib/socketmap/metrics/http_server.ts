@@ -102,7 +102,7 @@ class HttpClient {
   #socket: Socket;
   #clock: Clock;
   #timer: Timer | undefined;
-  #state: "request" | "answer" | "reply" | "closed" = "request";
+  #state: "request" | "answer" | "reply" | "linger" | "closed" = "request";
   #endWait = () => {};
 
   constructor(socket: Socket, answer: AnswerHttp, clock: Clock) {
@@ -118,7 +118,7 @@ class HttpClient {
 
   /** Closes it when the request that was read is answered. */
   finish(): void {
-    if (this.#state === "request") this.close();
+    if (this.#state === "request" || this.#state === "linger") this.close();
   }
 
   close(): void {
@@ -179,6 +179,8 @@ class HttpClient {
    * closed that still has unread data, the client may lose the answer.
    */
   async #linger(): Promise<void> {
+    if (this.#state === "closed") return;
+    this.#state = "linger";
     this.#closeIn(lingerTime);
     await this.#socket.endWrite?.();
     for (let left = lingerBytes; left > 0;) {

@@ -7,7 +7,6 @@ import type { Listener, Socket } from "../../../lib/socket/socket.ts";
 import { assert, assertEquals } from "../../support/assert.ts";
 import { FakeClock } from "../../support/fake_clock.ts";
 import { FakeConnection } from "../../support/fake_server.ts";
-import { latin1 } from "../../support/latin1.ts";
 import { RawClient } from "../../support/socketmap.ts";
 
 const request = "GET /a HTTP/1.1\r\nHost: b\r\n\r\n";
@@ -36,20 +35,6 @@ async function start(answer = echo, endpoint = { port: 0 }) {
   };
 }
 
-/** All that comes until the server ends the connection; what came of a reset one. */
-async function rest({ connection }: RawClient): Promise<string> {
-  const buffer = new Uint8Array(65536);
-  let text = "";
-  try {
-    for (let length; (length = await connection.read(buffer)) !== null;) {
-      text += latin1(buffer.subarray(0, length));
-    }
-  } catch {
-    // It was reset.
-  }
-  return text;
-}
-
 const statusOf = (answer: string) => answer.slice(0, 12);
 const ok = "HTTP/1.1 200";
 
@@ -72,7 +57,7 @@ Deno.test("HttpServer answers one request, and closes", async () => {
   for (const [parts, status] of table) {
     using client = await http.connect();
     for (const part of parts) await client.send(part).catch(() => {});
-    const answer = await rest(client);
+    const answer = await client.rest();
     assertEquals(statusOf(answer), status, parts.join(""));
     assertEquals(answer.split("Connection: close\r\n").length, 2);
     if (status === ok) assert(answer.endsWith("\r\n\r\n/a"), answer);
@@ -81,14 +66,14 @@ Deno.test("HttpServer answers one request, and closes", async () => {
   using client = await http.connect();
   await client.send(request);
   await client.connection.closeWrite();
-  assertEquals(statusOf(await rest(client)), ok);
+  assertEquals(statusOf(await client.rest()), ok);
 });
 
 Deno.test("HttpServer says no more than 500 of an answer that fails", async () => {
   await using http = await start(() => Promise.reject(new Error("secret")));
   using client = await http.connect();
   await client.send(request);
-  const answer = await rest(client);
+  const answer = await client.rest();
   assertEquals(statusOf(answer), "HTTP/1.1 500");
   assert(!answer.includes("secret"));
 });
@@ -102,7 +87,7 @@ Deno.test("HttpServer lets go of clients that send nothing, or drip", async () =
     // Then the server has taken the first one, too.
     using other = await http.connect();
     await other.send(request);
-    assertEquals(statusOf(await rest(other)), ok);
+    assertEquals(statusOf(await other.rest()), ok);
     const ended = slow.ended();
     clock.pass(9000);
     await slow.send("x");
@@ -124,12 +109,12 @@ Deno.test("HttpServer lets go of clients that do not read, or do not leave", asy
     await new Promise((resolve) => setTimeout(resolve));
   }
   clock.pass(10_000);
-  assert((await rest(unread)).length < big.length);
+  assert((await unread.rest()).length < big.length);
 
   await using short = await start();
   using stays = await short.connect();
   await stays.send(request);
-  assertEquals(statusOf(await rest(stays)), ok);
+  assertEquals(statusOf(await stays.rest()), ok);
   await short.clock.untilWaiting(2000);
   short.clock.pass(2000);
   // It has been closed: a second write finds that out.
@@ -155,12 +140,12 @@ Deno.test("HttpServer takes a new client in place of one that it waits for", asy
   const silent = await Promise.all(Array.from({ length: 100 }, http.connect));
   using client = await http.connect();
   await client.send(request);
-  assertEquals(statusOf(await rest(client)), ok);
+  assertEquals(statusOf(await client.rest()), ok);
   // Those that sent nothing had to go, and none that waits for an answer.
   await Promise.all(silent.slice(0, 80).map((one) => one.ended()));
   assertEquals(answers.length, 20);
   for (const answer of answers) answer();
-  for (const one of slow) assertEquals(statusOf(await rest(one)), ok);
+  for (const one of slow) assertEquals(statusOf(await one.rest()), ok);
   for (const one of [...slow, ...silent]) one[Symbol.dispose]();
 });
 
@@ -177,7 +162,7 @@ Deno.test("HttpServer bears resets at any time", async () => {
   }
   using client = await http.connect();
   await client.send(request);
-  assertEquals(statusOf(await rest(client)), ok);
+  assertEquals(statusOf(await client.rest()), ok);
 });
 
 Deno.test("HttpServer closes with clients in every state", async () => {
@@ -198,7 +183,7 @@ Deno.test("HttpServer closes with clients in every state", async () => {
   await http.clock.untilWaiting(2000);
   http.clock.pass(2000);
   await closed;
-  assertEquals(await rest(waits), "");
+  assertEquals(await waits.rest(), "");
   await http.server.close();
   // Nobody listens any more.
   const again = await http.connect().catch(() => undefined);
