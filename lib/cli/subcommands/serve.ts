@@ -25,13 +25,11 @@ import { terminal } from "../terminal.ts";
 export const serve: Subcommand = {
   page: {
     usage: ["serve [options] --socketmap ENDPOINT NAME=type:name ..."],
-    about: "Serves tables to Postfix by socketmap_table(5). In " +
-      "main.cf, a table is socketmap:ENDPOINT:NAME. Opens a table again when its " +
-      "files change, all after SIGHUP. Ends after SIGTERM or SIGINT, " +
-      "with all requests answered.",
+    about: "Serves tables to Postfix by socketmap_table(5): " +
+      "socketmap:ENDPOINT:NAME in main.cf. A file that changes opens its table " +
+      "again, SIGHUP all; SIGTERM ends it.",
     notes: [
-      "Limits: a request of more than 102,400 bytes is answered as not found; a reply",
-      "has at most 100,000 bytes; an ENDPOINT has at most 64 MB of pending data.",
+      "Limits: 102,400 bytes a request, 100,000 a reply, 64 MB pending an ENDPOINT.",
     ],
     examples: [
       "memcache-table serve --socketmap inet:127.0.0.1:10027 \\",
