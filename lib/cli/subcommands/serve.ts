@@ -27,7 +27,7 @@ export const serve: Subcommand = {
     usage: ["serve [options] --socketmap ENDPOINT NAME=type:name ..."],
     about: "Serves tables to Postfix by socketmap_table(5): " +
       "socketmap:ENDPOINT:NAME in main.cf. A file that changes opens its table " +
-      "again, SIGHUP all; SIGTERM ends it.",
+      "again, SIGHUP all; SIGTERM ends.",
     notes: [
       "Limits: 102,400 bytes a request, 100,000 a reply, 64 MB pending an ENDPOINT.",
     ],
