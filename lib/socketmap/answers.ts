@@ -2,11 +2,8 @@ import type { Clock } from "../system/clock.ts";
 import { ConfigError, recoveryMessage, TemporaryError } from "../errors.ts";
 import { byteLength, byteText, type Text, utf8Text } from "../bytes/text.ts";
 import { maxUnanswered } from "./buffer_pool.ts";
-import type {
-  BadRequest,
-  ReplyStatus,
-  SocketmapMetrics,
-} from "./metrics/metrics.ts";
+import type { BadRequest, ReplyStatus } from "./metrics/families.ts";
+import type { SocketmapMetrics } from "./metrics/metrics.ts";
 
 /** A table that can be served. Every table of this project is one. */
 export interface LookupTable {
@@ -198,7 +195,7 @@ export class Answers {
     return lookupOrReject(target.table, key).then((value) => {
       this.pending--;
       this.#hasReplied = true;
-      this.#metrics?.setUp(target.name, true);
+      this.#metrics?.tableAnswered(target.name);
       if (this.#outages.size > 0) this.#endOutage(target);
       return value === undefined ? notFound : this.#found(target.name, value);
     }, (error) => {
@@ -279,7 +276,7 @@ export class Answers {
 
   /** Warns once for each outage. An outage ends when a lookup succeeds. */
   #warnOnce(target: NamedTable, reason: string): void {
-    this.#metrics?.setUp(target.name, false);
+    this.#metrics?.tableFailed(target.name);
     const outage = this.#outages.get(target);
     if (outage !== undefined) {
       outage.failures++;

@@ -48,12 +48,12 @@ import { BufferPool, maxUnanswered } from "./buffer_pool.ts";
 import type { SocketmapMetrics } from "./metrics/metrics.ts";
 
 export { ConfigError };
-export {
-  type BadRequest,
-  type PlaceState,
-  type ReplyStatus,
-  SocketmapMetrics,
-} from "./metrics/metrics.ts";
+export { SocketmapMetrics } from "./metrics/metrics.ts";
+export type {
+  BadRequest,
+  PlaceState,
+  ReplyStatus,
+} from "./metrics/families.ts";
 export {
   type MetricsOptions,
   MetricsServer,

@@ -1,81 +1,20 @@
 import type { EventListener, TableEvent } from "../../events.ts";
 import { processMemory } from "../../system/memory.ts";
 import {
-  formatMetrics,
-  type HistogramFamily,
-  type Labels,
-  type MetricFamily,
-  type MetricsFormat,
-  type NumberFamily,
-} from "./open_metrics.ts";
-
-/** The first word of a reply to a client, in lower case. */
-export type ReplyStatus = "ok" | "notfound" | "temp" | "timeout" | "perm";
-
-const statuses: readonly ReplyStatus[] = [
-  "ok",
-  "notfound",
-  "temp",
-  "timeout",
-  "perm",
-];
-
-/**
- * Why a request could not be answered: its netstring is broken or too long, or its
- * table is missing or unknown.
- */
-export type BadRequest = "protocol" | "long" | "request" | "name";
-
-const badRequests: readonly BadRequest[] = [
-  "protocol",
-  "long",
-  "request",
-  "name",
-];
-
-/** The state of a place where clients connect. */
-export interface PlaceState {
-  /** How many clients are connected. */
-  readonly clients: number;
-  /** How many lookups are under way. */
-  readonly pending: number;
-  /** How many clients were disconnected at once, for there were too many. */
-  readonly rejected: number;
-}
-
-/** What was counted of a served table. */
-interface TableCounts {
-  readonly replies: Record<ReplyStatus, number>;
-  readonly times: number[];
-  timeSum: number;
-  outages: number;
-  isUp: boolean;
-  /** Missing if nobody has asked for its events. */
-  events?: EventCounts;
-}
-
-/** What a memcache table has told. */
-interface EventCounts {
-  hits: number;
-  backup: number;
-  misses: number;
-  failed: number;
-  unreachable: number;
-  timeouts: number;
-  retries: number;
-  reconnects: number;
-  outages: number;
-  /** How many outages go on: an old table may be in one when a new one is open. */
-  open: number;
-}
-
-// Seconds. A hit takes a millisecond; after 30 s the reply is TIMEOUT by default.
-const timeLimits = [
-  ...[0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5],
-  ...[1, 2.5, 5, 10, 30],
-];
-
-const prefix = "memcache_table_";
+  type BadRequest,
+  badRequests,
+  type EventCounts,
+  eventFamilies,
+  placeFamilies,
+  type PlaceState,
+  processFamilies,
+  type ReplyStatus,
+  statuses,
+  type TableCounts,
+  tableFamilies,
+  timeLimits,
+} from "./families.ts";
+import { formatMetrics, type MetricsFormat } from "./open_metrics.ts";
 
 /**
  * Counts what servers of {@linkcode serveSocketmap} and their tables do. Hand the
@@ -155,11 +94,16 @@ export class SocketmapMetrics {
     table.timeSum += seconds;
   }
 
-  /** A table answers, or fails. An outage goes from a failure to an answer. */
-  setUp(name: string, isUp: boolean): void {
+  /** A table has failed: an outage begins, if none goes on. */
+  tableFailed(name: string): void {
     const table = this.#table(name);
-    if (table.isUp && !isUp) table.outages++;
-    table.isUp = isUp;
+    if (table.isUp) table.outages++;
+    table.isUp = false;
+  }
+
+  /** A table has answered: an outage ends. */
+  tableAnswered(name: string): void {
+    this.#table(name).isUp = true;
   }
 
   /** A request could not be answered. */
@@ -173,11 +117,12 @@ export class SocketmapMetrics {
    * Implements OpenMetrics 1.0.
    */
   text(format: MetricsFormat = "openmetrics"): string {
+    const tables = [...this.#tables];
     return formatMetrics([
-      ...this.#tableFamilies(),
-      ...this.#eventFamilies(),
-      ...this.#placeFamilies(),
-      ...processFamilies(),
+      ...tableFamilies(tables, this.#bad),
+      ...eventFamilies(tables),
+      ...placeFamilies([...this.#places]),
+      ...processFamilies(processMemory()),
     ], format);
   }
 
@@ -194,171 +139,6 @@ export class SocketmapMetrics {
       this.#tables.set(name, table);
     }
     return table;
-  }
-
-  *#tableFamilies(): Generator<MetricFamily> {
-    const tables = [...this.#tables];
-    yield {
-      name: `${prefix}requests`,
-      type: "counter",
-      help: "Requests of clients, by table and the first word of the reply.",
-      samples: tables.flatMap(([table, { replies }]) =>
-        statuses.map((reply) => ({
-          labels: { table, reply },
-          value: replies[reply],
-        }))
-      ),
-    };
-    yield {
-      name: `${prefix}bad_requests`,
-      type: "counter",
-      help:
-        "Requests that name no table that is served, or break the protocol.",
-      samples: badRequests.map((reason) => ({
-        labels: { reason },
-        value: this.#bad[reason],
-      })),
-    };
-    const histogram: HistogramFamily = {
-      name: `${prefix}lookup_duration_seconds`,
-      type: "histogram",
-      unit: "seconds",
-      help: "How long lookups for clients took.",
-      limits: timeLimits,
-      samples: tables.map(([table, { times, timeSum }]) => ({
-        labels: { table },
-        counts: times,
-        sum: timeSum,
-      })),
-    };
-    yield histogram;
-    yield {
-      name: `${prefix}up`,
-      type: "gauge",
-      help:
-        "Whether the table answers: 0 from a lookup that failed to the next " +
-        "that did not.",
-      samples: tables.map(([table, { isUp }]) => ({
-        labels: { table },
-        value: Number(isUp),
-      })),
-    };
-    yield {
-      name: `${prefix}outages`,
-      type: "counter",
-      help:
-        "Outages that have begun: of the table, or of its memcached while the " +
-        "backup answers.",
-      samples: tables.flatMap(([table, { outages, events }]) => {
-        const own = { labels: { table, of: "table" }, value: outages };
-        return events === undefined ? [own] : [own, {
-          labels: { table, of: "memcached" },
-          value: events.outages,
-        }];
-      }),
-    };
-  }
-
-  *#eventFamilies(): Generator<NumberFamily> {
-    const all = [...this.#tables].flatMap(([table, { events }]) =>
-      events === undefined ? [] : [{ labels: { table }, events }]
-    );
-    const family = (
-      name: string,
-      help: string,
-      valueOf: (events: EventCounts) => number,
-      type: "counter" | "gauge" = "counter",
-    ): NumberFamily => ({
-      name: prefix + name,
-      type,
-      help,
-      samples: all.map(({ labels, events }) => ({
-        labels,
-        value: valueOf(events),
-      })),
-    });
-    yield family("hits", "Keys found in memcached.", ({ hits }) => hits);
-    yield family(
-      "backup_answers",
-      "Keys found in the backup, and not in memcached.",
-      ({ backup }) => backup,
-    );
-    yield family(
-      "misses",
-      "Keys found nowhere.",
-      ({ misses }) => misses,
-    );
-    yield family(
-      "failed_lookups",
-      "Keys whose lookup failed.",
-      ({ failed }) => failed,
-    );
-    yield {
-      name: `${prefix}errors`,
-      type: "counter",
-      help:
-        "Errors of memcached: attempts to connect that failed, and replies " +
-        "that did not come in time.",
-      samples: all.flatMap(({ labels, events: { unreachable, timeouts } }) => [
-        { labels: { ...labels, error: "unreachable" }, value: unreachable },
-        { labels: { ...labels, error: "timeout" }, value: timeouts },
-      ]),
-    };
-    yield family(
-      "retries",
-      "Commands to memcached that were tried again.",
-      ({ retries }) => retries,
-    );
-    yield family(
-      "reconnects",
-      "Connections to memcached that were opened again.",
-      ({ reconnects }) => reconnects,
-    );
-    yield family(
-      "on_backup",
-      "Whether memcached fails, and the backup answers instead.",
-      ({ open }) => Number(open > 0),
-      "gauge",
-    );
-  }
-
-  *#placeFamilies(): Generator<NumberFamily> {
-    const places = [...this.#places].map(([place, state]) => ({
-      labels: { place },
-      state: state(),
-    }));
-    const family = (
-      name: string,
-      type: "counter" | "gauge",
-      help: string,
-      valueOf: (state: PlaceState) => number,
-    ): NumberFamily => ({
-      name: prefix + name,
-      type,
-      help,
-      samples: places.map(({ labels, state }) => ({
-        labels,
-        value: valueOf(state),
-      })),
-    });
-    yield family(
-      "clients",
-      "gauge",
-      "Connected clients.",
-      ({ clients }) => clients,
-    );
-    yield family(
-      "rejected_clients",
-      "counter",
-      "Clients that were disconnected at once, for there were too many.",
-      ({ rejected }) => rejected,
-    );
-    yield family(
-      "pending_lookups",
-      "gauge",
-      "Lookups that are under way.",
-      ({ pending }) => pending,
-    );
   }
 }
 
@@ -400,36 +180,3 @@ function counts<Name extends string>(
     number
   >;
 }
-
-function* processFamilies(): Generator<NumberFamily> {
-  const gauge = (
-    name: string,
-    help: string,
-    unit: "bytes" | "seconds",
-    value: number,
-  ): NumberFamily => ({
-    name: `process_${name}_${unit}`,
-    type: "gauge",
-    unit,
-    help,
-    samples: [{ labels: none, value }],
-  });
-  const memory = processMemory();
-  if (memory !== undefined) {
-    yield gauge(
-      "resident_memory",
-      "Main memory of the process.",
-      "bytes",
-      memory.resident,
-    );
-    yield gauge("heap", "Used memory of the heap.", "bytes", memory.heap);
-  }
-  yield gauge(
-    "start_time",
-    "When the process was started, since 1970.",
-    "seconds",
-    performance.timeOrigin / 1000,
-  );
-}
-
-const none: Labels = {};
