@@ -72,9 +72,7 @@ export class HttpServer {
   }
 
   #take(socket: Socket): void {
-    if (this.#clients.size >= mostClients && !this.#makeRoom()) {
-      return socket.close();
-    }
+    if (this.#clients.size >= mostClients) this.#makeRoom();
     const client = new HttpClient(socket, this.#answer, this.#clock);
     this.#clients.add(client);
     void client.ended.then(() => {
@@ -83,15 +81,16 @@ export class HttpServer {
     });
   }
 
-  /** Disconnects the client for which the server has waited longest, if there is one. */
-  #makeRoom(): boolean {
-    for (const client of this.#clients) {
-      if (client.isAnswering) continue;
-      this.#clients.delete(client);
-      client.close();
-      return true;
-    }
-    return false;
+  /**
+   * Disconnects the oldest client for which the server waits, or else the oldest that
+   * waits for its answer: it may have left long ago.
+   */
+  #makeRoom(): void {
+    const clients = [...this.#clients];
+    const oldest = clients.find(({ isAnswering }) => !isAnswering) ??
+      clients[0];
+    this.#clients.delete(oldest);
+    oldest.close();
   }
 }
 

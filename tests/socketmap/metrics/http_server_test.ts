@@ -146,6 +146,18 @@ Deno.test("HttpServer takes a new client in place of one that it waits for", asy
   assertEquals(answers.length, 20);
   for (const answer of answers) answer();
   for (const one of slow) assertEquals(statusOf(await one.rest()), ok);
+
+  // Where all wait for an answer, the oldest may have left long ago.
+  const waiting = await Promise.all(Array.from({ length: 33 }, http.connect));
+  for (const client of waiting) {
+    await client.send("GET /slow HTTP/1.0\r\n\r\n");
+  }
+  using last = await http.connect();
+  await last.send(request);
+  assertEquals(statusOf(await last.rest()), ok);
+  await waiting[0].ended();
+  for (const answer of answers) answer();
+  slow.push(...waiting);
   for (const one of [...slow, ...silent]) one[Symbol.dispose]();
 });
 
