@@ -222,8 +222,10 @@ function renameToFree(path: string, from: string, files: SocketFiles): boolean {
   try {
     files.link(from, path);
     files.remove(from);
-  } catch {
-    if (files.look(path) !== undefined) return false;
+  } catch (error) {
+    // The file that was there may have gone since.
+    const isTaken = codeOf(error) === "EEXIST";
+    if (isTaken || files.look(path) !== undefined) return false;
     // Not every file system has hard links.
     files.rename(from, path);
   }
@@ -238,7 +240,13 @@ function removeDead(path: string, dead: FoundFile, files: SocketFiles): void {
   if (!isUnchanged(path, dead, files)) return;
   const aside = freeNameBeside(path, files);
   if (aside === undefined) return;
-  files.rename(path, aside);
+  try {
+    files.rename(path, aside);
+  } catch (error) {
+    // Another program that starts was faster.
+    if (codeOf(error) === "ENOENT") return;
+    throw error;
+  }
   if (isUnchanged(aside, dead, files)) files.remove(aside);
   else renameToFree(path, aside, files);
 }
