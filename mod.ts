@@ -52,6 +52,8 @@ export type {
   DisconnectEvent,
   EventListener,
   LookupEvent,
+  OutageEvent,
+  RecoveryEvent,
   RetryEvent,
   TableEvent,
   TimeoutEvent,

@@ -164,6 +164,15 @@ export function reasonOf(cause: unknown): string {
     .replace(/\n[^]*/, "").replace(/ \(os error \d+\)$/, "");
 }
 
+/** The words for the end of an outage that lasted `milliseconds`. */
+export function recoveryMessage(
+  milliseconds: number,
+  failures: number,
+): string {
+  return `answers again: it failed for ${Math.round(milliseconds / 1000)} s, ` +
+    `${failures} ${failures === 1 ? "request" : "requests"}`;
+}
+
 const longestShown = 100;
 
 /** A text for a message: its first 100 characters. */

@@ -114,6 +114,34 @@ export interface TimeoutEvent {
   readonly waited: "connection" | "reply";
 }
 
+/** An outage has started: memcached failed, and the backup answers instead. */
+export interface OutageEvent {
+  /** The kind of event. */
+  readonly kind: "outage";
+  /** The name of the table. */
+  readonly table: string;
+  /** The server. */
+  readonly endpoint: string;
+  /** Why the first request failed. */
+  readonly reason: string;
+}
+
+/** An outage has ended. Each outage that started does, at the latest by `close`. */
+export interface RecoveryEvent {
+  /** The kind of event. */
+  readonly kind: "recovery";
+  /** The name of the table. */
+  readonly table: string;
+  /** The server. */
+  readonly endpoint: string;
+  /** Whether memcached answers again; otherwise the table was closed. */
+  readonly answers: boolean;
+  /** How long the outage lasted. */
+  readonly milliseconds: number;
+  /** How many requests to memcached failed. */
+  readonly failures: number;
+}
+
 /**
  * An event of a memcache table. Sums of the numbers are statistics: the hit rate is
  * hits / (hits + backup + misses).
@@ -146,7 +174,9 @@ export type TableEvent =
   | UnreachableEvent
   | DisconnectEvent
   | RetryEvent
-  | TimeoutEvent;
+  | TimeoutEvent
+  | OutageEvent
+  | RecoveryEvent;
 
 /** An event of a connection, without its table and endpoint. */
 export type ConnectionEvent = WithoutOrigin<
@@ -155,6 +185,8 @@ export type ConnectionEvent = WithoutOrigin<
   | DisconnectEvent
   | RetryEvent
   | TimeoutEvent
+  | OutageEvent
+  | RecoveryEvent
 >;
 
 type WithoutOrigin<Event> = Event extends unknown

@@ -165,8 +165,8 @@ export interface TableOptions {
   onDetail?: (message: string) => void;
   /**
    * Called with the events of a memcache table: hits, misses, answers of the backup,
-   * retries, connections and time-outs, with their duration. If the listener throws,
-   * that is a warning.
+   * retries, connections, time-outs and outages, with their duration. If the listener
+   * throws, that is a warning.
    */
   onEvent?: EventListener;
   /**

@@ -49,15 +49,22 @@ export interface DenoConnection {
 
 /** A socket over a Deno connection; TCP has TCP_NODELAY. */
 export class DenoSocket implements Socket {
+  /** As in {@linkcode Socket}. */
+  readonly peer?: string;
   #connection: DenoConnection;
   #buffer: Uint8Array;
   #closed = false;
 
   /**
    * Takes over an open connection. `bufferSize` is the most bytes of one read; the
-   * default is 65,536.
+   * default is 65,536. `peer` is who has connected.
    */
-  constructor(connection: DenoConnection, bufferSize: number = chunkSize) {
+  constructor(
+    connection: DenoConnection,
+    bufferSize: number = chunkSize,
+    peer?: string,
+  ) {
+    this.peer = peer;
     this.#connection = connection;
     this.#buffer = new Uint8Array(bufferSize);
     connection.setNoDelay?.();

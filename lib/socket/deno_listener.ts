@@ -3,6 +3,7 @@ import { DenoSocket } from "./deno.ts";
 import { formatEndpoint } from "./endpoint.ts";
 import {
   cannotListen,
+  formatPeer,
   listenAt,
   type ListeningSocket,
   type SocketFiles,
@@ -53,7 +54,7 @@ class DenoListener implements Listener {
 
   #take(connection: Deno.TcpConn | Deno.UnixConn): Socket {
     try {
-      return new DenoSocket(connection, bufferSize);
+      return new DenoSocket(connection, bufferSize, peerOf(connection));
     } catch (error) {
       // The client has already left.
       connection.close();
@@ -81,6 +82,12 @@ class DenoListener implements Listener {
       // A listener that cannot accept rejects clients too.
     }
   }
+}
+
+function peerOf({ remoteAddr }: Deno.Conn): string | undefined {
+  return remoteAddr.transport === "tcp"
+    ? formatPeer(remoteAddr.hostname, remoteAddr.port)
+    : undefined;
 }
 
 /**

@@ -1,5 +1,5 @@
 import { ConfigError, reasonOf } from "../errors.ts";
-import { formatEndpoint, longestPath } from "./endpoint.ts";
+import { formatEndpoint, longestPath, parseEndpoint } from "./endpoint.ts";
 import type { Endpoint } from "./socket.ts";
 
 // How many names are tried when other programs take them first.
@@ -222,8 +222,10 @@ function renameToFree(path: string, from: string, files: SocketFiles): boolean {
   try {
     files.link(from, path);
     files.remove(from);
-  } catch {
-    if (files.look(path) !== undefined) return false;
+  } catch (error) {
+    // The file that was there may have gone since.
+    const isTaken = codeOf(error) === "EEXIST";
+    if (isTaken || files.look(path) !== undefined) return false;
     // Not every file system has hard links.
     files.rename(from, path);
   }
@@ -238,7 +240,13 @@ function removeDead(path: string, dead: FoundFile, files: SocketFiles): void {
   if (!isUnchanged(path, dead, files)) return;
   const aside = freeNameBeside(path, files);
   if (aside === undefined) return;
-  files.rename(path, aside);
+  try {
+    files.rename(path, aside);
+  } catch (error) {
+    // Another program that starts was faster.
+    if (codeOf(error) === "ENOENT") return;
+    throw error;
+  }
   if (isUnchanged(aside, dead, files)) files.remove(aside);
   else renameToFree(path, aside, files);
 }
@@ -260,6 +268,35 @@ function isSameFile(
 ): boolean {
   return one !== undefined && other !== undefined &&
     one.device === other.device && one.inode === other.inode;
+}
+
+/**
+ * Parses a place to listen: `inet:HOST:PORT`, where port 0 is any free one, or
+ * `unix:PATH`. Throws {@linkcode ConfigError}; `noTls` says why it cannot be
+ * `tls:HOST:PORT`.
+ */
+export function parseListening(
+  specification: string,
+  noTls: string,
+): Endpoint {
+  try {
+    const endpoint = parseEndpoint(specification, { leastPort: 0 });
+    if ("tls" in endpoint) {
+      throw new RangeError(`${noTls}: use inet:HOST:PORT`);
+    }
+    if (!("service" in endpoint)) return endpoint;
+    throw new RangeError(`"${endpoint.service}" is no port number`);
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+    throw new ConfigError(`${specification}: ${error.message}`);
+  }
+}
+
+/** The `peer` of a socket that was accepted from an address. */
+export function formatPeer(address: string, port: number): string {
+  // A listener on :: gives IPv4 addresses in this way.
+  const hostname = address.replace(/^::ffff:(?=\d+\.)/, "");
+  return formatEndpoint({ transport: "tcp", hostname, port });
 }
 
 /** The error for a failure to listen, with the cure. */

@@ -67,6 +67,8 @@ const defaultReadAhead = 65536;
 
 /** A socket over a connection of Node or Bun. */
 export class NodeSocket implements Socket {
+  /** As in {@linkcode Socket}. */
+  readonly peer?: string;
   #connection: NodeConnection;
   #chunks: Uint8Array[] = [];
   #size = 0;
@@ -77,12 +79,14 @@ export class NodeSocket implements Socket {
 
   /**
    * Takes over an open connection. Reading from it pauses while more than so many
-   * received bytes are unread; the default is 65,536.
+   * received bytes are unread; the default is 65,536. `peer` is who has connected.
    */
   constructor(
     connection: NodeConnection,
     readAhead: number = defaultReadAhead,
+    peer?: string,
   ) {
+    this.peer = peer;
     this.#connection = connection;
     this.#readAhead = readAhead;
     connection.on("data", (chunk) => {

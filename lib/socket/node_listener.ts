@@ -3,6 +3,7 @@ import { connectBun } from "./bun_connect.ts";
 import {
   cannotListen,
   codeOf,
+  formatPeer,
   listenAt,
   type ListeningSocket,
   type SocketFiles,
@@ -60,7 +61,7 @@ class NodeListener implements Listener {
       if (this.#closed) return void connection.destroy();
       connection.setNoDelay(true);
       // There may be many clients: read ahead as little as possible.
-      this.#accepted.push(new NodeSocket(connection, 0));
+      this.#accepted.push(new NodeSocket(connection, 0, peerOf(connection)));
       this.#wake?.();
     });
     // After an error the server still listens, and can accept the next client.
@@ -92,6 +93,18 @@ class NodeListener implements Listener {
     for (const socket of this.#accepted.splice(0)) socket.close();
     this.#wake?.();
   }
+}
+
+/** Who has connected; unknown with a UNIX-domain socket, and if it has left again. */
+function peerOf(
+  { remoteAddress, remotePort }: {
+    remoteAddress?: string;
+    remotePort?: number;
+  },
+): string | undefined {
+  return remoteAddress === undefined || remotePort === undefined
+    ? undefined
+    : formatPeer(remoteAddress, remotePort);
 }
 
 /**

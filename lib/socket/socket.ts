@@ -1,6 +1,11 @@
 /** A connected byte stream. Each runtime has an adapter that opens them. */
 export interface Socket {
   /**
+   * Who has connected, `inet:HOST:PORT`, if a listener accepted the connection by
+   * TCP. Otherwise missing.
+   */
+  readonly peer?: string;
+  /**
    * Reads the bytes that have arrived, or waits for some; `null` at the end of the
    * stream. The bytes are valid only until the next `read`.
    */

@@ -1,8 +1,9 @@
 import type { Clock } from "../system/clock.ts";
-import { ConfigError, TemporaryError } from "../errors.ts";
+import { ConfigError, recoveryMessage, TemporaryError } from "../errors.ts";
 import { byteLength, byteText, type Text, utf8Text } from "../bytes/text.ts";
-import { recoveryMessage } from "../tables/memcache/outage.ts";
 import { maxUnanswered } from "./buffer_pool.ts";
+import type { BadRequest, ReplyStatus } from "./metrics/families.ts";
+import type { SocketmapMetrics } from "./metrics/metrics.ts";
 
 /** A table that can be served. Every table of this project is one. */
 export interface LookupTable {
@@ -38,6 +39,8 @@ export interface LookupRequest {
   readonly target: NamedTable;
   /** The key as a string of that table. */
   readonly key: string;
+  /** Whether its reply was counted: a long one may be looked up twice. */
+  isCounted?: boolean;
 }
 
 const SPACE = 32;
@@ -104,6 +107,7 @@ export class Answers {
   #warnings: WarningLimiter;
   #clock: Clock;
   #onRecovery: ((message: string) => void) | undefined;
+  #metrics: SocketmapMetrics | undefined;
   #closed = false;
 
   /**
@@ -112,12 +116,13 @@ export class Answers {
    */
   constructor(
     tables: Readonly<Record<string, LookupTable>>,
-    { text, longSize, warnings, clock, onRecovery }: {
+    { text, longSize, warnings, clock, onRecovery, metrics }: {
       text: Text;
       longSize: number;
       warnings: WarningLimiter;
       clock: Clock;
       onRecovery?: (message: string) => void;
+      metrics?: SocketmapMetrics;
     },
   ) {
     this.#text = text;
@@ -125,6 +130,7 @@ export class Answers {
     this.#warnings = warnings;
     this.#clock = clock;
     this.#onRecovery = onRecovery;
+    this.#metrics = metrics;
     this.#tableNames = Object.keys(tables).join(", ");
     for (const [name, table] of Object.entries(tables)) {
       this.#tables.set(asBytes(name), { name, table });
@@ -146,21 +152,41 @@ export class Answers {
     return this.#text.encode(replies);
   }
 
-  /** Parses a request. Returns the reply instead if no lookup is needed. */
-  parse(request: Uint8Array): LookupRequest | string {
+  /**
+   * Parses a request of a client. Returns the reply instead if no lookup is needed.
+   */
+  parse(request: Uint8Array, client: string): LookupRequest | string {
     const space = request.indexOf(SPACE);
     if (space < 0) {
-      return this.refusal("request", "no request: need NAME, a space, KEY");
+      const reason = "no request: need NAME, a space, KEY";
+      return this.refusal("request", reason, client);
     }
     const name = request.subarray(0, space);
     const target = this.#tables.get(byteText.decode(name)!);
-    if (target === undefined) return this.#unknown(name);
+    if (target === undefined) return this.#unknown(name, client);
     const key = this.#text.decode(request.subarray(space + 1));
-    return key === undefined ? notFound : { target, key };
+    if (key !== undefined) return { target, key };
+    this.#metrics?.answered(target.name, "notfound");
+    return notFound;
+  }
+
+  /** The reply to a request that is too long to be looked up. */
+  tooLong(): string {
+    this.#metrics?.refused("long");
+    return notFound;
   }
 
   /** Looks a key up. Returns the reply, as a netstring. Never rejects. */
-  lookUp({ target, key }: LookupRequest): Promise<string | LongReply> {
+  lookUp(request: LookupRequest): Promise<string | LongReply> {
+    if (this.#metrics === undefined) return this.#lookUp(request);
+    const since = this.#clock.now();
+    return this.#lookUp(request).then((reply) => {
+      this.#count(request, statusOf(reply), this.#clock.now() - since);
+      return reply;
+    });
+  }
+
+  #lookUp({ target, key }: LookupRequest): Promise<string | LongReply> {
     if (this.pending >= maxPending) {
       const reason = `${maxPending} lookups are under way`;
       return Promise.resolve(this.#temporary("busy", reason));
@@ -169,6 +195,7 @@ export class Answers {
     return lookupOrReject(target.table, key).then((value) => {
       this.pending--;
       this.#hasReplied = true;
+      this.#metrics?.tableAnswered(target.name);
       if (this.#outages.size > 0) this.#endOutage(target);
       return value === undefined ? notFound : this.#found(target.name, value);
     }, (error) => {
@@ -178,16 +205,30 @@ export class Answers {
   }
 
   /** Makes the reply to a request that can never be answered, and warns. */
-  refusal(kind: string, reason: string): string {
-    this.#warn(kind, `a client was refused: ${reason}`);
+  refusal(kind: BadRequest, reason: string, client: string): string {
+    this.#metrics?.refused(kind);
+    this.#warn(kind, `${client} was refused: ${reason}`);
     return this.#reply("PERM", reason);
   }
 
   /** Makes the reply to a lookup that took too long, and warns. */
-  timeout({ target }: LookupRequest, seconds: number): string {
+  timeout(request: LookupRequest, seconds: number): string {
+    const { target } = request;
+    this.#count(request, "timeout", seconds * 1000);
     const reason = `no answer within ${seconds} s`;
     this.#warnOnce(target, `${target.table.name}: ${reason}`);
     return this.#reply("TIMEOUT", reason);
+  }
+
+  /** Counts the first reply to a request. */
+  #count(
+    request: LookupRequest,
+    status: ReplyStatus,
+    milliseconds: number,
+  ): void {
+    if (request.isCounted) return;
+    request.isCounted = true;
+    this.#metrics?.answered(request.target.name, status, milliseconds);
   }
 
   #found(name: string, value: string): string | LongReply {
@@ -210,11 +251,12 @@ export class Answers {
     };
   }
 
-  #unknown(bytes: Uint8Array): string {
+  #unknown(bytes: Uint8Array, client: string): string {
     const name = new TextDecoder().decode(bytes.subarray(0, 60));
     return this.refusal(
       "name",
       `no table "${name}": there are ${this.#tableNames}`,
+      client,
     );
   }
 
@@ -234,6 +276,7 @@ export class Answers {
 
   /** Warns once for each outage. An outage ends when a lookup succeeds. */
   #warnOnce(target: NamedTable, reason: string): void {
+    this.#metrics?.tableFailed(target.name);
     const outage = this.#outages.get(target);
     if (outage !== undefined) {
       outage.failures++;
@@ -265,15 +308,20 @@ export class Answers {
   }
 
   #reply(status: string, reason: string): string {
-    const line = reason.slice(0, longestReason).toWellFormed()
-      .replace(/\p{Cc}+/gu, " ");
+    const line = oneLine(reason);
     const reply = `${status} ${this.#text.utf8 ? line : asBytes(line)}`;
     return `${byteLength(this.#text, reply)}:${reply},`;
   }
 }
 
 /** The reply for a key that does not exist, as a netstring. */
-export const notFound = "9:NOTFOUND ,";
+const notFound = "9:NOTFOUND ,";
+
+function statusOf(reply: string | LongReply): ReplyStatus {
+  if (typeof reply !== "string") return "ok";
+  const start = reply.indexOf(":") + 1;
+  return reply.slice(start, reply.indexOf(" ")).toLowerCase() as ReplyStatus;
+}
 
 /** Encodes a reply; `start` is what comes before the value. */
 function encodeReply(
@@ -293,8 +341,14 @@ function encodeReply(
   return reply;
 }
 
+/** A reason as one line that is not too long. */
+export function oneLine(reason: string): string {
+  return reason.slice(0, longestReason).toWellFormed()
+    .replace(/\p{Cc}+/gu, " ");
+}
+
 /** Looks a key up. Rejects if the table throws an error at once. */
-function lookupOrReject(
+export function lookupOrReject(
   table: LookupTable,
   key: string,
 ): Promise<string | undefined> {

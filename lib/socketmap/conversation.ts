@@ -1,5 +1,5 @@
 import type { Socket } from "../socket/socket.ts";
-import { type Answers, notFound } from "./answers.ts";
+import type { Answers } from "./answers.ts";
 import { NetstringParser, tooLong } from "./netstring.ts";
 import { ReplyQueue } from "./reply_queue.ts";
 import type { BufferPool } from "./buffer_pool.ts";
@@ -29,6 +29,8 @@ export interface ConversationContext {
   readonly requestTimeout: number;
   /** How long a lookup may take. */
   readonly lookupTimeout: number;
+  /** What a client is called in warnings. */
+  readonly nameOf: (socket: Socket) => string;
   /** Called when a client is disconnected for a fault. */
   readonly onWarning: (kind: string, message: string) => void;
 }
@@ -38,6 +40,8 @@ export interface ConversationContext {
  * is read, and sends the replies in the order of the requests.
  */
 export class Conversation {
+  /** What the client is called in warnings. */
+  readonly name: string;
   #socket: Socket;
   #context: ConversationContext;
   #parser = new NetstringParser(longestRequest);
@@ -55,6 +59,7 @@ export class Conversation {
 
   /** Takes over the socket. */
   constructor(socket: Socket, context: ConversationContext) {
+    this.name = context.nameOf(socket);
     this.#socket = socket;
     this.#context = context;
     this.#lastActive = context.now;
@@ -120,11 +125,14 @@ export class Conversation {
     queue.answerTimeouts(lookupTimeout);
     if (hasElapsed(this.#lingeringSince, lingerMilliseconds, now)) this.close();
     else if (hasElapsed(queue.writingSince, idle, now)) {
-      onWarning("unread", "a client does not take its replies: disconnected");
+      onWarning(
+        "unread",
+        `${this.name} does not take its replies: disconnected`,
+      );
       this.close();
     } else if (!this.#reading) return;
     else if (hasElapsed(this.#partialSince, requestTimeout, now)) {
-      onWarning("slow", "a client sent half a request: disconnected");
+      onWarning("slow", `${this.name} sent half a request: disconnected`);
       this.close();
     } else if (queue.isIdle && hasElapsed(this.#lastActive, idle, now)) {
       this.close();
@@ -143,7 +151,8 @@ export class Conversation {
       if (this.#closed) return;
       const { broken, partial } = this.#parser;
       if (broken !== undefined) {
-        this.#queue.addReply(this.#context.answers.refusal("protocol", broken));
+        const { answers } = this.#context;
+        this.#queue.addReply(answers.refusal("protocol", broken, this.name));
         return;
       }
       if (!partial) this.#partialSince = undefined;
@@ -159,8 +168,9 @@ export class Conversation {
     for (let count = 0;; count++) {
       const request = this.#parser.next();
       if (request === undefined) return count > 0;
-      if (request === tooLong) this.#queue.addReply(notFound);
-      else if (request.length < this.#context.pool.longSize) {
+      if (request === tooLong) {
+        this.#queue.addReply(this.#context.answers.tooLong());
+      } else if (request.length < this.#context.pool.longSize) {
         this.#startLookup(request);
       } else await this.#startLongLookup(request);
       if (this.#canTake()) continue;
@@ -174,7 +184,7 @@ export class Conversation {
   }
 
   #startLookup(request: Uint8Array, release?: () => void): void {
-    const question = this.#context.answers.parse(request);
+    const question = this.#context.answers.parse(request, this.name);
     if (typeof question !== "string") return this.#queue.add(question, release);
     release?.();
     this.#queue.addReply(question);

@@ -27,11 +27,12 @@
  * @module
  */
 import { type Clock, systemClock, type Timer } from "../system/clock.ts";
-import { ConfigError, reasonOf } from "../errors.ts";
+import { ConfigError } from "../errors.ts";
 import { byteText, utf8Text } from "../bytes/text.ts";
 import { listenLazily } from "../socket/listen.ts";
 import { requireOptionNames } from "../tables/option_names.ts";
-import { formatEndpoint, parseEndpoint } from "../socket/endpoint.ts";
+import { formatEndpoint } from "../socket/endpoint.ts";
+import { parseListening } from "../socket/listening.ts";
 import type {
   Endpoint,
   Listen,
@@ -40,11 +41,25 @@ import type {
   TcpEndpoint,
   UnixEndpoint,
 } from "../socket/socket.ts";
+import { Acceptor } from "./acceptor.ts";
 import { Answers, type LookupTable, WarningLimiter } from "./answers.ts";
 import { Conversation, type ConversationContext } from "./conversation.ts";
 import { BufferPool, maxUnanswered } from "./buffer_pool.ts";
+import type { SocketmapMetrics } from "./metrics/metrics.ts";
 
 export { ConfigError };
+export { SocketmapMetrics } from "./metrics/metrics.ts";
+export type {
+  BadRequest,
+  PlaceState,
+  ReplyStatus,
+} from "./metrics/families.ts";
+export {
+  type MetricsOptions,
+  MetricsServer,
+  serveMetrics,
+} from "./metrics/server.ts";
+export type { MetricsFormat } from "./metrics/open_metrics.ts";
 export {
   openServedTable,
   ServedTable,
@@ -120,6 +135,15 @@ export interface SocketmapOptions {
    * text, with the length of the outage and the number of requests that failed.
    */
   onRecovery?: (message: string) => void;
+  /**
+   * Whether warnings of bad requests name the client: its address and port, or the
+   * UNIX-domain socket to which it is connected.
+   *
+   * @default {false}
+   */
+  logClients?: boolean;
+  /** Counts what the server does. Without it, nothing is counted. */
+  metrics?: SocketmapMetrics;
   /** Listens for connections; by default the adapter of the runtime. */
   listen?: Listen;
   /** The clock; by default that of the system. */
@@ -136,6 +160,8 @@ const optionNames: Readonly<Record<keyof SocketmapOptions, true>> = {
   requestTimeout: true,
   onWarning: true,
   onRecovery: true,
+  logClients: true,
+  metrics: true,
   listen: true,
   clock: true,
 };
@@ -145,23 +171,13 @@ const maxUnansweredOfClient = 256;
 const checkMilliseconds = 1000;
 const drainSeconds = 10;
 
-// Errors of accept() that last until some program frees a resource: the server
-// pauses before it tries again. All others concern one client that has left.
-const resourceCodes = ["EMFILE", "ENFILE", "ENOBUFS", "ENOMEM"];
-const resourceMessages =
-  /too many open files|no buffer space|cannot allocate memory/i;
-const longPause = 1000;
-// An unexpected error that lasts must not keep the processor busy.
-const shortPause = 10;
-const failuresInARow = 100;
-
 /** A socketmap server that is listening. */
 export class SocketmapServer implements AsyncDisposable {
   /** Where it listens: `inet:HOST:PORT` with the actual port, or `unix:PATH`. */
   readonly endpoint: string;
   /** Resolves when the server is closed and no client is left. Never rejects. */
   readonly finished: Promise<void>;
-  #listener: Listener;
+  #acceptor: Acceptor;
   #clock: Clock;
   #answers: Answers;
   #warnings: WarningLimiter;
@@ -170,9 +186,9 @@ export class SocketmapServer implements AsyncDisposable {
   #clients = new Set<Conversation>();
   #work = new Set<Promise<void>>();
   #timer: Timer | undefined;
-  #endPause: (() => void) | undefined;
   #isFull = false;
-  #closing = false;
+  #rejected = 0;
+  #closePlace: (() => void) | undefined;
 
   /** Takes over a listener. Use {@linkcode serveSocketmap} instead. */
   constructor(
@@ -186,14 +202,19 @@ export class SocketmapServer implements AsyncDisposable {
       clients = 1000,
       lookupTimeout = 30,
       requestTimeout = 10,
+      logClients = false,
       onWarning = (line: string) => console.warn(line),
       clock = systemClock,
     } = options;
     this.endpoint = formatEndpoint(listener.endpoint);
-    this.#listener = listener;
     this.#clock = clock;
     this.#maxClients = clients;
     this.#warnings = new WarningLimiter(onWarning, clock);
+    this.#acceptor = new Acceptor(
+      listener,
+      clock,
+      (message) => this.#warnings.warn("accept", message),
+    );
     const text = utf8 ? utf8Text : byteText;
     const pool = new BufferPool({ clients });
     this.#answers = new Answers(tables, {
@@ -202,7 +223,17 @@ export class SocketmapServer implements AsyncDisposable {
       warnings: this.#warnings,
       clock,
       onRecovery: options.onRecovery,
+      metrics: options.metrics,
     });
+    this.#closePlace = options.metrics?.openPlace(
+      this.endpoint,
+      Object.keys(tables),
+      () => ({
+        clients: this.#clients.size,
+        pending: this.#answers.pending,
+        rejected: this.#rejected,
+      }),
+    );
     this.#context = {
       answers: this.#answers,
       pool,
@@ -211,6 +242,10 @@ export class SocketmapServer implements AsyncDisposable {
       idle: idle * 1000,
       requestTimeout: requestTimeout * 1000,
       lookupTimeout: lookupTimeout * 1000,
+      nameOf: logClients
+        ? ({ peer }) =>
+          peer === undefined ? `a client at ${this.endpoint}` : `client ${peer}`
+        : () => "a client",
       onWarning: (kind, message) => this.#warnings.warn(kind, message),
     };
     this.finished = this.#serve();
@@ -224,9 +259,7 @@ export class SocketmapServer implements AsyncDisposable {
   async close({ drain = drainSeconds }: { drain?: number } = {}): Promise<
     void
   > {
-    this.#closing = true;
-    this.#listener.close();
-    this.#endPause?.();
+    this.#acceptor.close();
     for (const client of this.#clients) client.finish();
     const timer = this.#clock.setTimer(drain * 1000, () => {
       for (const client of this.#clients) client.close();
@@ -241,28 +274,10 @@ export class SocketmapServer implements AsyncDisposable {
   }
 
   async #serve(): Promise<void> {
-    let failures = 0;
-    while (!this.#closing) {
-      let socket: Socket | null;
-      try {
-        socket = await this.#listener.accept();
-        failures = 0;
-      } catch (error) {
-        const reason = reasonOf(error);
-        if (isOutOfResources(error) || resourceMessages.test(reason)) {
-          this.#warnings.warn("accept", `cannot take a client: ${reason}`);
-          await this.#pause(longPause);
-        } else if (++failures % failuresInARow === 0) {
-          await this.#pause(shortPause);
-        }
-        continue;
-      }
-      if (socket === null) break;
-      if (this.#closing) socket.close();
-      else this.#accept(socket);
-    }
+    await this.#acceptor.run((socket) => this.#accept(socket));
     while (this.#work.size > 0) await Promise.all(this.#work);
     this.#answers.close();
+    this.#closePlace?.();
     this.#timer?.cancel();
   }
 
@@ -277,7 +292,7 @@ export class SocketmapServer implements AsyncDisposable {
       this.#divideRequestLimit();
       this.#work.delete(work);
       this.#isFull = false;
-      this.#endPause?.();
+      this.#acceptor.resume();
     });
     this.#work.add(work);
     this.#timer ??= this.#checkSoon();
@@ -294,6 +309,7 @@ export class SocketmapServer implements AsyncDisposable {
 
   #reject(socket: Socket): void {
     socket.close();
+    this.#rejected++;
     // One warning is enough until a client leaves.
     if (this.#isFull) return;
     this.#isFull = true;
@@ -329,25 +345,12 @@ export class SocketmapServer implements AsyncDisposable {
     for (const client of stuck.slice(0, pool.waiting)) {
       this.#warnings.warn(
         "room",
-        "a client that does not take its replies, or sends half a request, " +
-          "takes memory that others need: disconnected",
+        `${client.name} does not take its replies, or sends half a request, ` +
+          "and takes memory that others need: disconnected",
       );
       client.close();
     }
   }
-
-  async #pause(milliseconds: number): Promise<void> {
-    if (this.#closing) return;
-    const timer = this.#clock.setTimer(milliseconds, () => this.#endPause?.());
-    await new Promise<void>((resolve) => this.#endPause = resolve);
-    this.#endPause = undefined;
-    timer.cancel();
-  }
-}
-
-function isOutOfResources(error: unknown): boolean {
-  const { code } = error as { code?: string };
-  return code !== undefined && resourceCodes.includes(code);
 }
 
 /**
@@ -391,22 +394,10 @@ export async function serveSocketmap(
         `it must have a letter, and no white space, colon, comma or "="`,
     );
   }
-  const listener = await listen(parseListening(endpoint), { mode });
+  const place = parseListening(
+    endpoint,
+    "Postfix speaks no TLS to a socketmap",
+  );
+  const listener = await listen(place, { mode });
   return new SocketmapServer(listener, tables, more);
-}
-
-function parseListening(specification: string): Endpoint {
-  try {
-    const endpoint = parseEndpoint(specification, { leastPort: 0 });
-    if ("tls" in endpoint) {
-      throw new RangeError(
-        "Postfix speaks no TLS to a socketmap: use inet:HOST:PORT",
-      );
-    }
-    if (!("service" in endpoint)) return endpoint;
-    throw new RangeError(`"${endpoint.service}" is no port number`);
-  } catch (error) {
-    if (!(error instanceof RangeError)) throw error;
-    throw new ConfigError(`${specification}: ${error.message}`);
-  }
 }

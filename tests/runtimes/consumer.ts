@@ -13,7 +13,9 @@ import { connectDeno } from "@postmaps/memcache-table/deno";
 import { MemcacheLookup } from "@postmaps/memcache-table/lookup";
 import { connectNode } from "@postmaps/memcache-table/node";
 import {
+  serveMetrics,
   serveSocketmap,
+  SocketmapMetrics,
   type SocketmapServer,
 } from "@postmaps/memcache-table/socketmap";
 import type { workersKv } from "@postmaps/memcache-table/workers-kv";
@@ -43,9 +45,16 @@ export async function use(): Promise<string | undefined> {
 }
 
 export async function offer(table: Table): Promise<string> {
+  const metrics = new SocketmapMetrics();
   const server: SocketmapServer = await serveSocketmap({ aliases: table }, {
     endpoint: "inet:127.0.0.1:0",
+    metrics,
   });
+  const shown = await serveMetrics({ aliases: table }, {
+    endpoint: "inet:127.0.0.1:0",
+    metrics,
+  });
+  await shown.close();
   await server.close({ drain: 1 });
   return server.endpoint;
 }

@@ -9,6 +9,7 @@ import { root, runCli, runPostmap } from "../support/processes.ts";
 import { oddStreams, runWithOddStreams } from "../support/odd_streams.ts";
 import { ScriptedServer } from "../support/scripted_server.ts";
 import { Serving } from "../support/serving.ts";
+import { samples } from "../support/metrics.ts";
 import { netstring, RawClient } from "../support/socketmap.ts";
 import {
   lookupWorker,
@@ -292,6 +293,44 @@ works("serve answers postmap on Node and Bun", async (installed) => {
       program,
     );
     await assertRejects(() => Deno.lstat(path), Deno.errors.NotFound);
+  }
+});
+
+works("serve shows metrics on Node and Bun", async (installed) => {
+  await using memcached = await Memcached.tcp();
+  await memcached.set("alice", "wonder");
+  for (const program of ["node", installed.tool("bun")]) {
+    await using serving = await Serving.start([
+      ...["--socketmap", "inet:127.0.0.1:0", "--log-clients"],
+      ...["--metrics", "inet:127.0.0.1:0"],
+      `t=memcache:{memcache=${memcached.server}}`,
+    ], { command: [program, installed.tool("memcache-table")] });
+    const { metrics = "" } = serving;
+    using client = await RawClient.connect(serving.endpoint);
+    assertEquals(await client.ask("t alice"), "OK wonder");
+    await client.ask("nosuch k");
+    // These send nothing, half a request, or none of HTTP.
+    const place = metrics.replace("http://", "inet:");
+    using silent = await RawClient.connect(place);
+    for (const sent of ["GET /", "1:a,"]) {
+      using other = await RawClient.connect(place);
+      await other.send(sent);
+    }
+    const health = await fetch(`${metrics}/healthz`);
+    assertEquals([health.status, await health.text()], [200, "ok\n"], program);
+    const all = samples(await (await fetch(`${metrics}/metrics`)).text());
+    const value = (name: string) => all[`memcache_table_${name}`];
+    assertEquals(value('requests_total{table="t",reply="ok"}'), 1, program);
+    assertEquals(value('hits_total{table="t"}'), 1, program);
+    assertEquals(value(`clients{place="${serving.endpoint}"}`), 1, program);
+    assert(all["process_resident_memory_bytes"] > 1e7, program);
+    assertEquals(await serving.stop(), 0, program);
+    await silent.ended();
+    const { port } = client.connection.localAddr as Deno.NetAddr;
+    assertEquals(serving.lines, [
+      `memcache-table: warning: client inet:127.0.0.1:${port} was refused: ` +
+      `no table "nosuch": there are t`,
+    ], program);
   }
 });
 

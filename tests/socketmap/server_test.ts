@@ -9,6 +9,7 @@ import type { Listener, Socket } from "../../lib/socket/socket.ts";
 import { assert, assertEquals, assertRejects } from "../support/assert.ts";
 import { FakeClock } from "../support/fake_clock.ts";
 import { FakeConnection } from "../support/fake_server.ts";
+import { Folder } from "../support/folder.ts";
 import { netstring, RawClient } from "../support/socketmap.ts";
 
 /** A table whose lookups a test answers. */
@@ -768,4 +769,53 @@ Deno.test("serveSocketmap() says what cannot be", async () => {
       "cannot be the name of a socketmap",
     );
   }
+});
+
+Deno.test("serveSocketmap() names the clients of bad requests, if told to", async () => {
+  const bad: [string, string][] = [
+    [netstring("nosuch k"), `was refused: no table "nosuch": there are e`],
+    [netstring("e"), "was refused: no request: need NAME, a space, KEY"],
+    ["x", "was refused: no length where there must be one"],
+  ];
+  await using folder = await Folder.make();
+  for (const endpoint of ["inet:127.0.0.1:0", `unix:${folder.path}/s`]) {
+    const { server, warnings } = await start({ e: echo }, {
+      endpoint,
+      logClients: true,
+    });
+    await using _ = server;
+    const expected: string[] = [];
+    for (const [request, reason] of bad) {
+      using client = await connect(server);
+      const { localAddr } = client.connection;
+      const name = localAddr.transport === "tcp"
+        ? `client inet:127.0.0.1:${localAddr.port}`
+        : `a client at ${endpoint}`;
+      await client.send(request);
+      assertEquals((await client.reply())?.slice(0, 4), "PERM");
+      expected.push(`${name} ${reason}`);
+    }
+    assertEquals(warnings, expected);
+  }
+});
+
+Deno.test("serveSocketmap() names the clients that hold things up, if told to", async () => {
+  const { server, warnings, clock } = await start({ e: echo }, {
+    logClients: true,
+    requestTimeout: 5,
+  });
+  await using _ = server;
+  using client = await connect(server);
+  await client.ask("e k");
+  await client.send("9:half");
+  const ended = client.ended();
+  // The request must have been read before time passes.
+  using other = await connect(server);
+  assertEquals(await other.ask("e k"), "OK k");
+  clock.pass(20_000);
+  await ended;
+  const { port } = client.connection.localAddr as Deno.NetAddr;
+  assertEquals(warnings, [
+    `client inet:127.0.0.1:${port} sent half a request: disconnected`,
+  ]);
 });

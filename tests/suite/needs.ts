@@ -20,6 +20,7 @@ const needs: Need[] = [
   { program: "groff", package: "groff-base", why: "reads the manual page" },
   { program: "systemd-analyze", package: "systemd", why: "reads units" },
   { program: "bash", package: "bash", why: "completion of commands" },
+  { program: "prometheus", package: "prometheus", why: "reads metrics" },
   { program: "/usr/bin/time", package: "time", why: "peak memory" },
   { program: "perl", package: "perl-base", why: "odd standard streams" },
   { program: "script", package: "bsdutils", why: "a terminal" },

@@ -9,6 +9,13 @@ export async function readmeExample(text: string): Promise<string> {
   throw new Error(`${found.length} examples of README have "${text}"`);
 }
 
+/** The names of the metrics in a table of README. */
+export async function readmeMetrics(): Promise<string[]> {
+  const readme = await Deno.readTextFile(`${root}README.md`);
+  const rows = readme.matchAll(/^\| `((?:memcache_table|process)_\w+)` +\|/gm);
+  return [...rows].map(([, name]) => name);
+}
+
 /** Replaces a text in a code. Throws if it is not there. */
 export function replaced(code: string, text: string, by: string): string {
   if (code.includes(text)) return code.replaceAll(text, by);

@@ -4,17 +4,21 @@ import { root } from "./processes.ts";
 export class Serving implements AsyncDisposable {
   /** Where it listens. */
   readonly endpoint: string;
+  /** Where it shows metrics, if it does: `http://HOST:PORT`, or `unix:PATH`. */
+  readonly metrics: string | undefined;
   readonly #child: Deno.ChildProcess;
   #lines: string[];
   #ended: Promise<number>;
 
   private constructor(
     endpoint: string,
+    metrics: string | undefined,
     child: Deno.ChildProcess,
     lines: string[],
     read: Promise<void>,
   ) {
     this.endpoint = endpoint;
+    this.metrics = metrics;
     this.#child = child;
     this.#lines = lines;
     this.#ended = (async () => {
@@ -82,7 +86,9 @@ export class Serving implements AsyncDisposable {
       await child.status;
       throw new Error(`it does not listen: ${all.join("\n")}`);
     }
-    return new Serving(endpoint, child, lines, read);
+    const metrics = /^memcache-table: metrics on (\S+)$/m.exec(all.join("\n"))
+      ?.[1].replace("inet:", "http://");
+    return new Serving(endpoint, metrics, child, lines, read);
   }
 
   kill(signal: Deno.Signal): void {

@@ -76,6 +76,23 @@ export class RawClient implements Disposable {
     }
   }
 
+  /** All bytes until the server ends or resets the connection. */
+  async rest(): Promise<string> {
+    let text = "";
+    try {
+      for (let length; (length = await this.#read()) !== null;) {
+        text += latin1(this.#buffer.subarray(0, length));
+      }
+    } catch {
+      // It was reset.
+    }
+    return text;
+  }
+
+  #read(): Promise<number | null> {
+    return this.connection.read(this.#buffer);
+  }
+
   [Symbol.dispose](): void {
     if (this.#closed) return;
     this.#closed = true;

@@ -1,9 +1,14 @@
 import { systemClock, type Timer } from "../../system/clock.ts";
 import { WarningLimiter } from "../../socketmap/answers.ts";
+import { absentKey } from "../../socketmap/metrics/server.ts";
 import {
+  type MetricsOptions,
+  type MetricsServer,
   openServedTable,
   type ServedTable,
+  serveMetrics,
   serveSocketmap,
+  SocketmapMetrics,
   type SocketmapOptions,
   type SocketmapServer,
 } from "../../socketmap/server.ts";
@@ -20,13 +25,11 @@ import { terminal } from "../terminal.ts";
 export const serve: Subcommand = {
   page: {
     usage: ["serve [options] --socketmap ENDPOINT NAME=type:name ..."],
-    about: "Serves tables to Postfix by socketmap_table(5). In " +
-      "main.cf, a table is socketmap:ENDPOINT:NAME. Opens a table again when its " +
-      "files change, all after SIGHUP. Ends after SIGTERM or SIGINT, " +
-      "with all requests answered.",
+    about: "Serves tables to Postfix by socketmap_table(5): " +
+      "socketmap:ENDPOINT:NAME in main.cf. A file that changes opens its table " +
+      "again, SIGHUP all; SIGTERM ends.",
     notes: [
-      "Limits: a request of more than 102,400 bytes is answered as not found; a reply",
-      "has at most 100,000 bytes; an ENDPOINT has at most 64 MB of pending data.",
+      "Limits: 102,400 bytes a request, 100,000 a reply, 64 MB pending an ENDPOINT.",
     ],
     examples: [
       "memcache-table serve --socketmap inet:127.0.0.1:10027 \\",
@@ -42,6 +45,12 @@ export const serve: Subcommand = {
       help: "inet:HOST:PORT (0: a free port), unix:PATH; may repeat",
       repeats: true,
       words: ["listen", "socket", "endpoint"],
+    },
+    {
+      name: "metrics",
+      argument: "ENDPOINT",
+      help: "serve /metrics for Prometheus and /healthz, by HTTP",
+      words: ["prometheus", "openmetrics", "health", "healthz"],
     },
     {
       name: "mode",
@@ -69,6 +78,11 @@ export const serve: Subcommand = {
       default: "1000",
       words: ["max-clients", "connections"],
     },
+    {
+      name: "log-clients",
+      help: "name the client of a bad request in its warning",
+      words: ["log-peers", "peers"],
+    },
     noFolding,
   ],
   run,
@@ -82,10 +96,13 @@ const forcedEndLimit = 500;
 
 async function run(invocation: Invocation): Promise<number> {
   if (goesToJournal()) writePriorities();
-  const options = serverOptions(invocation);
+  const shown = metricsOptions(invocation);
+  const metrics = shown?.metrics;
+  const options = serverOptions(invocation, metrics);
   const names = namedTables(invocation);
   const tables = new Map<string, ServedTable>();
   const servers: SocketmapServer[] = [];
+  let metricsServer: MetricsServer | undefined;
   let listens = false;
   let signals = 0;
   let quit = () => {};
@@ -98,6 +115,7 @@ async function run(invocation: Invocation): Promise<number> {
     for (const server of servers) {
       void server.close({ drain: isFirst ? drain : 0 });
     }
+    void metricsServer?.close();
     systemClock.setTimer(isFirst ? endLimit : forcedEndLimit, quit);
   };
   const serveTables = async () => {
@@ -105,7 +123,7 @@ async function run(invocation: Invocation): Promise<number> {
       for (const [name, table] of names) {
         tables.set(
           name,
-          await open(invocation, name, table, () => isReloading),
+          await open(invocation, name, table, () => isReloading, metrics),
         );
       }
       if (terminal.mayBeRefused?.()) {
@@ -119,13 +137,22 @@ async function run(invocation: Invocation): Promise<number> {
       for (const one of options) {
         servers.push(await serveSocketmap(Object.fromEntries(tables), one));
       }
+      if (shown !== undefined) {
+        metricsServer = await serveMetrics(Object.fromEntries(tables), shown);
+        if (signals === 0) {
+          invocation.report.note(`metrics on ${metricsServer.endpoint}`);
+        }
+      }
       for (const server of servers) {
         if (signals > 0) void server.close({ drain });
         else invocation.report.note(`listening on ${server.endpoint}`);
       }
       await Promise.all(servers.map(({ finished }) => finished));
     } finally {
-      await Promise.all(servers.map((server) => server.close({ drain: 0 })));
+      await Promise.all([
+        ...servers.map((server) => server.close({ drain: 0 })),
+        metricsServer?.close(),
+      ]);
       await Promise.all([...tables.values()].map((table) => table.close()));
     }
   };
@@ -167,8 +194,7 @@ async function reloadAll(
   }
 }
 
-// A key that no table has, and how long its lookup may take, in milliseconds.
-const absentKey = "nobody@memcache-table.invalid";
+// How long a lookup may take, in milliseconds.
 const permissionCheckTime = 1000;
 
 /**
@@ -201,14 +227,17 @@ async function requirePermission(
   }
 }
 
-function serverOptions(invocation: Invocation): SocketmapOptions[] {
+function serverOptions(
+  invocation: Invocation,
+  metrics: SocketmapMetrics | undefined,
+): SocketmapOptions[] {
   const endpoints = invocation.values("socketmap");
   if (endpoints.length === 0) {
     throw new UsageError(
       "say where to listen: --socketmap inet:HOST:PORT or unix:PATH",
     );
   }
-  const mode = fileMode(invocation, endpoints);
+  const mode = fileMode(invocation);
   return endpoints.map((endpoint) => ({
     endpoint,
     utf8: invocation.text.utf8,
@@ -216,9 +245,23 @@ function serverOptions(invocation: Invocation): SocketmapOptions[] {
     idle: wholeNumber(invocation, "idle"),
     lookupTimeout: wholeNumber(invocation, "timeout"),
     clients: wholeNumber(invocation, "clients"),
+    logClients: invocation.flag("log-clients"),
+    metrics,
     onWarning: invocation.report.warning,
     onRecovery: (message: string) => invocation.report.note(message),
   }));
+}
+
+/** What to do for `--metrics`; `undefined` if it was not given. */
+function metricsOptions(invocation: Invocation): MetricsOptions | undefined {
+  const endpoint = invocation.value("metrics");
+  return endpoint === undefined ? undefined : {
+    endpoint,
+    metrics: new SocketmapMetrics(),
+    lookupTimeout: wholeNumber(invocation, "timeout"),
+    mode: fileMode(invocation),
+    onWarning: invocation.report.warning,
+  };
 }
 
 function namedTables({ operands }: Invocation): Map<string, string> {
@@ -245,12 +288,17 @@ async function open(
   name: string,
   table: string,
   isReloading: () => boolean,
+  metrics: SocketmapMetrics | undefined,
 ): Promise<ServedTable> {
   // Clients can cause a warning with every lookup.
   const warnings = new WarningLimiter(report.warning, systemClock);
   return await openServedTable(table, {
     ...tableOptions,
     fold: !flag("f"),
+    // No other type has events.
+    onEvent: table.startsWith("memcache:")
+      ? metrics?.eventsOf(name, table)
+      : undefined,
     onWarning: (message) => warnings.warn(name, message),
     onRecovery: (message) => report.note(`${name}: ${message}`),
     onReload: (message) => {
@@ -270,12 +318,10 @@ function wholeNumber(
   throw new UsageError(`--${option} needs a whole number, from 1: ${written}`);
 }
 
-function fileMode(
-  { value }: Invocation,
-  endpoints: readonly string[],
-): number | undefined {
+function fileMode({ value, values }: Invocation): number | undefined {
   const written = value("mode");
   if (written === undefined) return undefined;
+  const endpoints = [...values("socketmap"), value("metrics") ?? "inet:"];
   if (endpoints.every((endpoint) => endpoint.startsWith("inet:"))) {
     throw new UsageError("--mode is for a socket that is a file, unix:PATH");
   }

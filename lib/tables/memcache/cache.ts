@@ -1,5 +1,6 @@
 import { byteLength } from "../../bytes/text.ts";
-import { ClosedError, TemporaryError } from "../../errors.ts";
+import { ClosedError, recoveryMessage, TemporaryError } from "../../errors.ts";
+import type { ConnectionEvent } from "../../events.ts";
 import type {
   ClientRequestOptions,
   MemcacheClient,
@@ -13,7 +14,7 @@ import type { Clock } from "../../system/clock.ts";
 import type { Table } from "../../table.ts";
 import type { Refuse } from "../driver_table.ts";
 import type { KeyRules } from "./key_rules.ts";
-import { type CommandKind, Outage, recoveryMessage } from "./outage.ts";
+import { type CommandKind, Outage } from "./outage.ts";
 import type { MemcacheParameters } from "./parameters.ts";
 import { StaleKeys, staleKeysWarning } from "./stale_keys.ts";
 
@@ -39,6 +40,8 @@ export interface MemcacheParts {
   readonly refuse: Refuse;
   /** Called with a message when an outage has ended. */
   readonly onRecovery?: (message: string) => void;
+  /** Called with the start and the end of outages. */
+  readonly observe?: (event: ConnectionEvent) => void;
   /** Called with details of requests, such as skipped keys. */
   readonly onDetail?: (message: string) => void;
 }
@@ -70,15 +73,20 @@ export class Cache {
   /** Sends nothing yet. */
   constructor(parts: MemcacheParts) {
     this.#parts = parts;
-    const { name, parameters, client, clock, onWarning } = parts;
+    const { name, parameters, client, clock, onWarning, observe } = parts;
     this.outage = new Outage(
       onWarning,
       clock,
       parameters.retry_pause * 1000,
-      (milliseconds, failures) =>
-        parts.onRecovery?.(
-          `${name}: memcached ${recoveryMessage(milliseconds, failures)}`,
-        ),
+      {
+        onStart: observe && ((reason) => observe({ kind: "outage", reason })),
+        onEnd: (end) => {
+          observe?.({ kind: "recovery", ...end });
+          if (!end.answers) return;
+          const message = recoveryMessage(end.milliseconds, end.failures);
+          parts.onRecovery?.(`${name}: memcached ${message}`);
+        },
+      },
     );
     client.keepOrder(new WriteOrder());
     this.stale = new StaleKeys(
@@ -248,6 +256,7 @@ export class Cache {
       }
     }
     await client.close(reason ?? new ClosedError(name));
+    this.outage.close();
     if (this.stale.size > 0) {
       onWarning(staleKeysWarning(name, this.stale, parameters.ttl));
     }

@@ -209,6 +209,7 @@ async function openParts(
     new KeyRules({ exclude, format, digest, text: rules.text, skipsLongKeys })
   );
   const onEvent = guardedListener(opening);
+  const observe = observer(opening, found.endpoint, onEvent);
   const client = new MemcacheClient({
     ...server,
     maxTry: parameters.max_try,
@@ -222,7 +223,7 @@ async function openParts(
       (await import("../../memcached/more_connections.ts")).MoreConnections,
     onDetail: options.onDetail,
     onWarning: rules.onWarning,
-    observe: observer(opening, found.endpoint, onEvent),
+    observe,
   });
   const parts = {
     name,
@@ -235,6 +236,7 @@ async function openParts(
     refuse: refusalHandler(name, rules),
     onDetail: options.onDetail,
     onRecovery: options.onRecovery,
+    observe,
   };
   return { parts, domainTables, onEvent, server, format };
 }

@@ -4,13 +4,22 @@ import type { Clock } from "../../system/clock.ts";
 /** The two kinds of commands. A memcached that is full still answers reads. */
 export type CommandKind = "reads" | "writes";
 
-/** Makes the message for the end of an outage that lasted `milliseconds`. */
-export function recoveryMessage(
-  milliseconds: number,
-  failures: number,
-): string {
-  return `answers again: it failed for ${Math.round(milliseconds / 1000)} s, ` +
-    `${failures} ${failures === 1 ? "request" : "requests"}`;
+/** How an outage ended. */
+export interface OutageEnd {
+  /** Whether memcached answers again; otherwise the table was closed. */
+  readonly answers: boolean;
+  /** How long the outage lasted. */
+  readonly milliseconds: number;
+  /** How many requests failed. */
+  readonly failures: number;
+}
+
+/** Is told of outages. Each one that starts also ends. */
+export interface OutageListener {
+  /** Called with the reason when an outage starts. */
+  readonly onStart?: (reason: string) => void;
+  /** Called when an outage ends. */
+  readonly onEnd?: (end: OutageEnd) => void;
 }
 
 /**
@@ -28,25 +37,22 @@ export class Outage {
   #since = 0;
   /** The number of failures in the outage. */
   #failures = 0;
-  #onEnd: ((milliseconds: number, failures: number) => void) | undefined;
+  #listener: OutageListener;
   #timedOut:
     | { readonly error: NoAnswerError; readonly until: number }
     | undefined;
 
-  /**
-   * Begins without an outage; `pause` is in milliseconds. `onEnd` is called when an
-   * outage has ended, with its length and the number of its failures.
-   */
+  /** Begins without an outage; `pause` is in milliseconds. */
   constructor(
     onWarning: (message: string) => void,
     clock: Clock,
     pause: number,
-    onEnd?: (milliseconds: number, failures: number) => void,
+    listener: OutageListener = {},
   ) {
     this.#onWarning = onWarning;
     this.#clock = clock;
     this.#pause = pause;
-    this.#onEnd = onEnd;
+    this.#listener = listener;
   }
 
   /** Whether memcached failed at the last request. */
@@ -75,13 +81,26 @@ export class Outage {
     this.#failures = 1;
     this.#onWarning(`${error.message}; going on with the backup`);
     this.#reported = kind;
+    this.#listener.onStart?.(error.message);
   }
 
   /** Memcached answered. */
   end(kind: CommandKind): void {
     this.#timedOut = undefined;
-    if (this.#reported !== kind) return;
+    if (this.#reported === kind) this.#end(true);
+  }
+
+  /** Nobody asks memcached any more. */
+  close(): void {
+    if (this.#reported !== undefined) this.#end(false);
+  }
+
+  #end(answers: boolean): void {
     this.#reported = undefined;
-    this.#onEnd?.(this.#clock.now() - this.#since, this.#failures);
+    this.#listener.onEnd?.({
+      answers,
+      milliseconds: this.#clock.now() - this.#since,
+      failures: this.#failures,
+    });
   }
 }

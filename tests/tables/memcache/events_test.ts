@@ -119,6 +119,40 @@ Deno.test("onEvent tells of connections that end and come back", async () => {
   assertEquals(since(), ["disconnect reason=the table was closed"]);
 });
 
+Deno.test("onEvent tells of outages during which the backup answers", async () => {
+  const port = freePort();
+  const clock = new FakeClock();
+  const { table, events, since } = await openObserved(
+    `inet:127.0.0.1:${port}`,
+    "{ backup = inline:{one=1} } retry_pause=5",
+    { clock, write: false },
+  );
+  await table.lookup("one");
+  clock.pass(7000);
+  await table.lookup("one");
+  const down = since().map((line) => line.replace(/reason=.*/, "reason"));
+  assertEquals(down.filter((line) => line !== "unreachable reason"), [
+    "outage reason",
+    "lookup backup=1",
+    "lookup backup=1",
+  ]);
+  {
+    await using _ = await Memcached.tcp(port);
+    await table.lookup("nobody");
+    const recovery = events.find(({ kind }) => kind === "recovery")!;
+    assertEquals("milliseconds" in recovery && recovery.milliseconds, 7000);
+    assertEquals(since(), [
+      "connect again=false",
+      "recovery answers=true failures=2",
+      "lookup misses=1",
+    ]);
+  }
+  await table.lookup("one");
+  since();
+  await table.close();
+  assertEquals(since(), ["recovery answers=false failures=1"]);
+});
+
 Deno.test("onEvent tells of retries, time-outs, and how long all took", async () => {
   await using server = new ScriptedServer(({ connection }) =>
     connection === 0 ? ["NONSENSE\r\n"] : ["HANG"]
