@@ -40,8 +40,8 @@ export const differencesPage: ReferencePage = {
     "each key. A key that is too long for memcached is a warning once. Without a " +
     "backup it is an error of that lookup.",
     "An update or delete that reaches the backup, but not memcached, leaves an old " +
-    "value there. The table remembers up to 100,000 such keys, answers them from " +
-    "the backup, and removes them from memcached when that answers again. If it is " +
+    "value there. The table remembers up to 100,000 such keys, answers them " +
+    "from the backup, and removes them from memcached when that answers again. If it is " +
     "closed before, it warns, with the number of keys: then run memcache-table warm.",
     "What the backup refuses, or keeps because of -w, does not stay in memcached.",
     "Keys of standard input are looked up many at a time. When one fails, keys behind " +
