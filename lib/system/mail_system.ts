@@ -2,6 +2,7 @@ import { configText } from "../bytes/text.ts";
 import { ConfigError, shownText } from "../errors.ts";
 import { environment, fileExists, mayRead, readFile } from "./files.ts";
 import { parseMainCf, type Setting } from "../config/main_cf.ts";
+import { isSecretName } from "../config/name_value.ts";
 
 /** Options of a {@linkcode MailSystem}. */
 export interface MailSystemOptions {
@@ -85,7 +86,10 @@ export class MailSystem {
       return expanded;
     } catch (cause) {
       if (!(cause instanceof RangeError)) throw cause;
-      throw new ConfigError(`${shownText(name)}: ${cause.message}`, setting);
+      const reason = isSecretName(name)
+        ? 'a "$" of its value names no parameter: write "$$" for a dollar sign'
+        : cause.message;
+      throw new ConfigError(`${shownText(name)}: ${reason}`, setting);
     }
   }
 
