@@ -24,9 +24,11 @@ export interface MailSystemOptions {
   readonly onWarning: (message: string) => void;
 }
 
-// Defaults of Postfix for parameters that main.cf does not set: those that name
-// directories, and those that matter to this package.
-const builtIn: Record<string, string> = {
+/**
+ * Defaults of Postfix for parameters that main.cf does not set: those that name
+ * directories, and those that matter to this package.
+ */
+export const mailDefaults: Readonly<Record<string, string>> = {
   command_directory: "/usr/sbin",
   compatibility_level: "0",
   daemon_directory: "/usr/lib/postfix/sbin",
@@ -77,8 +79,8 @@ export class MailSystem {
           settings.get(inner)?.value ??
             (inner === "config_directory"
               ? this.configDirectory
-              : Object.hasOwn(builtIn, inner)
-              ? builtIn[inner]
+              : Object.hasOwn(mailDefaults, inner)
+              ? mailDefaults[inner]
               : undefined),
       );
       const expanded = { ...setting, value };
@@ -101,7 +103,7 @@ export class MailSystem {
   /** The directory of Postfix's queue and of the sockets of its services. */
   async queueDirectory(): Promise<string> {
     return (await this.setting("queue_directory"))?.value ??
-      builtIn.queue_directory;
+      mailDefaults.queue_directory;
   }
 
   /**
@@ -158,7 +160,7 @@ export class MailSystem {
 }
 
 /** Whether an error, of any runtime, says that a file does not exist. */
-function isMissing(error: unknown): boolean {
+export function isMissing(error: unknown): boolean {
   for (let cause = error; cause instanceof Error; cause = cause.cause) {
     if (cause.name === "NotFound") return true;
     if ("code" in cause && cause.code === "ENOENT") return true;

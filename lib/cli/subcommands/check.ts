@@ -1,8 +1,6 @@
-import {
-  type Ability,
-  checkTable,
-  type TableCheck,
-} from "../../maintenance/check.ts";
+import type { Ability } from "../../maintenance/abilities.ts";
+import { checkTable } from "../../maintenance/check.ts";
+import type { TableCheck } from "../../maintenance/table_check.ts";
 import type {
   CheckedParameter,
   Problem,
@@ -134,14 +132,14 @@ function allProblems(checked: TableCheck): Problem[] {
       problems.push(found);
     }
   }
-  const rank = { error: 0, warning: 1 };
+  const rank = { error: 0, warning: 1, note: 2 };
   return problems.sort((one, other) =>
     rank[one.severity] - rank[other.severity]
   );
 }
 
 function verdict(checked: TableCheck, problems: readonly Problem[]): string {
-  const counts = (["error", "warning"] as const).map((severity) => {
+  const counts = (["error", "warning", "note"] as const).map((severity) => {
     const count = problems.filter((one) => one.severity === severity).length;
     return count === 0 ? [] : [`${count} ${severity}${count === 1 ? "" : "s"}`];
   }).flat();

@@ -1,0 +1,73 @@
+import { MailSystem } from "../system/mail_system.ts";
+import type { OpenOptions } from "../table.ts";
+import type { Instance, Instances } from "./instances.ts";
+import type { KeySpaces } from "./memcache_source.ts";
+import {
+  definedTables,
+  findNamedTables,
+  isSameEverywhere,
+  type NamedTable,
+} from "./named_tables.ts";
+import { isSameTable } from "./parameter_checks.ts";
+
+/** What the checks of several tables have in common. */
+export interface CheckScope {
+  /** The instances of Postfix; none if main.cf could not be read. */
+  readonly instances: readonly Instance[];
+  /** The memcache tables that they name. */
+  readonly named: readonly NamedTable[];
+  /** The key spaces of tables, by the configuration directory of their names. */
+  readonly spaces: Map<string, KeySpaces>;
+}
+
+/** Makes the scope of these instances. */
+export function scopeOf(instances: Instances): CheckScope {
+  return {
+    instances: instances.list,
+    named: findNamedTables(instances),
+    spaces: new Map(),
+  };
+}
+
+/** What the instances do with a table. */
+export interface TableUse extends Pick<NamedTable, "table" | "uses"> {
+  /** The instances that may use it. */
+  readonly instances: readonly Instance[];
+  /** Other memcache tables of these instances. */
+  readonly others: readonly string[];
+  /** The key spaces of tables. */
+  readonly spaces: KeySpaces;
+}
+
+/** Finds what the instances do with a table; `options` has its directory. */
+export function useOf(
+  table: string,
+  options: OpenOptions,
+  { instances, named, spaces }: CheckScope,
+): TableUse {
+  const { configDirectory } = new MailSystem({
+    ...options,
+    onWarning: () => {},
+  });
+  const isHere = (instance: Instance) =>
+    instance.configDirectory === configDirectory;
+  const isSame = isSameEverywhere(table);
+  const found = named.find((one) =>
+    isSame ? isSameTable(one.table, table) : one.table === table &&
+      isHere(one.instance)
+  );
+  let known = spaces.get(configDirectory);
+  if (known === undefined) spaces.set(configDirectory, known = new Map());
+  return {
+    table: found?.table ?? table,
+    uses: found?.uses ?? [],
+    instances: isSame ? instances : instances.filter(isHere),
+    others: [
+      ...instances.filter(isHere).flatMap(definedTables),
+      ...named.filter((one) =>
+        isSameEverywhere(one.table) || isHere(one.instance)
+      ).map((one) => one.table),
+    ],
+    spaces: known,
+  };
+}
