@@ -119,10 +119,14 @@ async function check(
   }
   if (type === "kv" && options.readFile === undefined) {
     const { file } = await inspectKv(name.slice("kv:".length), options);
+    const parameters = outer.flatMap((table) =>
+      useOf(table, options, context.scope).uses.map(({ namedBy }) =>
+        namedBy.parameter
+      )
+    );
     if (file !== undefined) {
-      findings.addAll(
-        await readableDatabaseProblems(file, [name, ...outer]),
-      );
+      const names = [name, ...outer, ...parameters];
+      findings.addAll(await readableDatabaseProblems(file, names));
     }
   }
   const { problems, areGood } = findings;

@@ -20,6 +20,7 @@ import {
   type MemcacheSource,
   readMemcacheSource,
 } from "./memcache_source.ts";
+import { usesOfPostfix } from "./named_tables.ts";
 import {
   keySpaceOf,
   problem,
@@ -153,7 +154,7 @@ async function findAccess(
       source,
       endpoint,
       place: await placeOfPlainServer(endpoint, options),
-      isNamed: uses.length > 0,
+      isNamed: usesOfPostfix(uses).length > 0,
       mayLook: options.readFile === undefined,
     }),
   );

@@ -47,6 +47,11 @@
  */
 export type { Ability } from "./abilities.ts";
 export { checkTable } from "./check.ts";
+export {
+  type AllTablesCheck,
+  type CheckAllOptions,
+  checkAllTables,
+} from "./check_all.ts";
 export type { NamedBy } from "./named_tables.ts";
 export type { CheckedServer } from "./server_checks.ts";
 export type { CheckOptions, TableCheck } from "./table_check.ts";

@@ -28,6 +28,16 @@ export interface Use {
   readonly proxied: boolean;
 }
 
+/**
+ * The uses by Postfix itself: not those by another memcache table in main.cf, which
+ * programs other than Postfix may open.
+ */
+export function usesOfPostfix(uses: readonly Use[]): readonly Use[] {
+  return uses.filter(({ namedBy }) =>
+    !/_(?:backup|domain)$/.test(namedBy.parameter)
+  );
+}
+
 /** A memcache table that main.cf or master.cf names. */
 export interface NamedTable {
   /** Its name. */

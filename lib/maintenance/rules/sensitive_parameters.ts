@@ -64,8 +64,8 @@ export function sensitiveProblems(
                   valueOf(instance, transport)
                 } delivers without it`) +
             `; it decides ${what}, and whoever reaches the memcached can write ` +
-            "it: use a table that only root can write, such as hash:, " +
-            "or lmdb:",
+            "it, without a log-in: use a table that only root can write, such as " +
+            "hash: or lmdb:",
           setting,
         );
       })

@@ -14,6 +14,7 @@ import {
 import { runProgram } from "../../system/programs.ts";
 import { ConfigError } from "../../errors.ts";
 import { orUndefined } from "../instances.ts";
+import { usesOfPostfix } from "../named_tables.ts";
 import { type Problem, problem } from "../parameter_checks.ts";
 import type { UsedTable } from "./rule.ts";
 
@@ -34,7 +35,7 @@ export async function socketProblems(
   if (files === undefined) return [];
   const { path } = endpoint;
   const names = new Set(
-    uses.flatMap(({ instance }) =>
+    usesOfPostfix(uses).flatMap(({ instance }) =>
       orUndefined(() => instance.parameters.value("mail_owner")) ?? []
     ),
   );
