@@ -54,7 +54,8 @@ export async function checkTable(
   requireOptionNames(options, { ...openOptionNames, others: true });
   options.signal?.throwIfAborted();
   const { others: _, ...tableOptions } = options;
-  const scope = scopeOf(await readInstancesIfAny(tableOptions));
+  const instances = await readInstancesIfAny(tableOptions);
+  const scope = scopeOf(instances, instances.errors);
   return await checkInScope(name, options, scope);
 }
 

@@ -20,7 +20,7 @@ import {
   type MemcacheSource,
   readMemcacheSource,
 } from "./memcache_source.ts";
-import { usesOfPostfix } from "./named_tables.ts";
+import { isLookupParameter } from "./named_tables.ts";
 import {
   keySpaceOf,
   problem,
@@ -59,7 +59,7 @@ export async function checkMemcache(
   { name, options, outer, use, others, checkBackup }: CheckedMemcache,
   findings: Findings,
 ): Promise<TableCheck> {
-  const namedBy = use.uses.map((one) => one.namedBy);
+  const namedBy = [...new Set(use.uses.map((one) => one.namedBy))];
   const head = {
     table: name,
     type: "memcache",
@@ -78,6 +78,11 @@ export async function checkMemcache(
   if (memcache === undefined) {
     const { problems } = findings;
     return { ...head, good: false, problems, ...notOpen };
+  }
+  for (const { message } of use.errors) {
+    findings.warn(
+      `${message}: what Postfix does with the table is not checked`,
+    );
   }
   const { source } = memcache;
   const { list, usable, errors } = readEach(source);
@@ -154,7 +159,7 @@ async function findAccess(
       source,
       endpoint,
       place: await placeOfPlainServer(endpoint, options),
-      isNamed: usesOfPostfix(uses).length > 0,
+      isNamed: uses.some(({ namedBy }) => isLookupParameter(namedBy.parameter)),
       mayLook: options.readFile === undefined,
     }),
   );

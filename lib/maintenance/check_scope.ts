@@ -1,4 +1,5 @@
 import { MailSystem } from "../system/mail_system.ts";
+import type { ConfigError } from "../errors.ts";
 import type { OpenOptions } from "../table.ts";
 import type { Instance, Instances } from "./instances.ts";
 import type { KeySpaces } from "./memcache_source.ts";
@@ -14,16 +15,25 @@ import { isSameTable } from "./parameter_checks.ts";
 export interface CheckScope {
   /** The instances of Postfix; none if main.cf could not be read. */
   readonly instances: readonly Instance[];
+  /** Why files of them could not be read. */
+  readonly errors: readonly ConfigError[];
   /** The memcache tables that they name. */
   readonly named: readonly NamedTable[];
   /** The key spaces of tables, by the configuration directory of their names. */
   readonly spaces: Map<string, KeySpaces>;
 }
 
-/** Makes the scope of these instances. */
-export function scopeOf(instances: Instances): CheckScope {
+/**
+ * Makes the scope of these instances. `errors` are those that the check of each table
+ * shall tell of.
+ */
+export function scopeOf(
+  instances: Instances,
+  errors: readonly ConfigError[] = [],
+): CheckScope {
   return {
     instances: instances.list,
+    errors,
     named: findNamedTables(instances),
     spaces: new Map(),
   };
@@ -33,6 +43,8 @@ export function scopeOf(instances: Instances): CheckScope {
 export interface TableUse extends Pick<NamedTable, "table" | "uses"> {
   /** The instances that may use it. */
   readonly instances: readonly Instance[];
+  /** Why the instances could not be read. */
+  readonly errors: readonly ConfigError[];
   /** Other memcache tables of these instances. */
   readonly others: readonly string[];
   /** The key spaces of tables. */
@@ -43,7 +55,7 @@ export interface TableUse extends Pick<NamedTable, "table" | "uses"> {
 export function useOf(
   table: string,
   options: OpenOptions,
-  { instances, named, spaces }: CheckScope,
+  { instances, errors, named, spaces }: CheckScope,
 ): TableUse {
   const { configDirectory } = new MailSystem({
     ...options,
@@ -61,6 +73,7 @@ export function useOf(
   return {
     table: found?.table ?? table,
     uses: found?.uses ?? [],
+    errors,
     instances: isSame ? instances : instances.filter(isHere),
     others: [
       ...instances.filter(isHere).flatMap(definedTables),

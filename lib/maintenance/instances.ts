@@ -123,10 +123,10 @@ export async function readInstances(
     for (const directory of splitItems(names)) {
       if (known.has(directory)) continue;
       known.add(directory);
-      const found = await orError(
-        errors,
-        () => readInstance(directory, options, files, errors),
-      );
+      const found = await orError(errors, () => {
+        requireAccess(`${directory}/main.cf`, options);
+        return readInstance(directory, options, files, errors);
+      });
       if (found !== undefined) list.push(found);
     }
   } catch (error) {
@@ -136,15 +136,31 @@ export async function readInstances(
   return { list, files, errors };
 }
 
-/** As {@linkcode readInstances}, but none where it would fail, or prompt. */
+/**
+ * As {@linkcode readInstances}, but does not fail; reads nothing where that would
+ * prompt, or there is no main.cf.
+ */
 export async function readInstancesIfAny(
   options: OpenOptions,
 ): Promise<Instances> {
   const { mainCf } = new MailSystem({ ...options, onWarning: () => {} });
   const none: Instances = { list: [], files: [], errors: [] };
   if (options.readFile === undefined && !mayRead(mainCf)) return none;
-  const quiet = { ...options, onWarning: () => {} };
-  return await orError([], () => readInstances(quiet)) ?? none;
+  try {
+    return await readInstances({ ...options, onWarning: () => {} });
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    return isMissing(error) ? none : { ...none, errors: [error] };
+  }
+}
+
+/** Throws {@linkcode ConfigError} where Deno would prompt for a permission. */
+function requireAccess(file: string, { readFile }: OpenOptions): void {
+  if (readFile !== undefined || mayRead(file)) return;
+  throw new ConfigError(
+    `no permission to read it: run Deno with --allow-read=${file}`,
+    { file },
+  );
 }
 
 async function orError<T>(
@@ -184,7 +200,7 @@ async function readServices(
   options: OpenOptions,
   files: string[],
 ): Promise<Service[] | undefined> {
-  if (options.readFile === undefined && !mayRead(file)) return undefined;
+  requireAccess(file, options);
   let text: string;
   try {
     text = await readText(options, file);

@@ -29,14 +29,15 @@ export interface Use {
 }
 
 /**
- * The uses by Postfix itself: not those by another memcache table in main.cf, which
- * programs other than Postfix may open.
+ * Whether the tables of a parameter are looked up by Postfix itself: not by another
+ * table, and not only where another parameter refers to it.
  */
-export function usesOfPostfix(uses: readonly Use[]): readonly Use[] {
-  return uses.filter(({ namedBy }) =>
-    !/_(?:backup|domain)$/.test(namedBy.parameter)
-  );
+export function isLookupParameter(parameter: string): boolean {
+  return lookupParameter.test(parameter);
 }
+
+const lookupParameter =
+  /_(?:maps?|restrictions|checks|filter|domains|policy|database|clients|hosts|users|networks)$|^my(?:destination|networks)$/;
 
 /** A memcache table that main.cf or master.cf names. */
 export interface NamedTable {
@@ -63,7 +64,10 @@ export function findNamedTables({ list }: Instances): NamedTable[] {
   let searched = 0;
   const add = (instance: Instance, namedBy: NamedBy, value: string) => {
     searched += value.length;
+    const seen = new Set<string>();
     for (const { name, proxied } of tableNames("memcache", value)) {
+      if (seen.has(`${proxied} ${name}`)) continue;
+      seen.add(`${proxied} ${name}`);
       const key = JSON.stringify(
         isSameEverywhere(name) ? [name] : [name, instance.configDirectory],
       );

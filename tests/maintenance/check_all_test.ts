@@ -1,4 +1,8 @@
-import { checkAllTables, type TableCheck } from "../../lib/maintenance/mod.ts";
+import {
+  checkAllTables,
+  checkTable,
+  type TableCheck,
+} from "../../lib/maintenance/mod.ts";
 import { ConfigError } from "../../lib/errors.ts";
 import { assertEquals, assertRejects } from "../support/assert.ts";
 import { Folder } from "../support/folder.ts";
@@ -182,4 +186,27 @@ Deno.test("checkAllTables() gives each result at once, and ends when it is told"
     () => checkAllTables({ others: [] } as Record<string, unknown>),
     TypeError,
   );
+});
+
+Deno.test("checkTable() says that it could not read main.cf or master.cf", async () => {
+  await using folder = await Folder.make();
+  const table = `memcache:${await folder.write("t.cf", "ttl = 1\n")}`;
+  const said = async () => {
+    const options = { configDirectory: folder.path, connect: noServer };
+    const { problems } = await checkTable(table, options);
+    return problems.filter(({ severity }) => severity === "warning")
+      .map(({ message }) => message.replaceAll(folder.path, "DIR"));
+  };
+  const end = ": what Postfix does with the table is not checked";
+  assertEquals(await said(), []);
+  await folder.write("main.cf", "wrong\n");
+  assertEquals(await said(), [
+    `DIR/main.cf, line 1: no "=" after the name: "wrong"${end}`,
+  ]);
+  await folder.write("main.cf", "");
+  assertEquals(await said(), []);
+  await folder.write("master.cf", "a unix - - n - 1\n");
+  assertEquals((await said()).map((line) => line.slice(0, 22)), [
+    "DIR/master.cf, line 1:",
+  ]);
 });

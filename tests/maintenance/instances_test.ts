@@ -72,6 +72,30 @@ Deno.test("readInstances() reads what it can, and says what it cannot", async ()
   assertEquals((await readInstancesIfAny(missing)).list, []);
 });
 
+Deno.test({
+  name: "readInstances() does not ask for a permission",
+  permissions: { read: ["/tmp/memcache-table-none/main.cf"], write: true },
+  fn: async () => {
+    const configDirectory = "/tmp/memcache-table-none";
+    await Deno.mkdir(configDirectory, { recursive: true });
+    const mainCf = `${configDirectory}/main.cf`;
+    try {
+      await Deno.writeTextFile(mainCf, "multi_instance_directories = /x\n");
+      const options = { ...silent, configDirectory };
+      const { list, errors } = await readInstances(options);
+      assertEquals(list.length, 1);
+      assertEquals(
+        errors.map(({ message }) => message),
+        [`${configDirectory}/master.cf`, "/x/main.cf"].map((file) =>
+          `${file}: no permission to read it: run Deno with --allow-read=${file}`
+        ),
+      );
+    } finally {
+      await Deno.remove(configDirectory, { recursive: true });
+    }
+  },
+});
+
 Deno.test("parameters are those that postconf shows", async () => {
   await using folder = await Folder.make();
   const configDirectory = await folder.mailConfiguration(

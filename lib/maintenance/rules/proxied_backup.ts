@@ -5,6 +5,7 @@ import {
   parametersOf,
   type ServiceParameters,
 } from "../instances.ts";
+import { isLookupParameter } from "../named_tables.ts";
 import { type Problem, problem } from "../parameter_checks.ts";
 import { cacheParameters } from "./daemon_caches.ts";
 import type { UsedTable } from "./rule.ts";
@@ -50,7 +51,7 @@ function missingLists(
       .map(({ namedBy }) => namedBy.parameter);
     const list = own.some(isCache)
       ? "proxy_write_maps"
-      : own.some(isLookup)
+      : own.some(isLookupParameter)
       ? "proxy_read_maps"
       : undefined;
     return list !== undefined && lacks(instance, [list])
@@ -61,14 +62,6 @@ function missingLists(
 
 function isCache(parameter: string): boolean {
   return (cacheParameters as readonly string[]).includes(parameter);
-}
-
-/**
- * Whether a parameter is one whose tables are looked up, not one that others refer to,
- * or of another memcache table.
- */
-function isLookup(parameter: string): boolean {
-  return /_(?:maps|restrictions|checks|filter|domains|policy)$/.test(parameter);
 }
 
 function isApproved(

@@ -14,7 +14,7 @@ import {
 import { runProgram } from "../../system/programs.ts";
 import { ConfigError } from "../../errors.ts";
 import { orUndefined } from "../instances.ts";
-import { usesOfPostfix } from "../named_tables.ts";
+import { isLookupParameter } from "../named_tables.ts";
 import { type Problem, problem } from "../parameter_checks.ts";
 import type { UsedTable } from "./rule.ts";
 
@@ -34,10 +34,13 @@ export async function socketProblems(
   const files = await fileSystem();
   if (files === undefined) return [];
   const { path } = endpoint;
+  // Postfix finds another path in its own directory.
+  if (!path.startsWith("/")) return [];
   const names = new Set(
-    usesOfPostfix(uses).flatMap(({ instance }) =>
-      orUndefined(() => instance.parameters.value("mail_owner")) ?? []
-    ),
+    uses.filter(({ namedBy }) => isLookupParameter(namedBy.parameter))
+      .flatMap(({ instance }) =>
+        orUndefined(() => instance.parameters.value("mail_owner")) ?? []
+      ),
   );
   const problems: Problem[] = [];
   for (const name of names) {
