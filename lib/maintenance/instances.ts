@@ -3,7 +3,7 @@ import { parseMainCf, type Setting } from "../config/main_cf.ts";
 import { parseMasterCf, type Service } from "../config/master_cf.ts";
 import { splitItems } from "../config/name_value.ts";
 import { ConfigError, shownText } from "../errors.ts";
-import { mayRead } from "../system/files.ts";
+import { mayRead, notPermitted } from "../system/files.ts";
 import { isMissing, mailDefaults, MailSystem } from "../system/mail_system.ts";
 import type { OpenOptions } from "../table.ts";
 import { readText } from "../tables/opening.ts";
@@ -154,13 +154,10 @@ export async function readInstancesIfAny(
   }
 }
 
-/** Throws {@linkcode ConfigError} where Deno would prompt for a permission. */
+/** Throws {@linkcode ConfigError} where the runtime would prompt for a permission. */
 function requireAccess(file: string, { readFile }: OpenOptions): void {
   if (readFile !== undefined || mayRead(file)) return;
-  throw new ConfigError(
-    `no permission to read it: run Deno with --allow-read=${file}`,
-    { file },
-  );
+  throw new ConfigError(notPermitted(file), { file });
 }
 
 async function orError<T>(
