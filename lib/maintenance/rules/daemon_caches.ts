@@ -87,14 +87,12 @@ export async function daemonCacheProblems(
   const problems: Problem[] = [];
   for (const daemon of daemons) {
     const { cache, program } = daemon;
-    const uses = orUndefined(() =>
-      settingsThatName(used.table, cache, used.instances, program)
-    ) ?? [];
-    if (uses.length === 0) {
-      continue;
-    }
+    const instances = instancesThatRun(used.instances, program);
+    const uses = settingsThatName(used.table, cache, instances, program);
+    if (uses.length === 0) continue;
     if (used.parameters.backup !== "") {
-      problems.push(...await sharedCleanup(daemon, used, findBackup));
+      const shared = { ...used, instances };
+      problems.push(...await sharedCleanup(daemon, shared, findBackup));
       continue;
     }
     for (const { parameters } of uses) {
@@ -116,6 +114,21 @@ export async function daemonCacheProblems(
     }
   }
   return problems;
+}
+
+/**
+ * The instances whose master.cf has a program, or could not be read. If none has it,
+ * all: then it is main.cf that will matter once the program is there.
+ */
+function instancesThatRun(
+  instances: readonly Instance[],
+  program: string,
+): readonly Instance[] {
+  const runs = ({ services }: Instance) =>
+    services?.some((service) => service.program === program);
+  return instances.some(runs)
+    ? instances.filter((instance) => runs(instance) !== false)
+    : instances;
 }
 
 /** A time of main.cf, as it is written and in seconds. */

@@ -63,9 +63,9 @@ export function sensitiveProblems(
                 `${transport} = ${
                   valueOf(instance, transport)
                 } delivers without it`) +
-            `; it decides ${what}, and whoever reaches the memcached can write ` +
-            "it, without a log-in: use a table that only root can write, such as " +
-            "hash: or lmdb:",
+            `; ${parameter} decides ${what}, and whoever reaches the memcached ` +
+            "can write the table, without a log-in: use one that only root can " +
+            "write, such as hash: or lmdb:",
           setting,
         );
       })

@@ -57,6 +57,7 @@ Deno.test("an interval of master.cf counts for its own daemon", async () => {
     [postscreen, daemon("postscreen", off)],
     [postscreen + noCleanup, daemon("postscreen", on), "master.cf, line 1"],
     [postscreen + noCleanup, daemon("smtpd", on)],
+    [postscreen, daemon("smtpd"), "main.cf, line 2"],
     [other, daemon("postscreen", `${map} ${off}`)],
     [other, daemon("postscreen", map), "master.cf, line 1"],
     [other, daemon("smtpd", map)],
@@ -210,6 +211,25 @@ Deno.test("of the instances that share a backup, one may clean it", async () => 
       );
     }
   }
+  // An instance without the daemon cleans nothing.
+  const daemon = "smtp inet n - y - 1 postscreen\n";
+  const none = "smtp inet n - y - - smtpd\n";
+  const masters: [one: string, two: string, cleaning: number][] = [
+    [daemon, daemon, 2],
+    [daemon, none, 1],
+    [none, daemon, 1],
+    [none, none, 2],
+  ];
+  await folder.write("two/main.cf", postscreen + lists);
+  await folder.write("three/main.cf", lists);
+  for (const [one, two, cleaning] of masters) {
+    await folder.write("two/master.cf", two);
+    const said = (await folder.said({ main, master: one, table }))
+      .filter((line) => line.includes("clean"));
+    assertEquals(said.length, cleaning - 1, `${one}${two}${said}`);
+  }
+  await folder.write("two/master.cf", daemon);
+  await folder.write("master.cf", daemon);
   // The cleanup of another daemon is of another cache.
   await folder.write("two/main.cf", verify + lists);
   await folder.write("three/main.cf", lists);

@@ -30,7 +30,7 @@ Deno.test("a memcache table may not decide over commands, files or users", async
       assertMatch(
         error,
         new RegExp(
-          `^error: DIR/main.cf, line 2: ${parameter} must not have memcache:DIR/t.cf: .* whoever reaches the memcached can write it`,
+          `^error: DIR/main.cf, line 2: ${parameter} must not have memcache:DIR/t.cf: .* whoever reaches the memcached can write the table`,
         ),
       );
     }
