@@ -28,6 +28,7 @@ import {
   unknownNames,
   valueProblems,
 } from "./parameter_checks.ts";
+import { chrootProblems } from "./rules/chrooted_socket.ts";
 import { daemonCacheProblems } from "./rules/daemon_caches.ts";
 import { proxiedBackupProblems } from "./rules/proxied_backup.ts";
 import type { UsedTable } from "./rules/rule.ts";
@@ -164,6 +165,7 @@ async function findAccess(
     }),
   );
   findings.addAll(await socketProblems(used, endpoint));
+  findings.addAll(await chrootProblems(used, endpoint));
 }
 
 /**
