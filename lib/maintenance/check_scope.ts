@@ -45,7 +45,7 @@ export interface TableUse extends Pick<NamedTable, "table" | "uses"> {
   readonly instances: readonly Instance[];
   /** Why the instances could not be read. */
   readonly errors: readonly ConfigError[];
-  /** Other memcache tables of these instances. */
+  /** The memcache tables of the instance of the configuration directory. */
   readonly others: readonly string[];
   /** The key spaces of tables. */
   readonly spaces: KeySpaces;
@@ -77,9 +77,9 @@ export function useOf(
     instances: isSame ? instances : instances.filter(isHere),
     others: [
       ...instances.filter(isHere).flatMap(definedTables),
-      ...named.filter((one) =>
-        isSameEverywhere(one.table) || isHere(one.instance)
-      ).map((one) => one.table),
+      // Other instances may share a cache on purpose.
+      ...named.filter(({ uses }) => uses.some((use) => isHere(use.instance)))
+        .map((one) => one.table),
     ],
     spaces: known,
   };

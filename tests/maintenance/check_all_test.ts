@@ -6,6 +6,7 @@ import {
 import { ConfigError } from "../../lib/errors.ts";
 import { assertEquals, assertRejects } from "../support/assert.ts";
 import { Folder } from "../support/folder.ts";
+import { Memcached } from "../support/memcached.ts";
 
 const noServer = () => Promise.reject(new Error("none"));
 
@@ -209,4 +210,26 @@ Deno.test("checkTable() says that it could not read main.cf or master.cf", async
   assertEquals((await said()).map((line) => line.slice(0, 22)), [
     "DIR/master.cf, line 1:",
   ]);
+});
+
+Deno.test("tables of two instances may share their entries", async () => {
+  await using memcached = await Memcached.tcp();
+  await using folder = await Folder.make();
+  await Deno.mkdir(`${folder.path}/two`);
+  const names: string[] = [];
+  for (const name of ["a.cf", "two/a.cf", "b.cf"]) {
+    const text = `memcache = ${memcached.server}\n`;
+    names.push(`memcache:${await folder.write(name, text)}`);
+  }
+  const [one, two, other] = names;
+  const check = async (maps: string) => {
+    await folder.mailConfiguration(
+      `multi_instance_directories = ${folder.path}/two\ntransport_maps = ${maps}\n`,
+    );
+    await folder.write("two/main.cf", `transport_maps = ${two}\n`);
+    const { tables } = await checkAllTables({ configDirectory: folder.path });
+    return tables.map(({ problems }) => problems.length);
+  };
+  assertEquals(await check(one), [0, 0]);
+  assertEquals(await check(`${one} ${other}`), [1, 1, 0]);
 });

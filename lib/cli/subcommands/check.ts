@@ -13,38 +13,29 @@ import { type Invocation, json, type Subcommand } from "./subcommand.ts";
 /** `check`: checks whether tables work. */
 export const check: Subcommand = {
   page: {
-    usage: ["check [options] type:name ...", "check [options] --all"],
+    usage: ["check [options] type:name ... | --all"],
     about:
-      "Checks whether each table works: prints its parameters, and reports " +
-      "unknown parameters, values that cannot work, and faults of the server and " +
-      "the backup. Also finds tables, among those given and those in main.cf, " +
-      "that share a server and can mix up their entries, and uses in main.cf and " +
-      "master.cf that memcache_table(5) warns of. Writes and creates nothing. An " +
-      "error means that the table does not work as intended; a warning, that you " +
-      "should look at it; a note, that it is well to know.",
+      "Says how tables are understood, and whether they work; writes nothing. " +
+      "Reports unknown parameters, values that cannot work, faults of the server and " +
+      "the backup, tables that can mix up their entries, and uses in main.cf and " +
+      "master.cf that memcache_table(5) warns of.",
     notes: [
       "With -j, each table is one line, a JSON object:",
-      "  { table, type, good, namedBy, missing, problems, parameters, server,",
-      "    lookup, write, sequence, backup }",
-      "  namedBy     [{ parameter, service, file, line }]",
+      "  { table, type, good, missing, problems, parameters, server, backup,",
+      "    lookup, write, sequence: { possible, remark },",
+      "    namedBy: [{ parameter, service, file, line }] }",
       '  problems    [{ severity: "error" | "warning" | "note", message, file, line }]',
       "  parameters  [{ name, written, value, default, file, line }]",
       "  server      { endpoint, answers, version, roundTrip, itemSizeMax }",
-      "  lookup, write, sequence  { possible, remark };  backup: as the table",
     ],
-    examples: [
-      "memcache-table check memcache:/etc/postfix/aliases.cf",
-      "memcache-table check --all",
-    ],
+    examples: ["memcache-table check memcache:/etc/postfix/aliases.cf"],
     exitStatus: "0 no errors, perhaps warnings; 1 errors.",
   },
   options: [
     json,
     {
       name: "all",
-      help:
-        "check every memcache table that main.cf and master.cf name, also " +
-        "those of the instances in multi_instance_directories",
+      help: "every memcache table that main.cf or master.cf names",
     },
   ],
   run: async (invocation) => {
