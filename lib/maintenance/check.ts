@@ -29,6 +29,11 @@ import type { CheckOptions, TableCheck } from "./table_check.ts";
  * memcache keys begin and end with the same fixed text, and the two are not filled
  * from the same backup.
  *
+ * If main.cf can be read, it also reports what memcache_table(5) warns of: parameters
+ * of main.cf and master.cf that must not name a memcache table, caches of
+ * postscreen(8) and verify(8) that are cleaned or kept in a wrong way, a `proxy:`
+ * backup that no list approves, and a socket that Postfix cannot reach.
+ *
  * Throws a `TypeError` for an option that does not exist, and the reason of
  * `signal` if that is aborted.
  *
