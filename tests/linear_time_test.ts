@@ -5,6 +5,7 @@ import { MessageKeys } from "../lib/cli/message/message_keys.ts";
 import { parseEntryLine } from "../lib/config/entry_line.ts";
 import { expandParameters } from "../lib/config/expand.ts";
 import { parseMainCf } from "../lib/config/main_cf.ts";
+import { parseMasterCf } from "../lib/config/master_cf.ts";
 import {
   bracedPairs,
   splitItems,
@@ -12,6 +13,7 @@ import {
   splitNameValue,
   trimSpace,
 } from "../lib/config/name_value.ts";
+import { approvedTables, tableNames } from "../lib/config/table_names.ts";
 import { parseTime } from "../lib/config/time.ts";
 import { checkTable } from "../lib/maintenance/mod.ts";
 import {
@@ -58,6 +60,13 @@ const parsers: Record<string, (text: string) => unknown> = {
   splitNameValue,
   splitKeyValue,
   bracedPairs: (text) => bracedPairs(text, splitNameValue),
+  parseMasterCf: (text) =>
+    parseMasterCf(`a unix - - n - - x -o ${text}\n`, "master.cf"),
+  tableNames: (text) => [
+    ...tableNames("a", text),
+    ...tableNames("a", text.replaceAll("a", "proxy:a:")),
+  ],
+  approvedTables: (text) => [...approvedTables(text)],
   expandParameters: (text) => expandParameters(text, () => "x$b"),
   parseTime: (text) => parseTime(text, "d"),
   parseEndpoint: (text) => parseEndpoint(`inet:${text}`),

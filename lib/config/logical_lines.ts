@@ -38,6 +38,11 @@ export function physicalLine(line: string | Uint8Array): PhysicalLine {
 const leadingSpace = /^[ \t\r\v\f]/;
 const blankOrComment = /^[ \t\r\v\f]*(#|$)/;
 
+/** Whether a line is skipped, also within a logical line. */
+export function isBlankOrComment(line: string): boolean {
+  return blankOrComment.test(line);
+}
+
 /**
  * Joins physical lines to logical lines: a line that starts with white space
  * continues the one before. Blank lines and comments are skipped, and do not end a
@@ -69,7 +74,7 @@ export class LogicalLines {
   /** Takes the next physical line; returns the logical line before it, if complete. */
   push({ text, flaw }: PhysicalLine): LogicalLine | undefined {
     this.#line++;
-    if (blankOrComment.test(text)) return undefined;
+    if (isBlankOrComment(text)) return undefined;
     if (this.#pending !== undefined && leadingSpace.test(text)) {
       this.#pending.parts.push(text);
       this.#pending.flaw ??= flaw;

@@ -7,7 +7,7 @@ import {
   nullByteWarning,
   utf16Warning,
 } from "./logical_lines.ts";
-import { splitNameValue, trimSpace } from "./name_value.ts";
+import { isSecretName, shownLine, splitNameValue } from "./name_value.ts";
 
 /** The value of a parameter, and its source. */
 export interface Setting {
@@ -48,8 +48,10 @@ export function parseMainCf(
   const lines = logicalLines(physical, ({ line, text }) =>
     warn(
       line,
-      `ignoring a line that continues nothing: "${shownText(trimSpace(text))}"`,
+      `ignoring a line that continues nothing: "${shownLine(text)}"`,
     ));
+  // A password that was put below its name, without white space before it.
+  let mayBeSecret = false;
   for (const { text: whole, line } of lines) {
     const end = whole.indexOf("\0");
     if (end >= 0) {
@@ -58,16 +60,19 @@ export function parseMainCf(
     const [name, value] = nameAndValue(
       end < 0 ? whole : whole.slice(0, end),
       { file, line },
+      mayBeSecret,
     );
+    mayBeSecret = value === "" && isSecretName(name);
     if (beginsWithMark(name)) {
       warn(line, markWarning("name", name));
     }
     const earlier = settings.get(name);
     if (earlier !== undefined && earlier.value !== value) {
+      const shown = isSecretName(name) ? () => "(not shown)" : shownText;
       warn(
         line,
-        `"${shownText(name)} = ${shownText(value)}" replaces ` +
-          `"${shownText(earlier.value)}" of line ${earlier.line}`,
+        `"${shownText(name)} = ${shown(value)}" replaces ` +
+          `"${shown(earlier.value)}" of line ${earlier.line}`,
       );
     }
     settings.set(name, { value, file, line });
@@ -78,11 +83,14 @@ export function parseMainCf(
 function nameAndValue(
   text: string,
   where: { file: string; line: number },
+  mayBeSecret: boolean,
 ): [name: string, value: string] {
   try {
     return splitNameValue(text);
   } catch (cause) {
-    const { message } = cause as RangeError;
+    const message = mayBeSecret
+      ? 'no "=" after a name: put a password behind the "=" of its name'
+      : (cause as RangeError).message;
     const doubt = beginsWithMark(text)
       ? `; ${markWarning("line", text)}`
       : isUtf16(text)

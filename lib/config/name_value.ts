@@ -1,5 +1,25 @@
 import { shownText } from "../errors.ts";
 
+/**
+ * A line of configuration for a message, without the password that may be in it: what
+ * stands behind "password", or what looks like that word, is left out. The name of a
+ * file with a password is no secret.
+ */
+export function shownLine(text: string): string {
+  const trimmed = trimSpace(text);
+  const found = /pas+w(?![a-z]*_file\b)[a-z]*/i.exec(trimmed);
+  if (found === null) return shownText(trimmed);
+  const end = found.index + found[0].length;
+  return end === trimmed.length
+    ? shownText(trimmed)
+    : `${shownText(trimmed.slice(0, end))} (not shown)`;
+}
+
+/** Whether a parameter holds a password: its value is in no message. */
+export function isSecretName(name: string): boolean {
+  return /pas+w[a-z]*$/i.test(name);
+}
+
 /** Whether the character at `at` is white space, as defined by C's `isspace`. */
 export function isSpaceAt(text: string, at: number): boolean {
   const code = text.charCodeAt(at);
@@ -36,26 +56,17 @@ export function bracedLength(text: string): number {
 }
 
 /** Splits at commas and white space, but not inside braces. */
-export function splitItems(text: string): string[] {
+export function splitItems(text: string, separators = ", \t\r\n"): string[] {
   const items: string[] = [];
   let start = 0;
   let level = 0;
   for (let at = 0; at < text.length; at++) {
-    switch (text[at]) {
-      case "{":
-        level++;
-        break;
-      case "}":
-        if (level > 0) level--;
-        break;
-      case ",":
-      case " ":
-      case "\t":
-      case "\r":
-      case "\n":
-        if (level > 0) break;
-        if (at > start) items.push(text.slice(start, at));
-        start = at + 1;
+    if (text[at] === "{") level++;
+    else if (text[at] === "}") {
+      if (level > 0) level--;
+    } else if (level === 0 && separators.includes(text[at])) {
+      if (at > start) items.push(text.slice(start, at));
+      start = at + 1;
     }
   }
   if (start < text.length) items.push(text.slice(start));
@@ -71,14 +82,14 @@ export function withoutBraces(text: string): string {
   if (length === 0) {
     throw new RangeError(
       text.startsWith("{")
-        ? `missing "}" in "${shownText(text)}"`
-        : `no "{" at the start of "${shownText(text)}"`,
+        ? `missing "}" in "${shownLine(text)}"`
+        : `no "{" at the start of "${shownLine(text)}"`,
     );
   }
   if (length < text.length) {
     throw new RangeError(
-      `text after "}" in "${shownText(text)}": ` +
-        `"${shownText(text.slice(length))}"`,
+      `text after "}" in "${shownLine(text)}": ` +
+        `"${shownLine(text.slice(length))}"`,
     );
   }
   return trimSpace(text.slice(1, -1));
@@ -93,13 +104,11 @@ export function splitNameValue(text: string): [name: string, value: string] {
   let end = start;
   while (end < text.length && text[end] !== "=" && !isSpaceAt(text, end)) end++;
   if (end === start) {
-    throw new RangeError(`no name before "=": "${shownText(trimSpace(text))}"`);
+    throw new RangeError(`no name before "=": "${shownLine(text)}"`);
   }
   const equals = skipSpace(text, end);
   if (text[equals] !== "=") {
-    throw new RangeError(
-      `no "=" after the name: "${shownText(trimSpace(text))}"`,
-    );
+    throw new RangeError(`no "=" after the name: "${shownLine(text)}"`);
   }
   return [text.slice(start, end), trimSpace(text.slice(equals + 1))];
 }

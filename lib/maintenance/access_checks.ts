@@ -1,6 +1,7 @@
 import { ConfigError } from "../errors.ts";
 import type { Endpoint } from "../socket/socket.ts";
 import { everybodyMayRead } from "../system/files.ts";
+import type { HostPlace } from "../system/hosts.ts";
 import { passwordFile } from "../tables/memcache/log_in.ts";
 import {
   accessNames,
@@ -9,22 +10,31 @@ import {
 } from "../tables/memcache/parameters.ts";
 import { type Problem, problem } from "./parameter_checks.ts";
 
-/**
- * What Postfix cannot do of a table, and what others could learn of its log-in. `mayLook` says whether the
- * files are those of this machine.
- */
+/** What decides over the access to a server. */
+export interface CheckedAccess {
+  readonly source: ParameterSource;
+  readonly endpoint: Endpoint;
+  /** Where the server is, as far as nothing is encrypted on the way. */
+  readonly place: HostPlace;
+  /** Whether main.cf or master.cf names the table. */
+  readonly isNamed: boolean;
+  /** Whether the files are those of this machine. */
+  readonly mayLook: boolean;
+}
+
+/** What Postfix cannot do of a table, and what others could learn or change. */
 export async function accessProblems(
-  source: ParameterSource,
-  endpoint: Endpoint,
-  mayLook: boolean,
+  { source, endpoint, place, isNamed, mayLook }: CheckedAccess,
 ): Promise<Problem[]> {
-  const { password, password_file } = readAccess(source);
+  const { user, password, password_file } = readAccess(source);
+  // Where Postfix has the table, it does not work.
+  const unusable = isNamed ? "error" : "warning";
   const problems: Problem[] = [];
   const isEncrypted = endpoint.transport === "tcp" &&
     endpoint.tls !== undefined;
   if (isEncrypted) {
     problems.push(problem(
-      "warning",
+      unusable,
       `${
         source.written("memcache")
       }: Postfix itself has no TLS for memcached: ` +
@@ -42,7 +52,11 @@ export async function accessProblems(
       setting,
     ));
   }
-  if (password === "" && password_file === "") return problems;
+  if (password === "" && password_file === "") {
+    if (user !== "") problems.push(noLogIn(source, "user", unusable));
+    if (place === "elsewhere") problems.push(plainText(source));
+    return problems;
+  }
   const name = password === "" ? "password_file" : "password";
   const setting = source.setting(name);
   const written = source.written(name);
@@ -56,13 +70,8 @@ export async function accessProblems(
       setting,
     ));
   }
-  problems.push(problem(
-    "warning",
-    `${written}: Postfix itself cannot log in to a memcached: for Postfix, offer ` +
-      `the table with "memcache-table serve"`,
-    setting,
-  ));
-  if (isOtherHost(endpoint)) {
+  problems.push(noLogIn(source, name, unusable));
+  if (place !== "here") {
     problems.push(problem(
       "warning",
       `${written}: the password goes over the network without encryption`,
@@ -70,6 +79,34 @@ export async function accessProblems(
     ));
   }
   return problems;
+}
+
+function noLogIn(
+  source: ParameterSource,
+  name: "user" | "password" | "password_file",
+  severity: Problem["severity"],
+): Problem {
+  return problem(
+    severity,
+    `${
+      source.written(name)
+    }: Postfix itself cannot log in to a memcached: for ` +
+      'Postfix, offer the table with "memcache-table serve"',
+    source.setting(name),
+  );
+}
+
+function plainText(source: ParameterSource): Problem {
+  const setting = source.setting("memcache");
+  return problem(
+    "warning",
+    `${
+      source.written("memcache")
+    } = ${setting?.value}: the server is not on this ` +
+      "host, and nothing is encrypted: whoever is on the way can read the entries, " +
+      "and change them",
+    setting,
+  );
 }
 
 function otherPlace(source: ParameterSource, file: string): string {
@@ -88,9 +125,4 @@ function fileOf(written: string, password_file: string): string | undefined {
     if (error instanceof ConfigError) return undefined;
     throw error;
   }
-}
-
-function isOtherHost(endpoint: Endpoint): boolean {
-  return endpoint.transport === "tcp" && endpoint.tls === undefined &&
-    !/^(?:localhost|127\.[\d.]+|::1)$/i.test(endpoint.hostname);
 }

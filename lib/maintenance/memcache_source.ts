@@ -1,7 +1,6 @@
 import { MailSystem } from "../system/mail_system.ts";
 import type { ParameterSource } from "../tables/memcache/parameters.ts";
 import { ConfigError } from "../errors.ts";
-import { mayRead } from "../system/files.ts";
 import { formatEndpoint } from "../socket/endpoint.ts";
 import { connectLazily } from "../socket/connect.ts";
 import type { Connect, Endpoint } from "../socket/socket.ts";
@@ -16,7 +15,7 @@ import {
   findParameters,
   type ParameterContext,
 } from "../tables/memcache/parameter_source.ts";
-import { deepestNest, type Opening, rulesOf } from "../tables/opening.ts";
+import { type Opening, rulesOf } from "../tables/opening.ts";
 import {
   canShareEntries,
   type KeySpace,
@@ -115,72 +114,6 @@ export function quietMail(options: OpenOptions): MailSystem {
   return new MailSystem({ ...options, onWarning: () => {} });
 }
 
-// Characters after which the search for tables ends: many lines may each expand to
-// the same long value, which would take quadratic time.
-const maxSearched = 4194304;
-
-/** The memcache tables that main.cf names or defines. */
-async function tablesOfMainCf(mail: MailSystem): Promise<string[]> {
-  const tables: string[] = [];
-  let searched = 0;
-  for (const [name, { value }] of await mail.settings()) {
-    const [, table] = /^(.+)_(?:memcache|key_format)$/.exec(name) ?? [];
-    if (table !== undefined) tables.push(`memcache:${table}`);
-    // A name that comes from another parameter is found in that parameter.
-    if (!value.includes("memcache:")) continue;
-    const expanded = (await orUndefined(mail.setting(name)))?.value ?? "";
-    searched += expanded.length;
-    if (searched > maxSearched) break;
-    tables.push(...namesIn(expanded));
-  }
-  return tables;
-}
-
-/**
- * The names of memcache tables in a list of tables, including those behind proxy:
- * and, up to a limit, those inside braces.
- */
-function namesIn(value: string): string[] {
-  const names: string[] = [];
-  const closing = closingBraces(value);
-  /** The ends of the enclosing braces, the innermost last. */
-  const enclosing: number[] = [];
-  const prefix = /(?<![^ \t\r\n,:{}=!])memcache:/g;
-  for (let found; (found = prefix.exec(value)) !== null;) {
-    const start = prefix.lastIndex;
-    const close = closing.get(start);
-    while (enclosing.length > 0 && enclosing.at(-1)! < start) enclosing.pop();
-    if (close === undefined) {
-      const end = plainEnd(value, start);
-      if (end > start) names.push(value.slice(found.index, end));
-      prefix.lastIndex = end;
-    } else if (enclosing.length < deepestNest) {
-      enclosing.push(close);
-      names.push(value.slice(found.index, close + 1));
-    }
-  }
-  return names;
-}
-
-/** The closing brace of each opening one that has one. */
-function closingBraces(value: string): Map<number, number> {
-  const closing = new Map<number, number>();
-  const open: number[] = [];
-  for (let at = 0; at < value.length; at++) {
-    if (value[at] === "{") open.push(at);
-    else if (value[at] === "}" && open.length > 0) closing.set(open.pop()!, at);
-  }
-  return closing;
-}
-
-/** The end of a name without braces. */
-function plainEnd(value: string, start: number): number {
-  const plain = /[^ \t\r\n,{}]*/y;
-  plain.lastIndex = start;
-  plain.exec(value);
-  return plain.lastIndex;
-}
-
 async function orUndefined<T>(work: Promise<T>): Promise<T | undefined> {
   try {
     return await work;
@@ -195,22 +128,19 @@ export type KeySpaces = Map<string, KeySpace | undefined>;
 
 /**
  * Finds the tables whose entries can be mixed up with those of `space`, among
- * `others` and the tables in main.cf. Skips tables that cannot be read, because
- * that is no fault of this table. Adds the key spaces to `known`.
+ * `others`. Skips tables that cannot be read, because that is no fault of this table.
+ * Adds the key spaces to `known`.
  */
 export async function findSharingTables(
   space: KeySpace,
-  others: readonly string[],
+  others: Iterable<string>,
   options: OpenOptions,
   known: KeySpaces,
 ): Promise<string[]> {
   const mail = quietMail(options);
-  // Without permission to read main.cf, Deno must not prompt for it.
-  const mayLook = options.readFile !== undefined || mayRead(mail.mainCf);
-  const inMainCf = mayLook ? await orUndefined(tablesOfMainCf(mail)) ?? [] : [];
   const quiet = { ...options, onWarning: () => {} };
   const sharing: string[] = [];
-  for (const name of new Set([...others, ...inMainCf])) {
+  for (const name of new Set(others)) {
     if (typeOf(name) !== "memcache" || name === space.table) continue;
     if (!known.has(name)) {
       known.set(name, await orUndefined(readSpace(name, quiet, mail)));
@@ -231,4 +161,16 @@ async function readSpace(
   const { source, endpoint } = await readMemcacheSource(name, options, mail);
   const server = formatEndpoint(await endpoint());
   return keySpaceOf(name, server, readEach(source).usable);
+}
+
+/** The backup of a memcache table; `undefined` without one, or if it is unreadable. */
+export async function findBackup(
+  name: string,
+  options: OpenOptions,
+): Promise<string | undefined> {
+  const quiet = { ...options, onWarning: () => {} };
+  const found = await orUndefined(
+    readMemcacheSource(name, quiet, quietMail(options)),
+  );
+  return found?.source.setting("backup")?.value;
 }

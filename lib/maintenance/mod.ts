@@ -45,13 +45,16 @@
  *
  * @module
  */
+export type { Ability } from "./abilities.ts";
+export { checkTable } from "./check.ts";
 export {
-  type Ability,
-  type CheckedServer,
-  type CheckOptions,
-  checkTable,
-  type TableCheck,
-} from "./check.ts";
+  type AllTablesCheck,
+  type CheckAllOptions,
+  checkAllTables,
+} from "./check_all.ts";
+export type { NamedBy } from "./named_tables.ts";
+export type { CheckedServer } from "./server_checks.ts";
+export type { CheckOptions, TableCheck } from "./table_check.ts";
 export type { CheckedParameter, Problem } from "./parameter_checks.ts";
 export { readStats, type ServerStats, type StatsOptions } from "./stats.ts";
 export {

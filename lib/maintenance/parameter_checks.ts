@@ -26,9 +26,9 @@ import { longestKey } from "../memcached/protocol.ts";
 export interface Problem {
   /**
    * `error`: the table does not work, or not as intended. `warning`: it works, but
-   * should be looked at.
+   * should be looked at. `note`: it is well to know.
    */
-  readonly severity: "error" | "warning";
+  readonly severity: "error" | "warning" | "note";
   /** What is wrong and how to fix it; begins with the file and line, if any. */
   readonly message: string;
   /** The file to change, if there is one. */
@@ -172,7 +172,8 @@ export async function unknownNames(
   return problems;
 }
 
-const longestRelativeTtl = 2592000;
+/** The greatest ttl that is no date, in seconds: 30 days. */
+export const longestRelativeTtl = 2592000;
 
 /** Finds values that cannot work or are hardly intended. `now` is a Unix time. */
 export async function valueProblems(
@@ -370,11 +371,11 @@ export function canShareEntries(one: KeySpace, other: KeySpace): boolean {
   return one.server === other.server && one.keys === other.keys &&
     (one.backup === "" || one.backup !== other.backup) &&
     one.backup !== other.table && other.backup !== one.table &&
-    !isSameFile(one.table, other.table);
+    !isSameTable(one.table, other.table);
 }
 
-// memcache:./a.cf may be the same table as memcache:/etc/a.cf.
-function isSameFile(one: string, other: string): boolean {
+/** Whether two names may be of the same table, as memcache:./a.cf and memcache:/etc/a.cf are. */
+export function isSameTable(one: string, other: string): boolean {
   const [left, right] = [one, other].map((name) =>
     name.slice(name.indexOf(":") + 1)
   );

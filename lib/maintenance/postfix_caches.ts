@@ -1,4 +1,4 @@
-import type { MailSystem } from "../system/mail_system.ts";
+import type { Setting } from "../config/main_cf.ts";
 import { parseTime } from "../config/time.ts";
 import { ConfigError } from "../errors.ts";
 
@@ -126,9 +126,17 @@ function dateOf(seconds: number): string {
     : date.toISOString().replace(/\.000Z$/, "Z");
 }
 
+/** Where settings are found: main.cf, or a service with its overrides. */
+export interface Settings {
+  /** The value of a parameter, `$` expanded; `undefined` when it is not set. */
+  setting(
+    name: string,
+  ): Promise<Setting | undefined> | Setting | undefined;
+}
+
 /** Reads the rules of postscreen(8) from main.cf. `age` replaces the retention time. */
 export async function postscreenRules(
-  mail: MailSystem,
+  mail: Settings,
   age?: number,
 ): Promise<PostscreenRules> {
   const retention = age ??
@@ -145,7 +153,7 @@ export async function postscreenRules(
 
 /** Reads the rules of verify(8) from main.cf. `age` replaces both times. */
 export async function verifyRules(
-  mail: MailSystem,
+  mail: Settings,
   age?: number,
 ): Promise<VerifyRules> {
   return {
@@ -157,7 +165,7 @@ export async function verifyRules(
 }
 
 async function readTime(
-  mail: MailSystem,
+  mail: Settings,
   name: string,
   defaultValue: "7d" | "31d" | "3d",
 ): Promise<number> {
@@ -172,7 +180,7 @@ async function readTime(
 }
 
 async function isSet(
-  mail: MailSystem,
+  mail: Settings,
   name: string,
   defaultValue: boolean,
 ): Promise<boolean> {
@@ -180,7 +188,7 @@ async function isSet(
   return setting === undefined ? defaultValue : setting.value !== "";
 }
 
-async function isOn(mail: MailSystem, name: string): Promise<boolean> {
+async function isOn(mail: Settings, name: string): Promise<boolean> {
   const setting = await mail.setting(name);
   const value = setting?.value.toLowerCase() ?? "no";
   if (value === "yes" || value === "no") return value === "yes";

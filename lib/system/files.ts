@@ -67,10 +67,13 @@ const missing = "there is no such file";
 const directory = "this is a directory, not a file";
 const denied = "its owner or mode does not let you read it";
 
+/** Why a file cannot be read for which {@linkcode mayRead} is `false`. */
+export function notPermitted(path: string): string {
+  return `no permission to read it: run Deno with --allow-read=${path}`;
+}
+
 function explain(cause: unknown, path: string): string {
-  if (cause instanceof Deno.errors.NotCapable) {
-    return `no permission to read it: run Deno with --allow-read=${path}`;
-  }
+  if (cause instanceof Deno.errors.NotCapable) return notPermitted(path);
   if (cause instanceof Deno.errors.NotFound) return missing;
   if (cause instanceof Deno.errors.IsADirectory) return directory;
   if (cause instanceof Deno.errors.PermissionDenied) return denied;

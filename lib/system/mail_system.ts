@@ -2,6 +2,7 @@ import { configText } from "../bytes/text.ts";
 import { ConfigError, shownText } from "../errors.ts";
 import { environment, fileExists, mayRead, readFile } from "./files.ts";
 import { parseMainCf, type Setting } from "../config/main_cf.ts";
+import { isSecretName } from "../config/name_value.ts";
 
 /** Options of a {@linkcode MailSystem}. */
 export interface MailSystemOptions {
@@ -23,9 +24,11 @@ export interface MailSystemOptions {
   readonly onWarning: (message: string) => void;
 }
 
-// Defaults of Postfix for parameters that main.cf does not set: those that name
-// directories, and those that matter to this package.
-const builtIn: Record<string, string> = {
+/**
+ * Defaults of Postfix for parameters that main.cf does not set: those that name
+ * directories, and those that matter to this package.
+ */
+export const mailDefaults: Readonly<Record<string, string>> = {
   command_directory: "/usr/sbin",
   compatibility_level: "0",
   daemon_directory: "/usr/lib/postfix/sbin",
@@ -76,8 +79,8 @@ export class MailSystem {
           settings.get(inner)?.value ??
             (inner === "config_directory"
               ? this.configDirectory
-              : Object.hasOwn(builtIn, inner)
-              ? builtIn[inner]
+              : Object.hasOwn(mailDefaults, inner)
+              ? mailDefaults[inner]
               : undefined),
       );
       const expanded = { ...setting, value };
@@ -85,7 +88,10 @@ export class MailSystem {
       return expanded;
     } catch (cause) {
       if (!(cause instanceof RangeError)) throw cause;
-      throw new ConfigError(`${shownText(name)}: ${cause.message}`, setting);
+      const reason = isSecretName(name)
+        ? 'a "$" of its value names no parameter: write "$$" for a dollar sign'
+        : cause.message;
+      throw new ConfigError(`${shownText(name)}: ${reason}`, setting);
     }
   }
 
@@ -97,7 +103,7 @@ export class MailSystem {
   /** The directory of Postfix's queue and of the sockets of its services. */
   async queueDirectory(): Promise<string> {
     return (await this.setting("queue_directory"))?.value ??
-      builtIn.queue_directory;
+      mailDefaults.queue_directory;
   }
 
   /**
@@ -154,7 +160,7 @@ export class MailSystem {
 }
 
 /** Whether an error, of any runtime, says that a file does not exist. */
-function isMissing(error: unknown): boolean {
+export function isMissing(error: unknown): boolean {
   for (let cause = error; cause instanceof Error; cause = cause.cause) {
     if (cause.name === "NotFound") return true;
     if ("code" in cause && cause.code === "ENOENT") return true;

@@ -264,3 +264,135 @@ Deno.test("check names the permission that it lacks", async () => {
   });
   assertEquals([allowed.code, allowed.stderr], [0, ""]);
 });
+
+Deno.test("check --all checks what main.cf and master.cf name", async () => {
+  await using memcached = await Memcached.tcp();
+  await using folder = await Folder.make();
+  const server = `memcache = ${memcached.server}\n`;
+  const good = await folder.write("good.cf", `${server}key_format = a:%s\n`);
+  const bad = await folder.write("bad.cf", `${server}key_format = b:%s\n`);
+  const config = [
+    "-c",
+    await folder.mailConfiguration(
+      `virtual_alias_maps = proxy:memcache:${good}\n` +
+        `alias_maps = hash:/x,\n  memcache:${bad}\n`,
+    ),
+  ];
+  await folder.write(
+    "master.cf",
+    `smtp inet n - n - - smtpd\n  -o relay_domains=memcache:${good}\n`,
+  );
+  const all = await runCli(["check", "--all", ...config]);
+  assertEquals([all.code, all.stderr], [1, ""]);
+  const [first, second] = all.stdout.split(`\nmemcache:${bad}\n`);
+  assertEquals(
+    first.split("\n").slice(0, 5),
+    [
+      `memcache:${good}`,
+      "",
+      `  named by virtual_alias_maps, ${folder.path}/main.cf, line 2`,
+      `  named by smtp/inet/relay_domains, ${folder.path}/master.cf, line 2`,
+      "",
+    ],
+  );
+  assertMatch(first, /\n {2}good\n$/);
+  assertMatch(second, /error: \S+main.cf, line 3: alias_maps must not have/);
+  assertMatch(second, /\n {2}not good, 1 error\n$/);
+
+  const json = await runCli(["check", "-j", "--all", ...config]);
+  assertEquals([json.code, json.stderr], [1, ""]);
+  const lines = json.stdout.trimEnd().split("\n").map((line) =>
+    JSON.parse(line)
+  );
+  assertEquals(
+    lines.map(({ table, good, namedBy }) => [table, good, namedBy]),
+    [
+      [`memcache:${good}`, true, [
+        {
+          parameter: "virtual_alias_maps",
+          file: `${folder.path}/main.cf`,
+          line: 2,
+        },
+        {
+          parameter: "relay_domains",
+          service: "smtp/inet",
+          file: `${folder.path}/master.cf`,
+          line: 2,
+        },
+      ]],
+      [`memcache:${bad}`, false, [
+        { parameter: "alias_maps", file: `${folder.path}/main.cf`, line: 3 },
+      ]],
+    ],
+  );
+  // One of them by its name gives the same.
+  const one = await runCli(["check", "-j", ...config, `memcache:${bad}`]);
+  const { server: _, ...rest } = JSON.parse(one.stdout);
+  const { server: __, ...expected } = lines[1];
+  assertEquals(rest, expected);
+});
+
+Deno.test("check --all says what was read where it finds nothing", async () => {
+  await using folder = await Folder.make();
+  const config = ["-c", await folder.mailConfiguration()];
+  await folder.write("master.cf", "");
+  const text = `no memcache table is named in ${folder.path}/main.cf, ` +
+    `${folder.path}/master.cf\n`;
+  const none = await runCli(["check", "--all", ...config]);
+  assertEquals([none.code, none.stdout, none.stderr], [0, text, ""]);
+  const json = await runCli(["check", "--all", "-j", ...config]);
+  assertEquals([json.code, json.stdout], [0, ""]);
+  assertEquals(json.stderr, `memcache-table: ${text}`);
+
+  await folder.write("master.cf", "smtp inet\n");
+  const broken = await runCli(["check", "--all", ...config]);
+  assertEquals([broken.code, broken.stderr], [1, ""]);
+  assertMatch(broken.stdout, /^error: \S+master.cf, line 1: a service has at/);
+});
+
+Deno.test("check --all says why it cannot", async () => {
+  await using folder = await Folder.make();
+  const config = ["-c", folder.path];
+  const fails = async (
+    args: string[],
+    message: RegExp,
+    permissions?: string[],
+  ) => {
+    const { code, stdout, stderr } = await runCli(args, { permissions });
+    assertEquals([code, stdout], [1, ""]);
+    assertMatch(stderr, message);
+    assertEquals(stderr.split("\n").length, 2, stderr);
+  };
+  const all = ["check", "--all", ...config];
+  await fails(all, /fatal: \S+main.cf: there is no such file/);
+  await fails([...all, "memcache:x"], /--all takes no table/);
+  await folder.write("main.cf", "a = 1\nwrong\n");
+  await fails(all, /fatal: \S+main.cf, line 2: no "=" after the name: "wrong"/);
+  await fails(all, /no permission to read it: run Deno with --allow-read/, []);
+});
+
+Deno.test("check shows no password that stands where it should not", async () => {
+  await using folder = await Folder.make();
+  const config = [
+    "-c",
+    await folder.mailConfiguration("x_password = a$!s3cret\n"),
+  ];
+  for (const text of ["user = joe\npassword s3cret", "password:s3cret\n"]) {
+    const path = await folder.write("t.cf", text);
+    for (
+      const args of [["check", `memcache:${path}`], [
+        "-q",
+        "a",
+        `memcache:${path}`,
+      ]]
+    ) {
+      const { code, stdout, stderr } = await runCli(args);
+      assertEquals(code, 1);
+      assertMatch(stdout + stderr, /no "=" after the name: "password:? ?\(not/);
+      assertEquals((stdout + stderr).includes("s3cret"), false);
+    }
+  }
+  const { stdout } = await runCli(["check", ...config, "memcache:x"]);
+  assertMatch(stdout, /x_password: a "\$" of its value names no parameter/);
+  assertEquals(stdout.includes("s3cret"), false);
+});

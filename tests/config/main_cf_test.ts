@@ -83,3 +83,44 @@ Deno.test("parseMainCf() ends a line at its null byte, and warns", () => {
   ]);
   assertThrows(() => parse("\0a = 1\n"), ConfigError, "line 1: no name");
 });
+
+Deno.test("parseMainCf() shows no password in its messages", () => {
+  const wrong = [
+    "password s3cret",
+    "password: s3cret",
+    "aliases_password s3cret = x",
+    "password\n  s3cret\n",
+    "= password s3cret",
+    "PASSWORD s3cret",
+    "passwd s3cret",
+    "pasword s3cret",
+    "password_fil s3cret",
+    "password =\ns3cret\n",
+    "user joe password s3cret",
+  ];
+  for (const text of wrong) {
+    const { message } = assertThrows(() => parse(text), ConfigError);
+    assert(!message.includes("s3cret"), message);
+    assert(message.startsWith("t.cf, line "), message);
+  }
+  assertThrows(
+    () => parse("password s3cret"),
+    ConfigError,
+    't.cf, line 1: no "=" after the name: "password (not shown)"',
+  );
+  const warned = [
+    "  password = s3cret\n",
+    "password = s3cret1\npassword = s3cret2\n",
+  ];
+  for (const text of warned) {
+    const [, [warning]] = parse(text);
+    assert(!warning.includes("s3cret"), warning);
+  }
+  // What is no secret is shown.
+  assertThrows(
+    () => parse("password_file /etc/secret"),
+    ConfigError,
+    '"password_file /etc/secret"',
+  );
+  assertThrows(() => parse("a =\nwrong"), ConfigError, '"wrong"');
+});

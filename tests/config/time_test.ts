@@ -36,4 +36,10 @@ Deno.test("parseTime() reads times as Postfix does", async () => {
   });
   assertEquals(parseTime("7"), undefined);
   assertEquals(parseTime("7s"), 7);
+  for (const zero of ["0", "0s", "0h", "+0d"]) {
+    assertEquals(parseTime(zero, "h", 0), 0, zero);
+  }
+  for (const wrong of ["", "-0", "x", "0x"]) {
+    assertEquals(parseTime(wrong, "h", 0), undefined, wrong);
+  }
 });

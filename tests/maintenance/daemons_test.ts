@@ -129,6 +129,10 @@ Deno.test("cleanUp() leaves what a running postscreen needs, and takes the rest"
   assertEquals([checked.code, checked.stderr], [0, ""]);
   assertMatch(checked.stdout, /\n {2}good\n$/);
 
+  const all = await runCli(["check", "--all", ...config]);
+  assertEquals([all.code, all.stderr], [0, ""], all.stdout);
+  assertEquals(all.stdout.match(/\n {2}good\n/g)?.length, 2);
+
   // Nothing is old yet.
   const args = ["cleanup", "-c", postfix.configDirectory, "--postscreen"];
   const first = await runCli([...args, postscreen]);

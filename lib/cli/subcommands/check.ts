@@ -1,64 +1,108 @@
-import {
-  type Ability,
-  checkTable,
-  type TableCheck,
-} from "../../maintenance/check.ts";
+import type { Ability } from "../../maintenance/abilities.ts";
+import { checkTable } from "../../maintenance/check.ts";
+import type { NamedBy } from "../../maintenance/named_tables.ts";
+import type { TableCheck } from "../../maintenance/table_check.ts";
 import type {
   CheckedParameter,
   Problem,
 } from "../../maintenance/parameter_checks.ts";
 import { UsageError } from "../command_line.ts";
 import { printable } from "../streams.ts";
-import { json, type Subcommand } from "./subcommand.ts";
+import { type Invocation, json, type Subcommand } from "./subcommand.ts";
 
 /** `check`: checks whether tables work. */
 export const check: Subcommand = {
   page: {
-    usage: ["check [options] type:name ..."],
+    usage: ["check [options] type:name ... | --all"],
     about:
-      "Checks whether each table works: prints its parameters, and reports " +
-      "unknown parameters, values that cannot work, and faults of the server and " +
-      "the backup. Also finds tables, among those given and those in main.cf, " +
-      "that share a server and can mix up their entries. Writes and creates " +
-      "nothing. An error means that the table does not work as intended; a " +
-      "warning, that you should look at it.",
+      "Says how tables are understood, and whether they work; writes nothing. " +
+      "Reports unknown parameters, values that cannot work, faults of the server and " +
+      "the backup, tables that can mix up their entries, and uses in main.cf and " +
+      "master.cf that memcache_table(5) warns of.",
     notes: [
       "With -j, each table is one line, a JSON object:",
-      "  { table, type, good, missing, problems, parameters, server, lookup,",
-      "    write, sequence, backup }",
-      '  problems    [{ severity: "error" | "warning", message, file, line }]',
+      "  { table, type, good, missing, problems, parameters, server, backup,",
+      "    lookup, write, sequence: { possible, remark },",
+      "    namedBy: [{ parameter, service, file, line }] }",
+      '  problems    [{ severity: "error" | "warning" | "note", message, file, line }]',
       "  parameters  [{ name, written, value, default, file, line }]",
       "  server      { endpoint, answers, version, roundTrip, itemSizeMax }",
-      "  lookup, write, sequence  { possible, remark };  backup: as the table",
     ],
     examples: ["memcache-table check memcache:/etc/postfix/aliases.cf"],
     exitStatus: "0 no errors, perhaps warnings; 1 errors.",
   },
-  options: [json],
-  run: async ({ operands, flag, output, tableOptions }) => {
-    if (operands.length === 0) {
-      throw new UsageError(
-        "no table: name at least one, such as memcache:/etc/postfix/aliases.cf",
-      );
-    }
-    let status = 0;
-    for (const [at, name] of operands.entries()) {
-      const options = { ...tableOptions, others: operands };
-      const checked = await checkTable(name, options);
-      if (!checked.good) status = 1;
-      const space = at === 0 ? "" : "\n";
+  options: [
+    json,
+    {
+      name: "all",
+      help: "every memcache table that main.cf or master.cf names",
+    },
+  ],
+  run: async (invocation) => {
+    const { operands, flag, output, tableOptions } = invocation;
+    let printed = 0;
+    const print = async (checked: TableCheck) => {
+      const space = printed++ === 0 ? "" : "\n";
       await output.write(
         flag("j") ? JSON.stringify(checked) + "\n" : space + format(checked),
       );
       await output.flush();
+    };
+    if (flag("all")) return await checkAll(invocation, print);
+    if (operands.length === 0) {
+      throw new UsageError(
+        "no table: name at least one, such as memcache:/etc/postfix/aliases.cf, " +
+          "or use --all for those that main.cf names",
+      );
+    }
+    let status = 0;
+    for (const name of operands) {
+      const options = { ...tableOptions, others: operands };
+      const checked = await checkTable(name, options);
+      if (!checked.good) status = 1;
+      await print(checked);
     }
     return status;
   },
 };
 
+async function checkAll(
+  { operands, flag, output, tableOptions, report }: Invocation,
+  print: (checked: TableCheck) => Promise<void>,
+): Promise<number> {
+  if (operands.length > 0) {
+    throw new UsageError(
+      `--all takes no table: check ${operands[0]} without --all`,
+    );
+  }
+  const { onWarning: _, ...options } = tableOptions;
+  const { checkAllTables } = await import("../../maintenance/check_all.ts");
+  const { good, files, problems, tables } = await checkAllTables({
+    ...options,
+    onTable: print,
+  });
+  const lines = problems.map(({ severity, message }) =>
+    `${severity}: ${message}`
+  );
+  if (tables.length === 0) {
+    lines.push(`no memcache table is named in ${files.join(", ")}`);
+  }
+  if (flag("j")) lines.forEach((line) => report.note(line));
+  else if (lines.length > 0) {
+    const space = tables.length === 0 ? "" : "\n";
+    const text = lines.map((line) => `${printable(line)}\n`).join("");
+    await output.write(space + text);
+    await output.flush();
+  }
+  return good ? 0 : 1;
+}
+
 /** Formats the result for a person. */
 function format(checked: TableCheck): string {
   const lines = [checked.table];
+  if (checked.namedBy !== undefined) {
+    lines.push("", ...checked.namedBy.map(formatUse));
+  }
   if (checked.parameters !== undefined) {
     lines.push("", ...parameterLines(checked.table, checked.parameters));
   }
@@ -70,6 +114,11 @@ function format(checked: TableCheck): string {
   if (problems.length > 0) lines.push("");
   lines.push(`  ${verdict(checked, problems)}`);
   return lines.map((line) => printable(line) + "\n").join("");
+}
+
+function formatUse({ parameter, service, file, line }: NamedBy): string {
+  const whole = service === undefined ? parameter : `${service}/${parameter}`;
+  return `  named by ${whole}, ${file}, line ${line}`;
 }
 
 function parameterLines(
@@ -134,14 +183,14 @@ function allProblems(checked: TableCheck): Problem[] {
       problems.push(found);
     }
   }
-  const rank = { error: 0, warning: 1 };
+  const rank = { error: 0, warning: 1, note: 2 };
   return problems.sort((one, other) =>
     rank[one.severity] - rank[other.severity]
   );
 }
 
 function verdict(checked: TableCheck, problems: readonly Problem[]): string {
-  const counts = (["error", "warning"] as const).map((severity) => {
+  const counts = (["error", "warning", "note"] as const).map((severity) => {
     const count = problems.filter((one) => one.severity === severity).length;
     return count === 0 ? [] : [`${count} ${severity}${count === 1 ? "" : "s"}`];
   }).flat();

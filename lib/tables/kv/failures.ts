@@ -3,8 +3,14 @@ import {
   errorCode,
   type FileStatus,
   type FileSystem,
-  type User,
 } from "../../system/file_system.ts";
+import {
+  blockedFolder,
+  folderOf,
+  may,
+  nameIn,
+  owner,
+} from "../../system/ownership.ts";
 
 /** An error of a database. The message does not have the table's name yet. */
 export class KvFailure extends Error {
@@ -31,12 +37,6 @@ export class ClosedSourceError extends KvFailure {
 
 const accessNote = "a kv table needs to write its file and its folder, " +
   "even to look up";
-
-/** The folder of a file. */
-export function folderOf(path: string): string {
-  const slash = path.lastIndexOf("/");
-  return slash < 0 ? "." : slash === 0 ? "/" : path.slice(0, slash);
-}
 
 /** Explains an error of opening or using a file; `undefined` if it cannot. */
 export function explain(
@@ -130,7 +130,12 @@ function accessProblem(files: FileSystem, path: string): Problem | undefined {
   }
   const blocked = blockedFolder(files, folder, user);
   if (blocked !== undefined) {
-    return { text: `${userName} may not enter the folder ${blocked}` };
+    const status = files.look(blocked) as FileStatus;
+    return {
+      text: `${userName} may not enter the folder ${blocked} (${
+        owner(files, status)
+      })`,
+    };
   }
   const reason = files.whyNotIn(folder);
   if (reason === "EROFS") {
@@ -166,32 +171,6 @@ function accessProblem(files: FileSystem, path: string): Problem | undefined {
   return undefined;
 }
 
-/** The innermost folder of a path that the user may not enter. */
-function blockedFolder(
-  files: FileSystem,
-  folder: string,
-  user: User | undefined,
-): string | undefined {
-  for (let at = folder;; at = folderOf(at)) {
-    const status = files.look(at);
-    if (typeof status !== "string" && !may(user, status, 1)) {
-      return `${at} (${owner(files, status)})`;
-    }
-    if (at === folderOf(at)) return undefined;
-  }
-}
-
-/** Whether a user has permissions: 4 read, 2 write, 1 enter, or their sum. */
-function may(
-  user: User | undefined,
-  { mode, owner, group }: FileStatus,
-  bits: number,
-): boolean {
-  if (user === undefined || user.id === 0) return true;
-  const shift = user.id === owner ? 6 : user.groups.includes(group) ? 3 : 0;
-  return ((mode >> shift) & bits) === bits;
-}
-
 /** The owner, group and mode of a file and its folder. */
 function ownersOf(files: FileSystem, path: string): string {
   const folder = folderOf(path);
@@ -225,21 +204,4 @@ export function doubtfulOwners(
   return `${ownersOf(files, path)}: not both belong to user ` +
     `${nameIn(files, "/etc/passwd", user)}, who runs this check: whoever ` +
     `serves the table needs to write both, even to look up`;
-}
-
-/** The owner, group and mode of a file. */
-function owner(files: FileSystem, status: FileStatus): string {
-  const user = nameIn(files, "/etc/passwd", status.owner);
-  const group = nameIn(files, "/etc/group", status.group);
-  const mode = status.mode.toString(8).padStart(4, "0");
-  return `owner ${user}, group ${group}, mode ${mode}`;
-}
-
-/** The name of a user or group, or the number where it has none. */
-function nameIn(files: FileSystem, list: string, id: number): string {
-  for (const line of files.readText(list)?.split("\n") ?? []) {
-    const [name, , number] = line.split(":");
-    if (number === `${id}`) return name;
-  }
-  return `${id}`;
 }

@@ -9,6 +9,8 @@ export interface KvInspection {
   readonly notWritten?: string;
   /** Why another user may be unable to do so. */
   readonly doubt?: string;
+  /** Its file, if it has one. */
+  readonly file?: string;
 }
 
 /** Finds the database of `kv:PATH`, and who may use it. Opens nothing. */
@@ -28,7 +30,8 @@ export async function inspectKv(
   if (keepsFile) {
     const notWritten = file.whyNotWritten();
     const kind = file.isThere() ? "database" : "none yet";
-    return { kind, notWritten, doubt: file.doubtfulOwners() };
+    const doubt = file.doubtfulOwners();
+    return { kind, notWritten, doubt, file: file.path };
   }
   // The openKv option has its own files. Calling it may create one.
   return { kind: file.state().file === "missing" ? "none yet" : "database" };
