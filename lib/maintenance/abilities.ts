@@ -34,6 +34,14 @@ export const notOpen: Abilities = {
   sequence: closed,
 };
 
+const notAsked: Ability = { possible: true, remark: "not tried" };
+/** The abilities of a table that is not asked. */
+export const untried: Abilities = {
+  lookup: notAsked,
+  write: notAsked,
+  sequence: notAsked,
+};
+
 /** Tries lookups, listing and opening for writes. Closes the table. */
 export async function tryTable(
   table: Table,
@@ -42,9 +50,9 @@ export async function tryTable(
 ): Promise<Abilities & { missing?: true }> {
   const { name } = table;
   try {
-    const untried = await tryDatabase(name, options, findings) ??
+    const known = await tryDatabase(name, options, findings) ??
       explainUntestable(name);
-    if (untried !== undefined) return untried;
+    if (known !== undefined) return known;
     const found = await findings.attempt(async () => {
       await table.lookup(probeKey(name));
       return true;

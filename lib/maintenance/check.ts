@@ -1,10 +1,10 @@
-import type { OpenOptions } from "../table.ts";
+import type { OpenOptions, Table } from "../table.ts";
 import { tableNames } from "../config/table_names.ts";
 import { openTable } from "../open.ts";
 import { inspectKv } from "../tables/kv/inspect_kv.ts";
 import { openOptionNames } from "../tables/opening.ts";
 import { requireOptionNames } from "../tables/option_names.ts";
-import { notOpen, tryTable } from "./abilities.ts";
+import { type Abilities, notOpen, tryTable, untried } from "./abilities.ts";
 import { checkMemcache } from "./check_memcache.ts";
 import { type CheckScope, scopeOf, useOf } from "./check_scope.ts";
 import { Findings } from "./findings.ts";
@@ -56,13 +56,19 @@ export async function checkTable(
   if (typeof name !== "string") {
     throw new TypeError(`A table name must be a string: ${typeof name}`);
   }
-  requireOptionNames(options, { ...openOptionNames, others: true });
+  requireOptionNames(options, checkOptionNames);
   options.signal?.throwIfAborted();
-  const { others: _, ...tableOptions } = options;
+  const { others: _, offline: __, ...tableOptions } = options;
   const instances = await readInstancesIfAny(tableOptions);
   const scope = scopeOf(instances, instances.errors);
   return await checkInScope(name, options, scope);
 }
+
+const checkOptionNames = {
+  ...openOptionNames,
+  others: true,
+  offline: true,
+} as const;
 
 /** Checks a table as one of several. */
 export async function checkInScope(
@@ -89,6 +95,18 @@ function printableText<T>(value: T): T {
   ) as T;
 }
 
+async function tryIfOpen(
+  table: Table | undefined,
+  offline: boolean,
+  options: OpenOptions,
+  findings: Findings,
+): Promise<Abilities & { missing?: true }> {
+  if (table === undefined) return notOpen;
+  if (!offline) return await tryTable(table, options, findings);
+  await table.close();
+  return untried;
+}
+
 /** What the checks of a table and of its backups have in common. */
 interface CheckContext {
   readonly options: CheckOptions;
@@ -102,7 +120,7 @@ async function check(
   context: CheckContext,
 ): Promise<TableCheck> {
   const findings = new Findings();
-  const { others = [], ...tableOptions } = context.options;
+  const { others = [], offline = false, ...tableOptions } = context.options;
   const options: OpenOptions = { ...tableOptions, onWarning: findings.warn };
   const type = typeOf(name);
   if (type === "memcache") {
@@ -110,14 +128,12 @@ async function check(
     const checkBackup = (backup: string, within: readonly string[]) =>
       check(backup, within, context);
     return await checkMemcache(
-      { name, options, outer, use, others, checkBackup },
+      { name, options, outer, use, others, offline, checkBackup },
       findings,
     );
   }
   const table = await findings.attempt(() => openTable(name, options));
-  const abilities = table === undefined
-    ? notOpen
-    : await tryTable(table, options, findings);
+  const abilities = await tryIfOpen(table, offline, options, findings);
   for (const inner of tableNames("memcache", name)) {
     findings.addAll(
       sensitiveProblems(useOf(inner.name, options, context.scope)),

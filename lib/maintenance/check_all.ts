@@ -54,8 +54,12 @@ export interface AllTablesCheck {
 export async function checkAllTables(
   options: CheckAllOptions = {},
 ): Promise<AllTablesCheck> {
-  requireOptionNames(options, { ...openOptionNames, onTable: true });
-  const { onTable, ...tableOptions } = options;
+  requireOptionNames(options, {
+    ...openOptionNames,
+    onTable: true,
+    offline: true,
+  });
+  const { onTable, offline, ...tableOptions } = options;
   options.signal?.throwIfAborted();
   const findings = new Findings();
   const instances = await readInstances({
@@ -66,7 +70,7 @@ export async function checkAllTables(
   const scope = scopeOf(instances);
   const tables: TableCheck[] = [];
   for (const { table, instance: { configDirectory } } of scope.named) {
-    const own = { ...tableOptions, configDirectory };
+    const own = { ...tableOptions, configDirectory, offline };
     const checked = await checkInScope(table, own, scope);
     tables.push(checked);
     await onTable?.(checked);

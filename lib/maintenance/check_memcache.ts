@@ -1,6 +1,7 @@
 import { MailSystem } from "../system/mail_system.ts";
 import { openTable } from "../open.ts";
 import { type HostPlace, placeOfHost } from "../system/hosts.ts";
+import { formatEndpoint } from "../socket/endpoint.ts";
 import type { Endpoint } from "../socket/socket.ts";
 import type { OpenOptions } from "../table.ts";
 import { deepestNest } from "../tables/opening.ts";
@@ -10,6 +11,7 @@ import {
   failed,
   notOpen,
   probe,
+  untried,
 } from "./abilities.ts";
 import { accessProblems } from "./access_checks.ts";
 import type { TableUse } from "./check_scope.ts";
@@ -48,6 +50,8 @@ export interface CheckedMemcache {
   readonly use: TableUse;
   /** Names of other tables in use. */
   readonly others: readonly string[];
+  /** Whether nothing is asked. */
+  readonly offline: boolean;
   /** Checks its backup. */
   readonly checkBackup: (
     name: string,
@@ -57,7 +61,7 @@ export interface CheckedMemcache {
 
 /** Checks a memcache table, its server and its backup. */
 export async function checkMemcache(
-  { name, options, outer, use, others, checkBackup }: CheckedMemcache,
+  { name, options, outer, use, others, offline, checkBackup }: CheckedMemcache,
   findings: Findings,
 ): Promise<TableCheck> {
   const namedBy = [...new Set(use.uses.map((one) => one.namedBy))];
@@ -99,16 +103,13 @@ export async function checkMemcache(
     ),
   );
   const endpoint = await findings.attempt(memcache.endpoint);
-  if (endpoint !== undefined) await findAccess(used, endpoint, findings);
-  const server = endpoint && await checkServer(
-    name,
-    endpoint,
-    memcache,
-    usable,
-    options,
-    findings,
-  );
-  const space = server && keySpaceOf(name, server.endpoint, usable);
+  if (endpoint !== undefined) {
+    await findAccess(used, endpoint, offline, findings);
+  }
+  const server = endpoint && !offline
+    ? await checkServer(name, endpoint, memcache, usable, options, findings)
+    : undefined;
+  const space = endpoint && keySpaceOf(name, formatEndpoint(endpoint), usable);
   if (space !== undefined) {
     const all = [...others, ...use.others];
     const sharing = await findSharingTables(space, all, options, use.spaces);
@@ -142,7 +143,7 @@ export async function checkMemcache(
     problems,
     parameters: list,
     ...(server && { server }),
-    ...(opened ? abilities(server, backup) : notOpen),
+    ...(!opened ? notOpen : offline ? untried : abilities(server, backup)),
     ...(!found && { lookup: failed }),
     ...(backup && { backup }),
   };
@@ -152,6 +153,7 @@ export async function checkMemcache(
 async function findAccess(
   used: UsedTable,
   endpoint: Endpoint,
+  offline: boolean,
   findings: Findings,
 ): Promise<void> {
   const { source, uses, options } = used;
@@ -159,7 +161,8 @@ async function findAccess(
     await accessProblems({
       source,
       endpoint,
-      place: await placeOfPlainServer(endpoint, options),
+      // Without a resolver, no name is known.
+      place: offline ? "unknown" : await placeOfPlainServer(endpoint, options),
       isNamed: uses.some(({ namedBy }) => isLookupParameter(namedBy.parameter)),
       mayLook: options.readFile === undefined,
     }),

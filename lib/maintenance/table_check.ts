@@ -63,4 +63,11 @@ export interface CheckOptions
    * @default {[]}
    */
   others?: readonly string[];
+  /**
+   * Whether nothing is asked: only what is written is checked, for a machine whose
+   * servers do not run yet.
+   *
+   * @default {false}
+   */
+  offline?: boolean;
 }

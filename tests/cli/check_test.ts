@@ -396,3 +396,32 @@ Deno.test("check shows no password that stands where it should not", async () =>
   assertMatch(stdout, /x_password: a "\$" of its value names no parameter/);
   assertEquals(stdout.includes("s3cret"), false);
 });
+
+Deno.test("check --offline asks nobody, and takes tables as serve names them", async () => {
+  await using folder = await Folder.make();
+  const server = `inet:127.0.0.1:${freePort()}`;
+  const good = await folder.write(
+    "good.cf",
+    `memcache = ${server}\nbackup = static:x\n`,
+  );
+  const bad = await folder.write("bad.cf", `memcache = ${server}\nttl = x\n`);
+  const configDirectory = await folder.mailConfiguration();
+  const args = ["check", "--offline", "-c", configDirectory];
+  // No permission but to read: whoever asked a server would be refused.
+  const permissions = [`--allow-read=${folder.path}`];
+  const asked = await runCli([...args, `aliases=memcache:${good}`], {
+    permissions,
+  });
+  assertEquals([asked.code, asked.stderr], [0, ""]);
+  assertMatch(asked.stdout, new RegExp(`^memcache:${good}\n`));
+  assertMatch(asked.stdout, /\n {2}lookup {2}yes: not tried\n/);
+  const refused = await runCli([
+    ...args,
+    `a=memcache:${good}`,
+    `b=memcache:${bad}`,
+  ], {
+    permissions,
+  });
+  assertEquals(refused.code, 1);
+  assertMatch(refused.stdout, /ttl = x: need a whole number/);
+});

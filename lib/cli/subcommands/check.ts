@@ -16,9 +16,8 @@ export const check: Subcommand = {
     usage: ["check [options] type:name ... | --all"],
     about:
       "Says how tables are understood, and whether they work; writes nothing. " +
-      "Reports unknown parameters, values that cannot work, faults of the server and " +
-      "the backup, tables that can mix up their entries, and uses in main.cf and " +
-      "master.cf that memcache_table(5) warns of.",
+      "Reports wrong parameters, faults of server and backup, tables that can mix up " +
+      "entries, and uses in main.cf and master.cf that memcache_table(5) warns of.",
     notes: [
       "With -j, each table is one line, a JSON object:",
       "  { table, type, good, missing, problems, parameters, server, backup,",
@@ -36,6 +35,11 @@ export const check: Subcommand = {
     {
       name: "all",
       help: "every memcache table that main.cf or master.cf names",
+    },
+    {
+      name: "offline",
+      help: "ask no server and no table: check only what is written",
+      words: ["no-connect", "dry-run", "static"],
     },
   ],
   run: async (invocation) => {
@@ -56,8 +60,10 @@ export const check: Subcommand = {
       );
     }
     let status = 0;
-    for (const name of operands) {
-      const options = { ...tableOptions, others: operands };
+    const names = operands.map(withoutServedName);
+    const offline = flag("offline");
+    for (const name of names) {
+      const options = { ...tableOptions, others: names, offline };
       const checked = await checkTable(name, options);
       if (!checked.good) status = 1;
       await print(checked);
@@ -65,6 +71,11 @@ export const check: Subcommand = {
     return status;
   },
 };
+
+/** A table of `serve`, NAME=type:name, without its NAME. */
+function withoutServedName(operand: string): string {
+  return /^[^:={}/]+=([^:={}/]+:.*)$/s.exec(operand)?.[1] ?? operand;
+}
 
 async function checkAll(
   { operands, flag, output, tableOptions, report }: Invocation,
@@ -79,6 +90,7 @@ async function checkAll(
   const { checkAllTables } = await import("../../maintenance/check_all.ts");
   const { good, files, problems, tables } = await checkAllTables({
     ...options,
+    offline: flag("offline"),
     onTable: print,
   });
   const lines = problems.map(({ severity, message }) =>
