@@ -211,6 +211,8 @@ export class Connection implements ReplyReader {
     this.#state = "ended";
     this.#timer?.cancel();
     this.#endConnecting?.(reason);
+    // The end of the pending read is waited for: it keeps the process alive.
+    this.#socket?.setBusy?.(true);
     this.#socket?.close();
     return this.flight.takeAll();
   }

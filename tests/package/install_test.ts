@@ -1,6 +1,8 @@
 import { assert, assertEquals, assertMatch } from "../support/assert.ts";
 import { Folder } from "../support/folder.ts";
-import { root, run } from "../support/processes.ts";
+import { root, run, runPostmap } from "../support/processes.ts";
+import { Memcached } from "../support/memcached.ts";
+import { Serving } from "../support/serving.ts";
 import { version } from "../../lib/cli/help.ts";
 import { postmapOptions } from "../../lib/cli/postmap_options.ts";
 import { helpPageOf } from "../../lib/cli/subcommands/subcommand.ts";
@@ -205,4 +207,66 @@ Deno.test("systemd understands the units", async () => {
     line.includes("memcache-table")
   );
   assertEquals(ours, []);
+});
+
+/** The commands of a unit, with its settings: `ExecStart=` and the like. */
+function commandOf(unit: string, name: string, settings: string): string[] {
+  const values = new Map(
+    settings.trim().split("\n").map((line) => {
+      const equals = line.indexOf("=");
+      return [line.slice(0, equals), line.slice(equals + 1)] as const;
+    }),
+  );
+  const line = new RegExp(`^${name}=(.*)$`, "m").exec(unit)![1];
+  // As systemd does: a word that is a variable becomes its words.
+  return line.split(" ").flatMap((word) =>
+    word.startsWith("$") ? values.get(word.slice(1))!.split(" ") : [word]
+  );
+}
+
+Deno.test("the commands of the units do what they are for", async () => {
+  await using scene = await makeScene();
+  const { prefix, install } = scene;
+  await install("--prefix", prefix);
+  await using memcached = await Memcached.tcp();
+  const table = `${prefix}/aliases.cf`;
+  await Deno.writeTextFile(
+    table,
+    `memcache = ${memcached.server}\nbackup = kv:${prefix}/aliases.kv\n`,
+  );
+  const folder = `${prefix}/lib/systemd/system`;
+  const unit = await Deno.readTextFile(`${folder}/memcache-table@.service`);
+  const settings = `TABLES=aliases=memcache:${table} all=static:x\n` +
+    `OPTIONS=--socketmap inet:127.0.0.1:0 --clients 10\n`;
+  const [check, ...checkArgs] = commandOf(unit, "ExecStartPre", settings);
+  assertEquals((await run(check, checkArgs)).code, 0);
+  const [serve, subcommand, ...serveArgs] = commandOf(
+    unit,
+    "ExecStart",
+    settings,
+  );
+  assertEquals(subcommand, "serve");
+  await using serving = await Serving.start(serveArgs, { command: [serve] });
+  const load = await run(serve, ["-i", `memcache:${table}`], {
+    stdin: "alice wonderland\n",
+  });
+  assertEquals(load.code, 0, load.stderr);
+  const answer = await runPostmap([
+    "-q",
+    "alice",
+    `socketmap:${serving.endpoint}:aliases`,
+  ]);
+  assertEquals(answer.stdout, "wonderland\n");
+  assertEquals(await serving.stop(), 0);
+
+  const cleanup = await Deno.readTextFile(
+    `${folder}/memcache-table-cleanup@.service`,
+  );
+  const [program, ...args] = commandOf(
+    cleanup,
+    "ExecStart",
+    `CLEANUP=--verify kv:${prefix}/aliases.kv`,
+  );
+  const cleaned = await run(program, args);
+  assertEquals(cleaned.code, 0, cleaned.stderr);
 });

@@ -185,6 +185,17 @@ Deno.test("MemcacheClient lets the process end while it idles", async () => {
   await scene.close();
 });
 
+Deno.test("MemcacheClient keeps the process alive until it is closed", async () => {
+  const scene = new ClientScene();
+  await scene.play([
+    answered("a"),
+  ]);
+  const [connection] = scene.server.connections;
+  assertEquals(connection.busy.at(-1), false);
+  await scene.close();
+  assertEquals(connection.busy.at(-1), true);
+});
+
 Deno.test("MemcacheClient does not send a huge queue at once", async () => {
   const scene = new ClientScene();
   const keys = Array.from(

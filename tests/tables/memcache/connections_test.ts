@@ -172,6 +172,27 @@ Deno.test("a memcached that is restarted under many lookups costs no answer, wit
   }
 });
 
+Deno.test("a program goes on after close(), also where nothing else is under way", async () => {
+  await using memcached = await Memcached.tcp();
+  const program = `
+    import { openTable } from ${
+    JSON.stringify(import.meta.resolve("../../../mod.ts"))
+  };
+    (async () => {
+      const table = await openTable(${JSON.stringify(nameOf(memcached))});
+      await table.lookup("nobody");
+      await new Promise((resolve) => setTimeout(resolve, 10));
+      await table.close();
+      console.log("closed");
+    })();`;
+  const child = new Deno.Command(Deno.execPath(), {
+    args: ["eval", program],
+    signal: AbortSignal.timeout(20_000),
+  });
+  const { code, stdout } = await child.output();
+  assertEquals([code, new TextDecoder().decode(stdout)], [0, "closed\n"]);
+});
+
 Deno.test("a process ends soon after many lookups on several connections", async () => {
   await using memcached = await Memcached.tcp();
   await fill(memcached);
