@@ -259,14 +259,22 @@ Deno.test("the commands of the units do what they are for", async () => {
   assertEquals(answer.stdout, "wonderland\n");
   assertEquals(await serving.stop(), 0);
 
+  const now = Math.floor(Date.now() / 1000);
+  const verify = `kv:${prefix}/verify.kv`;
+  await run(serve, ["-i", verify], {
+    stdin: `alice@example.com 0:${now}:${now}:delivers\n` +
+      "bob@example.com 0:1000000000:1000000000:delivers\n",
+  });
   const cleanup = await Deno.readTextFile(
     `${folder}/memcache-table-cleanup@.service`,
   );
   const [program, ...args] = commandOf(
     cleanup,
     "ExecStart",
-    `CLEANUP=--verify kv:${prefix}/aliases.kv`,
+    `CLEANUP=--verify ${verify}`,
   );
   const cleaned = await run(program, args);
   assertEquals(cleaned.code, 0, cleaned.stderr);
+  const left = await run(serve, ["-s", verify]);
+  assertMatch(left.stdout, /^alice@example.com\t.*\n$/);
 });
