@@ -53,6 +53,7 @@ Deno.test("README's commands do what README shows", async () => {
     `${home}/etc/postfix/main.cf`,
     `compatibility_level = 3.6\nvirtual_alias_maps = hash:${home}/etc/postfix/virtual\n`,
   );
+  await Deno.writeTextFile(`${home}/etc/postfix/master.cf`, "");
   await Deno.writeTextFile(
     `${home}/etc/postfix/virtual`,
     "alice@example.com alice@mx.example.net\n" +

@@ -20,7 +20,8 @@ export interface ShownCommand {
 export async function shownInReadme(): Promise<(ShownFile | ShownCommand)[]> {
   const readme = await Deno.readTextFile(`${root}README.md`);
   const shown: (ShownFile | ShownCommand)[] = [];
-  for (const [, language, text] of readme.matchAll(blocks)) {
+  for (const [, indent, language, indented] of readme.matchAll(blocks)) {
+    const text = indented.replaceAll(new RegExp(`^${indent}`, "gm"), "");
     if (language === "console") shown.push(...commandsIn(text));
     else if (language === "ini" || language === "cf" || language === "") {
       const [first, ...lines] = text.split("\n");
@@ -33,7 +34,8 @@ export async function shownInReadme(): Promise<(ShownFile | ShownCommand)[]> {
   return shown;
 }
 
-const blocks = /^```(\S*)[^\n]*\n([^]*?)^```$/gm;
+// In a list they are indented.
+const blocks = /^( *)```(\S*)[^\n]*\n([^]*?)^\1```$/gm;
 
 /** Commands begin with `$ `; lines of `> ` continue them. */
 function commandsIn(text: string): ShownCommand[] {
