@@ -1,13 +1,12 @@
 import { ConfigError, reasonOf } from "../errors.ts";
 import type { KvDatabase, KvLibrary } from "../kv_database.ts";
-import { nodeModule } from "../system/runtime.ts";
+import { loadNodeModule } from "../system/runtime.ts";
 import { connectNode } from "../socket/node.ts";
 import type { NodeInput } from "./node_input.ts";
 import type { Terminal } from "./terminal.ts";
 
 type Failure = Error & { code?: string };
 type Files = typeof import("node:fs");
-type Modules = typeof import("node:module");
 
 type Process = typeof import("node:process");
 
@@ -56,8 +55,7 @@ async function loadDenoKv(path: string): Promise<DenoKv> {
     throw new ConfigError(notInstalled);
   }
   // Deno, and tools that publish, would try to resolve an import.
-  const { createRequire } = nodeModule("node:module") as Modules | undefined ??
-    await import("node:module");
+  const { createRequire } = (await loadNodeModule("node:module"))!;
   try {
     return createRequire(import.meta.url)(library);
   } catch (cause) {
@@ -90,8 +88,7 @@ const stopSignals = ["SIGTERM", "SIGINT"] as const;
 // and Deno would spend a short command's time on loading its copy of Node's.
 async function loadNode(): Promise<{ process: Process; files: Files }> {
   const { process } = globalThis as unknown as { process: Process };
-  const files = nodeModule("node:fs") as Files | undefined ??
-    await import("node:fs");
+  const files = (await loadNodeModule("node:fs"))!;
   return { process, files };
 }
 

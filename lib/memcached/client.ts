@@ -283,17 +283,11 @@ export class MemcacheClient implements ConnectionOwner {
       const MoreConnections = await loadMoreConnections();
       if (this.#closed !== undefined) return;
       this.#more = new MoreConnections({
-        most: connections,
-        worthAnother: this.#worthAnother,
+        options: this.#options,
         clock: this.#clock,
+        worthAnother: this.#worthAnother,
         open: () => this.#open(this.#clock.now()),
         onReady: () => this.#pump(),
-        onRefused: (reason) => this.#detail(`no further connection: ${reason}`),
-        onIdle: () =>
-          this.#options.observe?.({
-            kind: "disconnect",
-            reason: "a further connection is not needed any more",
-          }),
       });
       this.#pump();
     })());
@@ -301,11 +295,6 @@ export class MemcacheClient implements ConnectionOwner {
 
   get #worthAnother(): number {
     return this.#options.worthAnother ?? worthAnother;
-  }
-
-  #detail(text: string): void {
-    const { table, endpoint, onDetail } = this.#options;
-    onDetail?.(`${table}: memcached at ${formatEndpoint(endpoint)}: ${text}`);
   }
 
   /** Removes requests from the queue that were aborted, or have no time left. */

@@ -1,4 +1,6 @@
+import { formatEndpoint } from "../socket/endpoint.ts";
 import type { Clock, Timer } from "../system/clock.ts";
+import type { ClientOptions } from "./client.ts";
 import type { Connection } from "./connection.ts";
 import { CommandRequest, type Request } from "./queue.ts";
 
@@ -13,21 +15,16 @@ const refusedMilliseconds = 60_000;
 // command. So a connection gets lookups when it has answered this one.
 const probe = new TextEncoder().encode("get memcache-table\r\n");
 
-/** What the client does for its further connections. */
-export interface MoreConnectionsOptions {
-  /** The most connections, with the first one. */
-  readonly most: number;
+/** What a client does for its further connections. */
+export interface MoreConnectionsOwner {
+  readonly options: ClientOptions;
+  readonly clock: Clock;
   /** Bytes in flight on each connection that make another one worth it. */
   readonly worthAnother: number;
-  readonly clock: Clock;
   /** Starts to connect. */
   readonly open: () => Connection;
   /** Lookups can be sent on one more connection. */
   readonly onReady: () => void;
-  /** Told why no further connection can be had. */
-  readonly onRefused: (reason: string) => void;
-  /** Told that a connection is closed because it is not needed. */
-  readonly onIdle: () => void;
 }
 
 /** What is known of a further connection. */
@@ -45,15 +42,15 @@ interface Further {
  * and closed soon after.
  */
 export class MoreConnections {
-  #options: MoreConnectionsOptions;
+  #owner: MoreConnectionsOwner;
   #all = new Map<Connection, Further>();
   #isOpening = false;
   #watching: Timer | undefined;
   #refusedAt = -Infinity;
 
   /** Opens none yet. */
-  constructor(options: MoreConnectionsOptions) {
-    this.#options = options;
+  constructor(owner: MoreConnectionsOwner) {
+    this.#owner = owner;
   }
 
   /**
@@ -66,7 +63,7 @@ export class MoreConnections {
       const { size } = connection.flight;
       if (isReady && size < chosen.flight.size) chosen = connection;
     }
-    const { worthAnother } = this.#options;
+    const { worthAnother } = this.#owner;
     if (chosen.flight.size >= worthAnother) this.#openAnother();
     const further = this.#all.get(chosen);
     if (further !== undefined) further.isUsed = true;
@@ -74,8 +71,9 @@ export class MoreConnections {
   }
 
   #openAnother(): void {
-    const { most, clock, open, onReady } = this.#options;
-    if (this.#isOpening || this.#all.size + 1 >= most) return;
+    const { options, clock, open, onReady } = this.#owner;
+    const { connections = 1 } = options;
+    if (this.#isOpening || this.#all.size + 1 >= connections) return;
     if (clock.now() - this.#refusedAt < refusedMilliseconds) return;
     this.#isOpening = true;
     const connection = open();
@@ -115,8 +113,12 @@ export class MoreConnections {
     this.#all.delete(connection);
     if (isReady) return true;
     this.#isOpening = false;
-    this.#refusedAt = this.#options.clock.now();
-    this.#options.onRefused(reason);
+    const { clock, options: { table, endpoint, onDetail } } = this.#owner;
+    this.#refusedAt = clock.now();
+    onDetail?.(
+      `${table}: memcached at ${formatEndpoint(endpoint)}: ` +
+        `no further connection: ${reason}`,
+    );
     return false;
   }
 
@@ -145,7 +147,8 @@ export class MoreConnections {
 
   /** Closes those that were not used for a while. */
   #watch(): void {
-    this.#watching ??= this.#options.clock.setTimer(idleMilliseconds, () => {
+    const { clock, options: { observe } } = this.#owner;
+    this.#watching ??= clock.setTimer(idleMilliseconds, () => {
       this.#watching = undefined;
       for (const [connection, further] of this.#all) {
         const isBusy = connection.flight.head !== undefined;
@@ -155,7 +158,10 @@ export class MoreConnections {
         }
         this.#all.delete(connection);
         connection.close(undefined);
-        this.#options.onIdle();
+        observe?.({
+          kind: "disconnect",
+          reason: "a further connection is not needed any more",
+        });
       }
       if (this.#all.size > 0) this.#watch();
     });

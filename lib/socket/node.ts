@@ -17,7 +17,7 @@
  * @module
  */
 import { ConfigError } from "../errors.ts";
-import { nodeModule } from "../system/runtime.ts";
+import { loadNodeModule } from "../system/runtime.ts";
 import type {
   Endpoint,
   Socket,
@@ -201,17 +201,11 @@ export async function connectNode(
 }
 
 async function loadNet(): Promise<Net> {
-  const net = nodeModule("node:net") as Net | undefined;
+  const net = await loadNodeModule("node:net");
   if (net !== undefined) return net;
-  // The try makes bundlers for the edge, which lack this module, accept the import.
-  try {
-    return await import("node:net");
-  } catch (cause) {
-    throw new ConfigError(
-      "connectNode is for Node and Bun: this runtime has no node:net",
-      { cause },
-    );
-  }
+  throw new ConfigError(
+    "connectNode is for Node and Bun: this runtime has no node:net",
+  );
 }
 
 function address(endpoint: Endpoint): import("node:net").NetConnectOpts {

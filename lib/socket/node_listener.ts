@@ -1,4 +1,4 @@
-import { nodeModule } from "../system/runtime.ts";
+import { loadNodeModule } from "../system/runtime.ts";
 import { connectBun } from "./bun_connect.ts";
 import {
   cannotListen,
@@ -31,10 +31,8 @@ interface Node {
 // Not at the top of the module: the built program has all modules in one file,
 // and Deno would spend a short command's time on loading its copy of Node's.
 async function loadNode(): Promise<Node> {
-  const fs = nodeModule("node:fs") as Files | undefined ??
-    await import("node:fs");
-  const net = nodeModule("node:net") as Net | undefined ??
-    await import("node:net");
+  const fs = (await loadNodeModule("node:fs"))!;
+  const net = (await loadNodeModule("node:net"))!;
   const { process } = globalThis as unknown as { process: Process };
   return { fs, net, process };
 }

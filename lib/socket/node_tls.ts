@@ -1,5 +1,5 @@
 import { ConfigError } from "../errors.ts";
-import { nodeModule } from "../system/runtime.ts";
+import { loadNodeModule } from "../system/runtime.ts";
 import { NodeSocket } from "./node.ts";
 import type { Socket, TcpEndpoint } from "./socket.ts";
 
@@ -109,14 +109,9 @@ class TlsSocket implements Socket {
 }
 
 async function loadTls(): Promise<Tls> {
-  const tls = nodeModule("node:tls") as Tls | undefined;
+  const tls = await loadNodeModule("node:tls");
   if (tls !== undefined) return tls;
-  // In a try, for bundlers: those for the edge know no such module.
-  try {
-    return await import("node:tls");
-  } catch (cause) {
-    throw new ConfigError("this runtime has no node:tls", { cause });
-  }
+  throw new ConfigError("this runtime has no node:tls");
 }
 
 function isAddress(name: string): boolean {

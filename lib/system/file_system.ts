@@ -1,4 +1,4 @@
-import { nodeModule, runtime } from "./runtime.ts";
+import { loadNodeModule, runtime } from "./runtime.ts";
 
 // Operations on database files. They are separate from files.ts, which every command
 // loads.
@@ -84,13 +84,8 @@ export function errorCode(error: unknown): string {
 export async function fileSystem(): Promise<FileSystem | undefined> {
   if (runtime === "deno") return denoFiles;
   if (runtime !== "node") return undefined;
-  const files = nodeModule("node:fs") as Files | undefined;
-  // The try makes bundlers for the edge, which lack this module, accept the import.
-  try {
-    return nodeFiles ??= new NodeFiles(files ?? await import("node:fs"));
-  } catch {
-    return undefined;
-  }
+  const files = await loadNodeModule("node:fs");
+  return files && (nodeFiles ??= new NodeFiles(files));
 }
 
 let nodeFiles: FileSystem | undefined;

@@ -1,6 +1,6 @@
 import { configBytes, isUtf8 } from "../bytes/text.ts";
 import { ConfigError } from "../errors.ts";
-import { nodeModule, runtime } from "./runtime.ts";
+import { loadNodeModule, runtime } from "./runtime.ts";
 
 // Only this file and file_system.ts read files and the environment. In a runtime
 // without files, the program passes the `readFile` option.
@@ -12,14 +12,7 @@ const hasDeno = runtime === "deno";
 /** The file functions of Node and Bun; `undefined` in other runtimes. */
 async function nodeFiles(): Promise<Files | undefined> {
   if (runtime !== "node") return undefined;
-  const files = nodeModule("node:fs") as Files | undefined;
-  if (files !== undefined) return files;
-  // The try makes bundlers for the edge, which lack this module, accept the import.
-  try {
-    return await import("node:fs");
-  } catch {
-    return undefined;
-  }
+  return await loadNodeModule("node:fs");
 }
 
 /** A path for Node's functions: bytes if it is not UTF-8, which Deno cannot open. */

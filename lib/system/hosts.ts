@@ -1,8 +1,5 @@
 import { type Clock, systemClock } from "./clock.ts";
-import { nodeModule, runtime } from "./runtime.ts";
-
-type Dns = typeof import("node:dns");
-type Os = typeof import("node:os");
+import { loadNodeModule, runtime } from "./runtime.ts";
 
 /** Where a host is; `unknown` if permissions or the resolver do not tell. */
 export type HostPlace = "here" | "elsewhere" | "unknown";
@@ -55,8 +52,8 @@ function isLoopback(address: string): boolean {
 async function ownAddresses(): Promise<string[]> {
   if (!isPermitted({ name: "sys", kind: "networkInterfaces" })) return [];
   try {
-    const os = nodeModule("node:os") as Os | undefined ??
-      await import("node:os");
+    const os = await loadNodeModule("node:os");
+    if (os === undefined) return [];
     return Object.values(os.networkInterfaces()).flatMap((all) => all ?? [])
       .flatMap(({ address }) => canonicalAddress(address) ?? []);
   } catch {
@@ -67,8 +64,7 @@ async function ownAddresses(): Promise<string[]> {
 /** The addresses of a name, as /etc/hosts and the resolver have them. */
 async function addressesOf(name: string, clock: Clock): Promise<string[]> {
   if (!isPermitted({ name: "net", host: name })) return [];
-  const dns = nodeModule("node:dns") as Dns | undefined ??
-    await import("node:dns").catch(() => undefined);
+  const dns = await loadNodeModule("node:dns");
   if (dns === undefined) return [];
   return await new Promise((resolve) => {
     const timer = clock.setTimer(patience, () => resolve([]));

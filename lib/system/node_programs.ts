@@ -1,18 +1,14 @@
 import { ConfigError } from "../errors.ts";
+import { loadNodeModule } from "./runtime.ts";
 import { type ProgramResult, ProgramUnavailable } from "./programs.ts";
 
 type Child = import("node:child_process").ChildProcessWithoutNullStreams;
 
 /** Starts a program; rejects when that fails. */
 async function spawn(program: string, args: readonly string[]): Promise<Child> {
-  let processes: typeof import("node:child_process");
-  // The try makes bundlers for the edge, which lack this module, accept the import.
-  try {
-    processes = await import("node:child_process");
-  } catch (cause) {
-    throw new ProgramUnavailable(`this runtime cannot run ${program}`, {
-      cause,
-    });
+  const processes = await loadNodeModule("node:child_process");
+  if (processes === undefined) {
+    throw new ProgramUnavailable(`this runtime cannot run ${program}`);
   }
   const child = processes.spawn(program, [...args], { stdio: "pipe" });
   await new Promise<void>((resolve, reject) => {

@@ -35,6 +35,32 @@ export function requireRuntime(): void {
   );
 }
 
+/** The modules of Node that are used somewhere. */
+export interface NodeModules {
+  "node:child_process": typeof import("node:child_process");
+  "node:crypto": typeof import("node:crypto");
+  "node:dns": typeof import("node:dns");
+  "node:fs": typeof import("node:fs");
+  "node:module": typeof import("node:module");
+  "node:net": typeof import("node:net");
+  "node:os": typeof import("node:os");
+  "node:tls": typeof import("node:tls");
+}
+
+/**
+ * Loads a module of Node; `undefined` in runtimes that do not have it. Nothing else
+ * names such a module in an import: bundlers for the edge would look for it, and warn.
+ */
+export async function loadNodeModule<Name extends keyof NodeModules>(
+  name: Name,
+): Promise<NodeModules[Name] | undefined> {
+  const found = nodeModule(name) as NodeModules[Name] | undefined;
+  if (found !== undefined || runtime !== "node") return found;
+  // Node before 20.16.
+  const specifier: string = name;
+  return await import(specifier).catch(() => undefined);
+}
+
 /**
  * A built-in module of Node. An import would call every getter of the module, which
  * takes a tenth of the time of a short command. `undefined` in Node before 20.16,

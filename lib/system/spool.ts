@@ -1,8 +1,6 @@
 import { ConfigError, reasonOf } from "../errors.ts";
 import { environment } from "./files.ts";
-import { nodeModule, runtime } from "./runtime.ts";
-
-type Files = typeof import("node:fs");
+import { loadNodeModule, runtime } from "./runtime.ts";
 
 /** A temporary file without a name, for data that does not fit into memory. */
 export interface Spool {
@@ -22,8 +20,7 @@ export interface Spool {
 export async function openSpool(): Promise<Spool | undefined> {
   if (runtime === "other") return undefined;
   const folder = environment("TMPDIR") || "/tmp";
-  const files = nodeModule("node:fs") as Files | undefined ??
-    await import("node:fs");
+  const files = (await loadNodeModule("node:fs"))!;
   const path = `${folder}/memcache-table-${crypto.randomUUID()}`;
   let file: number;
   try {

@@ -16,11 +16,16 @@ export const leastNode = "20.4.0";
 const { "./cli": _, ...exports } = configuration.exports;
 
 /** The repository. npm compares it with the one in which the workflow runs. */
-function repository(): { repository?: { type: string; url: string } } {
+function repository(): Record<string, unknown> {
   const server = Deno.env.get("GITHUB_SERVER_URL");
   const name = Deno.env.get("GITHUB_REPOSITORY");
   if (server === undefined || name === undefined) return {};
-  return { repository: { type: "git", url: `git+${server}/${name}.git` } };
+  const url = `${server}/${name}`;
+  return {
+    repository: { type: "git", url: `git+${url}.git` },
+    bugs: { url: `${url}/issues` },
+    homepage: `${url}#readme`,
+  };
 }
 
 function manifest(): unknown {
@@ -34,7 +39,17 @@ function manifest(): unknown {
     version,
     description:
       "Postfix's memcache lookup table, memcache_table(5), for Deno, Node, Bun and the edge",
-    keywords: ["postfix", "memcache", "memcached", "memcache_table", "postmap"],
+    keywords: [
+      "postfix",
+      "memcache",
+      "memcached",
+      "memcache_table",
+      "postmap",
+      "socketmap",
+      "lookup-table",
+      "deno",
+      "cloudflare-workers",
+    ],
     license,
     ...repository(),
     type: "module",
@@ -93,20 +108,42 @@ async function writeTypes(folder: string): Promise<void> {
   }
 }
 
-async function* typesIn(root: string, folder = ""): AsyncGenerator<string> {
+/** The types of what can be imported: the command line cannot. */
+async function* typesIn(folder: string): AsyncGenerator<string> {
+  for await (const path of filesIn(folder)) {
+    if (path.endsWith(".d.ts") && !/^.(lib.)?cli/.test(path)) yield path;
+  }
+}
+
+async function* filesIn(root: string, folder = ""): AsyncGenerator<string> {
   for await (const { name, isDirectory } of Deno.readDir(root + folder)) {
     const path = `${folder}/${name}`;
-    if (isDirectory) yield* typesIn(root, path);
-    // The command line cannot be imported, so it needs no types.
-    else if (path.endsWith(".d.ts") && !/^.(lib.)?cli/.test(path)) yield path;
+    if (isDirectory) yield* filesIn(root, path);
+    else yield path;
+  }
+}
+
+/** Names sources in source maps as they are called in the repository. */
+async function renameSources(folder: string): Promise<void> {
+  const base = new URL(`file://${folder}/`);
+  for await (const path of filesIn(folder)) {
+    if (!path.endsWith(".js.map")) continue;
+    const file = `${folder}${path}`;
+    const map = JSON.parse(await Deno.readTextFile(file));
+    const up = "../".repeat(path.split("/").length - 2);
+    map.sources = map.sources.map((source: string) =>
+      up +
+      new URL(source, new URL(`.${path}`, base)).pathname.slice(root.length)
+    );
+    await Deno.writeTextFile(file, JSON.stringify(map));
   }
 }
 
 /** README without pictures and links to files that the package does not contain. */
 async function readme(): Promise<string> {
   return (await Deno.readTextFile(`${root}README.md`))
-    .replace(/^!\[[^\]]*\]\(tests\/[^)]*\)\n\n/gm, "")
-    .replace(/\[([^\]]*)\]\((?:tests|\.github)\/[^)]*\)/g, "$1");
+    .replace(/^!\[[^\]]*\]\((?:tests|\.github)\/[^)]*\)\n\n/gm, "")
+    .replace(/\[([^\]]*)\]\((?:lib|tests|\.github)\/[^)]*\)/g, "$1");
 }
 
 /** Writes the files of the package into a folder. */
@@ -116,10 +153,12 @@ async function build(folder: string): Promise<void> {
     "--quiet",
     "--platform=deno",
     "--code-splitting",
+    "--sourcemap=linked",
     "--external=cloudflare:sockets",
     `--outdir=${folder}`,
     ...Object.values(exports),
   ]);
+  await renameSources(folder);
   await buildProgram(`${folder}/bin`, await currentCommit());
   await Deno.mkdir(`${folder}/man`);
   await Deno.writeTextFile(`${folder}/man/memcache-table.1`, await manPage());

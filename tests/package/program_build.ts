@@ -75,6 +75,9 @@ export async function buildProgram(
       sourcemap: true,
       // The names are enough for a stack trace; the text is in the repository.
       sourcemapExcludeSources: true,
+      // Wherever the program is built: as in a folder of the repository.
+      sourcemapPathTransform: (source, map) =>
+        `../${new URL(source, `file://${map}`).pathname.slice(root.length)}`,
       entryFileNames: "[name].js",
       chunkFileNames: "[name].js",
       onlyExplicitManualChunks: true,

@@ -6,10 +6,11 @@ import type { ProgramResult } from "../support/processes.ts";
 
 // In exactly these versions, so that no lock file is needed.
 const tools = {
+  "@arethetypeswrong/cli": "0.18.5",
   "@deno/kv": "0.14.0",
-
   bun: "1.4.5",
   esbuild: "0.28.2",
+  publint: "0.3.25",
   typescript: "7.0.2",
 };
 
@@ -93,8 +94,13 @@ export class Installed implements AsyncDisposable {
     return `${this.path}/nodes/node_modules/node-${version}/bin/node`;
   }
 
+  /** The package, as it would be published. */
+  get tarball(): string {
+    return this.#tarball;
+  }
+
   /** How a program that npm installed is called. */
-  tool(name: keyof typeof tools | "tsc" | "memcache-table"): string {
+  tool(name: keyof typeof tools | "attw" | "tsc" | "memcache-table"): string {
     return `${this.path}/node_modules/.bin/${name}`;
   }
 

@@ -1,3 +1,5 @@
+import { loadNodeModule } from "../../system/runtime.ts";
+
 /** Computes a digest in lower-case hexadecimal. */
 export type Digest = (data: Uint8Array) => string | Promise<string>;
 
@@ -45,12 +47,8 @@ export function webDigest(name: string): Digest {
  * Implements "key_digest" of memcache_table(5), Postfix 3.11.
  */
 export async function loadDigest(name: string): Promise<Digest> {
-  let node: typeof import("node:crypto");
-  try {
-    node = await import("node:crypto");
-  } catch {
-    return webDigest(name);
-  }
+  const node = await loadNodeModule("node:crypto");
+  if (node === undefined) return webDigest(name);
   try {
     // getHashes lists some names that do not work, and lacks some that do. Only a
     // try shows whether a name works.

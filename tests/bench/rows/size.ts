@@ -32,7 +32,7 @@ export const lookup: Row = size(
   "size-lookup",
   "MemcacheLookup, minified bundle",
   lookupWorker,
-  [{ atMost: 24 }],
+  [{ atMost: 31 }],
 );
 
 /** README's Worker. */
