@@ -189,8 +189,14 @@ function openingOf(
   const path = name.slice(colon + 1);
   // "kv:" without a path is the platform's default database.
   if (type === "" || (path === "" && type !== "kv")) {
+    // A file of parameters is what is given most often.
+    const file = name.startsWith("/") ? name : `./${name}`;
+    const hint = type === "" && name !== ""
+      ? `: did you mean memcache:${file}?`
+      : "";
     throw new ConfigError(
-      `need type:name to open a table instead of "${shownText(name)}"`,
+      `need type:name to open a table instead of "${shownText(name)}"` +
+        shownText(hint),
     );
   }
   if (outer.includes(name)) {

@@ -1,11 +1,16 @@
 import { DatabaseSync } from "node:sqlite";
-import { assert, assertEquals, assertRejects } from "../support/assert.ts";
+import {
+  assert,
+  assertEquals,
+  assertMatch,
+  assertRejects,
+} from "../support/assert.ts";
 import { Authority } from "../support/certificates.ts";
 import { Folder } from "../support/folder.ts";
 import { ForeignSocket, resetConnections } from "../support/foreign_socket.ts";
 import { KvLock } from "../support/kv_lock.ts";
 import { freePort, Memcached } from "../support/memcached.ts";
-import { root, runCli, runPostmap } from "../support/processes.ts";
+import { root, run, runCli, runPostmap } from "../support/processes.ts";
 import { oddStreams, runWithOddStreams } from "../support/odd_streams.ts";
 import { ScriptedServer } from "../support/scripted_server.ts";
 import { Serving } from "../support/serving.ts";
@@ -572,6 +577,33 @@ works("tools that look for faults of packages find none", async (installed) => {
   assertEquals(manifest.engines, { node: `>=${leastNode}` });
   assertEquals(manifest.man, ["man/memcache-table.1"]);
 });
+
+works(
+  "npm install -g gives the command and its manual page",
+  async (installed) => {
+    await using folder = await Folder.make();
+    const { path } = folder;
+    await Deno.mkdir(`${path}/home`);
+    const { code, stderr } = await run("npm", [
+      ...["install", "-g", "--no-audit", "--no-fund", `--prefix=${path}`],
+      installed.tarball,
+    ], { env: { HOME: `${path}/home` } });
+    assertEquals(code, 0, stderr);
+    const command = `${path}/bin/memcache-table`;
+    assertEquals(
+      await run(command, ["-q", "Alice", "inline:{alice=wonderland}"]),
+      { code: 0, stdout: "wonderland\n", stderr: "" },
+    );
+    assertMatch(
+      (await run(command, ["--version"])).stdout,
+      /^memcache-table \d+\.\d+\.\d+ \([0-9a-f]{10}(?:, changed)?\)\n$/,
+    );
+    const page = await Deno.readTextFile(
+      `${path}/share/man/man1/memcache-table.1`,
+    );
+    assertMatch(page, /^\.TH MEMCACHE/);
+  },
+);
 
 works("a Worker's bundle imports nothing of Node", async (installed) => {
   await installed.write("whole_worker.ts", await wholeWorker());
