@@ -118,7 +118,7 @@ Deno.test("serve takes keys as they are with -f, and bytes with -u", async () =>
   assertEquals(await client.ask("t \xff"), "NOTFOUND ");
 });
 
-Deno.test("serve answers hundreds of clients over one connection to memcached", async () => {
+Deno.test("serve answers hundreds of clients over as many connections to memcached as are allowed", async () => {
   await using memcached = await Memcached.tcp();
   for (let at = 0; at < 100; at++) await memcached.set(`k${at}`, `v${at}`);
   await using serving = await Serving.start([
@@ -144,8 +144,9 @@ Deno.test("serve answers hundreds of clients over one connection to memcached", 
       assertEquals(await client.reply(), expected);
     }
   }));
-  // The one of serve, and the one that asks.
-  assertEquals(await connections() - before, 2);
+  // Those of serve, two by default, and the one that asks.
+  const made = await connections() - before;
+  assert(made === 2 || made === 3, `${made}`);
   for (const client of clients) client[Symbol.dispose]();
   assertEquals(await serving.stop(), 0);
   assertEquals(serving.lines, []);
@@ -627,10 +628,23 @@ Deno.test("serve says what is wrong with its arguments", async () => {
   assert(stdout.split("\n").length <= 25);
 });
 
-Deno.test("serve needs the permissions of the unit in README, and no more", async () => {
-  const readme = await Deno.readTextFile(`${root}README.md`);
-  const command = /^ExecStart=\S+ run ((?:.*\\\n)*.*)$/m.exec(readme)![1];
-  const words = command.replaceAll("\\\n", " ").split(/\s+/);
+// What `help permissions` says for such a service.
+const leastPermissions = [
+  "--no-prompt",
+  "--unstable-kv",
+  "--allow-env=JOURNAL_STREAM",
+  "--allow-net=localhost:11211,127.0.0.1:10027",
+  "--allow-read=/etc/postfix,/var/lib/memcache-table",
+  "--allow-write=/var/lib/memcache-table",
+];
+const leastCommand = [
+  "serve",
+  "--socketmap",
+  "inet:127.0.0.1:10027",
+  "aliases=memcache:/etc/postfix/aliases.cf",
+];
+
+Deno.test("serve needs few permissions, and no more", async () => {
   await using folder = await Folder.make();
   const { path } = folder;
   for (const name of ["etc", "state"]) await Deno.mkdir(`${path}/${name}`);
@@ -638,14 +652,13 @@ Deno.test("serve needs the permissions of the unit in README, and no more", asyn
   await memcached.set("k", "v");
   const port = memcached.server.split(":")[2];
   const own = `127.0.0.1:${freePort()}`;
-  const [permissions, args] = [0, words.indexOf("serve")].map((start) =>
-    words.slice(start, start === 0 ? words.indexOf("serve") - 1 : undefined)
-      .map((word) =>
-        word.replace("localhost:11211", `localhost:${port}`)
-          .replace("127.0.0.1:10027", own)
-          .replaceAll("/etc/postfix", `${path}/etc`)
-          .replaceAll("/var/lib/memcache-table", `${path}/state`)
-      )
+  const [permissions, args] = [leastPermissions, leastCommand].map((words) =>
+    words.map((word) =>
+      word.replace("localhost:11211", `localhost:${port}`)
+        .replace("127.0.0.1:10027", own)
+        .replaceAll("/etc/postfix", `${path}/etc`)
+        .replaceAll("/var/lib/memcache-table", `${path}/state`)
+    )
   );
   assertEquals(args.shift(), "serve");
   await folder.write(
