@@ -1,6 +1,7 @@
 import { formatEndpoint } from "../socket/endpoint.ts";
 import type { Clock, Timer } from "../system/clock.ts";
-import type { ClientOptions } from "./client.ts";
+import type { ConnectionEvent } from "../events.ts";
+import type { Endpoint } from "../socket/socket.ts";
 import type { Connection } from "./connection.ts";
 import { CommandRequest, type Request } from "./queue.ts";
 
@@ -17,7 +18,14 @@ const probe = new TextEncoder().encode("get memcache-table\r\n");
 
 /** What a client does for its further connections. */
 export interface MoreConnectionsOwner {
-  readonly options: ClientOptions;
+  /** Those of the client. */
+  readonly options: {
+    readonly table: string;
+    readonly endpoint: Endpoint;
+    readonly connections?: number;
+    readonly onDetail?: (message: string) => void;
+    readonly observe?: (event: ConnectionEvent) => void;
+  };
   readonly clock: Clock;
   /** Bytes in flight on each connection that make another one worth it. */
   readonly worthAnother: number;
