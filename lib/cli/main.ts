@@ -21,7 +21,8 @@ export async function main(args: readonly string[]): Promise<number> {
     if (mayBeDamaged(args)) args = await withRawArguments(args);
     let command = plainLookup(args);
     // A single value is too short to need it, and it takes a while.
-    if (command === undefined) terminal.ignoreFileSizeSignal?.();
+    const isSingle = command !== undefined && command.key !== "-";
+    if (!isSingle) terminal.ignoreFileSizeSignal?.();
     if (isWord(args[0])) {
       const { runWord } = await import("./words.ts");
       return await runWord(args);
