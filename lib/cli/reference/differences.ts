@@ -34,8 +34,8 @@ export const differencesPage: ReferencePage = {
     "all requests.",
     "While many keys are looked up, there may be several connections: see the " +
     "parameter connections.",
-    "Where there is a backup and memcached is known to be down, a request has one " +
-    "try, and batches of keys do not ask memcached for retry_pause seconds.",
+    "Where there is a backup and memcached is known to fail, a request has one try. " +
+    "After a time-out memcached is not asked at all for retry_pause seconds.",
     "Where there is a backup, there is one warning when memcached fails, not one for " +
     "each key. A key that is too long for memcached is a warning once. Without a " +
     "backup it is an error of that lookup.",

@@ -96,22 +96,22 @@ export class Cache {
     );
   }
 
-  /**
-   * The options of a request. With a backup, a memcached that is known to fail gets
-   * only one try.
-   */
-  requestOptions(signal: AbortSignal | undefined): ClientRequestOptions {
+  /** With a backup, a memcached that is known to fail gets only one try. */
+  #tries(signal: AbortSignal | undefined): ClientRequestOptions {
     const isKnown = this.#parts.backup !== undefined && this.outage.isKnown;
     return isKnown ? { signal, maxTry: 1 } : { signal };
   }
 
-  /** The same for a batch. With a backup, throws after a recent time-out. */
-  #batchOptions(signal: AbortSignal | undefined): ClientRequestOptions {
+  /**
+   * The options of a request. With a backup, throws after a recent time-out: memcached
+   * is left alone for a while, and the backup answers.
+   */
+  requestOptions(signal: AbortSignal | undefined): ClientRequestOptions {
     const { silence } = this.outage;
     if (this.#parts.backup !== undefined && silence !== undefined) {
       throw silence;
     }
-    return this.requestOptions(signal);
+    return this.#tries(signal);
   }
 
   /** Memcached did a command of this kind. */
@@ -124,7 +124,7 @@ export class Cache {
   async getMany(gets: GetMany, signal: AbortSignal | undefined): Promise<void> {
     if (gets.count === 0) return;
     try {
-      const options = this.#batchOptions(signal);
+      const options = this.requestOptions(signal);
       await sendExchange(this.#parts.client, gets.finish(), options);
     } catch (error) {
       for (const [number] of gets.missing()) gets.errors.set(number, error);
@@ -141,7 +141,7 @@ export class Cache {
     const { client, backup } = this.#parts;
     const { failures } = this.stale;
     try {
-      await sendExchange(client, writes, this.#batchOptions(signal));
+      await sendExchange(client, writes, this.requestOptions(signal));
     } catch (error) {
       if (!(error instanceof TemporaryError)) {
         // The backup is not written then, but memcached may be.
@@ -192,7 +192,7 @@ export class Cache {
     const { client } = this.#parts;
     const { failures } = this.stale;
     try {
-      await sendExchange(client, writes, this.requestOptions(undefined));
+      await sendExchange(client, writes, this.#tries(undefined));
     } catch {
       // The table was closed.
       return;
