@@ -45,6 +45,30 @@
  *
  * @module
  */
+// The types that these functions take and return, so that each entry point is whole.
+export type * from "../errors.ts";
+export type {
+  ConnectEvent,
+  DeleteEvent,
+  DisconnectEvent,
+  EventListener,
+  LookupEvent,
+  OutageEvent,
+  RecoveryEvent,
+  RetryEvent,
+  TableEvent,
+  TimeoutEvent,
+  UnreachableEvent,
+  UpdateEvent,
+} from "../events.ts";
+export type * from "../kv_database.ts";
+export type * from "../socket/socket.ts";
+export type { Clock, Timer } from "../system/clock.ts";
+export type * from "../table.ts";
+export type {
+  AccessParameters,
+  MemcacheParameters,
+} from "../tables/memcache/parameters.ts";
 export type { Ability } from "./abilities.ts";
 export { checkTable } from "./check.ts";
 export {

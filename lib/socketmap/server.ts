@@ -33,14 +33,7 @@ import { listenLazily } from "../socket/listen.ts";
 import { requireOptionNames } from "../tables/option_names.ts";
 import { formatEndpoint } from "../socket/endpoint.ts";
 import { parseListening } from "../socket/listening.ts";
-import type {
-  Endpoint,
-  Listen,
-  Listener,
-  Socket,
-  TcpEndpoint,
-  UnixEndpoint,
-} from "../socket/socket.ts";
+import type { Listen, Listener, Socket } from "../socket/socket.ts";
 import { Acceptor } from "./acceptor.ts";
 import { Answers, type LookupTable, WarningLimiter } from "./answers.ts";
 import { Conversation, type ConversationContext } from "./conversation.ts";
@@ -48,6 +41,25 @@ import { BufferPool, maxUnanswered } from "./buffer_pool.ts";
 import type { SocketmapMetrics } from "./metrics/metrics.ts";
 
 export { ConfigError };
+// The types that these functions take and return, so that the entry point is whole.
+export type * from "../errors.ts";
+export type {
+  ConnectEvent,
+  DeleteEvent,
+  DisconnectEvent,
+  EventListener,
+  LookupEvent,
+  OutageEvent,
+  RecoveryEvent,
+  RetryEvent,
+  TableEvent,
+  TimeoutEvent,
+  UnreachableEvent,
+  UpdateEvent,
+} from "../events.ts";
+export type * from "../kv_database.ts";
+export type * from "../socket/socket.ts";
+export type * from "../table.ts";
 export { SocketmapMetrics } from "./metrics/metrics.ts";
 export type {
   BadRequest,
@@ -65,17 +77,7 @@ export {
   ServedTable,
   type ServedTableOptions,
 } from "./served_table.ts";
-export type {
-  Clock,
-  Endpoint,
-  Listen,
-  Listener,
-  LookupTable,
-  Socket,
-  TcpEndpoint,
-  Timer,
-  UnixEndpoint,
-};
+export type { Clock, LookupTable, Timer };
 
 /** Options of {@linkcode serveSocketmap}. Times are in seconds. */
 export interface SocketmapOptions {

@@ -55,7 +55,7 @@ export type {
   TlsOptions,
   UnixEndpoint,
 };
-export { ConfigError, TemporaryError } from "../../errors.ts";
+export { ConfigError, TableError, TemporaryError } from "../../errors.ts";
 
 /** The parameters of memcache_table(5) that lookups use. */
 export type LookupParameters = Omit<
