@@ -16,7 +16,7 @@ import {
 } from "../memcached/server_report.ts";
 import { openTable } from "../open.ts";
 import { formatEndpoint } from "../socket/endpoint.ts";
-import { openOptionNames } from "../tables/opening.ts";
+import { innerOptions, openOptionNames } from "../tables/opening.ts";
 import { requireOptionNames } from "../tables/option_names.ts";
 import type { Entry, OpenOptions, Table } from "../table.ts";
 import { deepestNest } from "../tables/opening.ts";
@@ -457,7 +457,10 @@ async function checkMemcache(
   const backup = usable.backup === "" || within.includes(usable.backup) ||
       within.length > deepestNest
     ? undefined
-    : await check(usable.backup, options, { outer: within, spaces });
+    : await check(usable.backup, innerOptions(options), {
+      outer: within,
+      spaces,
+    });
   const { problems, areGood } = findings;
   return {
     table: name,

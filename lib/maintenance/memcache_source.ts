@@ -16,7 +16,12 @@ import {
   findParameters,
   type ParameterContext,
 } from "../tables/memcache/parameter_source.ts";
-import { deepestNest, type Opening, rulesOf } from "../tables/opening.ts";
+import {
+  deepestNest,
+  innerOptions,
+  type Opening,
+  rulesOf,
+} from "../tables/opening.ts";
 import {
   canShareEntries,
   type KeySpace,
@@ -100,7 +105,8 @@ export async function readMemcacheSource(
  * another program would open.
  */
 function openHarmless(mail: MailSystem): Opening["open"] {
-  return async (name, options) => {
+  return async (name, given) => {
+    const options = innerOptions(given);
     if (typeOf(name) === "memcache") {
       return await (await readMemcacheSource(name, options, mail))
         .openWithoutBackup();

@@ -17,9 +17,20 @@ export type ParameterContext = Pick<
 
 /**
  * Finds the parameters of a memcache table: in the file of that name if it begins
- * with `/` or `.`, in the name itself if it begins with `{`, or else in main.cf.
+ * with `/` or `.`, in the name itself if it begins with `{`, or else in main.cf. An
+ * option wins over a parameter.
  */
 export async function findParameters(
+  opening: ParameterContext,
+): Promise<ParameterSource> {
+  const source = await findWritten(opening);
+  const { user, password, tls } = opening.options;
+  if ((user ?? password ?? tls) === undefined) return source;
+  const { withOptions } = await import("./access_options.ts");
+  return withOptions(source, { user, password, tls });
+}
+
+async function findWritten(
   opening: ParameterContext,
 ): Promise<ParameterSource> {
   const { path } = opening;

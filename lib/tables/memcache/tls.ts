@@ -5,8 +5,8 @@ import { type Opening, readBytes } from "../opening.ts";
 import type { AccessParameters, ParameterSource } from "./parameters.ts";
 
 /**
- * A `connect` that encrypts as the parameters of a table say. Their files are read
- * now, and again for each connection: certificates are renewed.
+ * A `connect` that encrypts as the parameters and the option `tls` of a table say.
+ * The files are read now, and again for each connection: certificates are renewed.
  *
  * Throws {@linkcode ConfigError} when a file cannot be used. So does the result, or
  * where there is a backup, which answers instead, it fails like one that cannot
@@ -47,11 +47,25 @@ export async function encrypting(
     if (kind.test(text)) return text;
     throw fail(parameter, `the file has no ${what} in PEM format`);
   };
+  const { caCerts, cert, key } = options.tls ?? {};
+  for (
+    const [option, text, kind, what] of [
+      ["tls.caCerts", caCerts, certificate, "certificate"],
+      ["tls.cert", cert, certificate, "certificate"],
+      ["tls.key", key, privateKey, "private key"],
+    ] as const
+  ) {
+    if (text === undefined || kind.test(text)) continue;
+    throw new ConfigError(
+      `${name}: the option ${option} has no ${what} in PEM format`,
+    );
+  }
   const find = async (): Promise<TlsOptions> => {
     const found = {
-      caCerts: await read("tls_CAfile", certificate, "certificate"),
-      cert: await read("tls_cert_file", certificate, "certificate"),
-      key: await read("tls_key_file", privateKey, "private key"),
+      caCerts: caCerts ??
+        await read("tls_CAfile", certificate, "certificate"),
+      cert: cert ?? await read("tls_cert_file", certificate, "certificate"),
+      key: key ?? await read("tls_key_file", privateKey, "private key"),
       serverName: tls_server_name || undefined,
       verify: tls_verify_cert === "no" ? false : undefined,
     };
@@ -99,5 +113,6 @@ function inTwoRecords(socket: Socket): Socket {
   };
 }
 
-const certificate = /-----BEGIN (?:TRUSTED )?CERTIFICATE-----/;
-const privateKey = /-----BEGIN (?:[A-Z]+ )*PRIVATE KEY-----/;
+// With the line end: in a variable of the environment it may have become "\n".
+const certificate = /-----BEGIN (?:TRUSTED )?CERTIFICATE----- *\r?\n/;
+const privateKey = /-----BEGIN (?:[A-Z]+ )*PRIVATE KEY----- *\r?\n/;

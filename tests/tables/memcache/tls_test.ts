@@ -259,7 +259,8 @@ Deno.test("a connect that is handed in gets what is known of TLS", async () => {
     return Promise.reject(new Error("none"));
   };
   const memcache = "tls:cache.example.com:11211";
-  const tls = { caCerts: "PEM", serverName: "other" };
+  const caCerts = "-----BEGIN CERTIFICATE-----\n";
+  const tls = { caCerts, serverName: "other" };
   await using table = new MemcacheTable({ memcache, tls }, { connect });
   await using lookup = new MemcacheLookup({ memcache }, { connect });
   await assertRejects(() => table.lookup("a"), TemporaryError);
