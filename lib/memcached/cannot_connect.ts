@@ -26,3 +26,15 @@ function hint(cause: unknown): string {
     ? " (unknown host)"
     : "";
 }
+
+/** The advice for a server that goes away at the first command; it may be empty. */
+export function tlsHint(endpoint: Endpoint): string {
+  return "port" in endpoint && !endpoint.tls
+    ? ": does it expect TLS (memcache = tls:HOST:PORT)?"
+    : "";
+}
+
+/** Whether an error of a socket says that the other side has reset the connection. */
+export function wasReset(error: unknown): boolean {
+  return /reset by peer|ECONNRESET/i.test(reasonOf(error));
+}

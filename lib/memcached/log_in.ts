@@ -25,7 +25,7 @@
  * @module
  */
 import { configBytes } from "../bytes/text.ts";
-import { ConfigError, shownText } from "../errors.ts";
+import { ConfigError, reasonOf, shownText } from "../errors.ts";
 import { formatEndpoint } from "../socket/endpoint.ts";
 import type {
   Connect,
@@ -35,6 +35,7 @@ import type {
   TlsOptions,
   UnixEndpoint,
 } from "../socket/socket.ts";
+import { tlsHint, wasReset } from "./cannot_connect.ts";
 import { asciiBytes, LF, quoted } from "./protocol.ts";
 
 export type {
@@ -96,13 +97,16 @@ export function logIn(
     try {
       signal?.throwIfAborted();
       await socket.write(command);
-      judge(await readLine(socket), who, endpoint);
+      judge(await readLine(socket, endpoint), who, endpoint);
       signal?.throwIfAborted();
       return socket;
     } catch (error) {
       close();
       signal?.throwIfAborted();
-      throw error;
+      if (!wasReset(error)) throw error;
+      throw new Error(`${reasonOf(error)}${tlsHint(endpoint)}`, {
+        cause: error,
+      });
     } finally {
       signal?.removeEventListener("abort", close);
     }
@@ -141,14 +145,18 @@ function unusable({ user, password }: Credentials): string | undefined {
 }
 
 /** The first line that comes, which must be all that comes. */
-async function readLine(socket: Socket): Promise<string> {
+async function readLine(
+  socket: Socket,
+  endpoint: Endpoint,
+): Promise<string> {
   let text = "";
   for (;;) {
     const bytes = await socket.read();
     if (bytes === null) {
       throw new Error(
         "it closed the connection instead of answering the log-in; " +
-          "memcached -S (SASL) does so: start it with -Y FILE instead",
+          "memcached -S (SASL) does so: start it with -Y FILE instead" +
+          tlsHint(endpoint).replace(/^:/, ";"),
       );
     }
     text += String.fromCharCode(...bytes.subarray(0, longestAnswer));

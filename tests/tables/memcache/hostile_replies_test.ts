@@ -4,6 +4,7 @@ import { assert, assertEquals } from "../../support/assert.ts";
 import { AutoClock } from "../../support/auto_clock.ts";
 import { MemoryKv } from "../../support/memory_kv.ts";
 import { MemoryServer } from "../../support/memory_server.ts";
+import { makePem, OverTls, type Pem } from "../../support/over_tls.ts";
 import { Random } from "../../support/random.ts";
 
 // Servers whose reply streams are damaged in random ways: whatever they send,
@@ -85,12 +86,28 @@ function damageBytes(
 }
 
 Deno.test("a memcache table comes to an end with any replies, and goes on", async () => {
-  const random = Random.seeded("hostile replies");
+  await attack(Random.seeded("hostile replies"), rounds);
+});
+
+Deno.test("it does so over TLS", async () => {
+  const fewer = Math.ceil(rounds / 10);
+  await attack(Random.seeded("hostile replies, TLS"), fewer, await makePem());
+});
+
+/** Attacks in memory, or over TLS. */
+async function attack(
+  random: Random,
+  rounds: number,
+  pem?: Pem,
+): Promise<void> {
   for (let round = 0; round < rounds; round++) {
     const isExact = random.chance(0.5);
     const server = new MemoryServer("none");
     server.corrupt = isExact ? damageReplies(random) : damageBytes(random);
-    const clock = new AutoClock();
+    const clock = new AutoClock(pem && OverTls.quietTurns);
+    await using tls = pem && await OverTls.start(pem, server.connect, clock);
+    const access = tls &&
+      { memcache: tls.server, tls: { caCerts: pem.caCerts } };
     const parameters = {
       max_try: random.integer(1, 3),
       retry_pause: random.integer(1, 3),
@@ -104,10 +121,10 @@ Deno.test("a memcache table comes to an end with any replies, and goes on", asyn
       server.entries.set(key, { flags: "0", data });
       kv.values.set(key, byteText.encode(data));
     }
-    await using table = new MemcacheTable(parameters, {
+    await using table = new MemcacheTable({ ...parameters, ...access }, {
       write: true,
       clock,
-      connect: server.connect,
+      connect: tls?.connect ?? server.connect,
       openKv: () => Promise.resolve(kv),
       openTable,
       onWarning: () => {},
@@ -169,4 +186,4 @@ Deno.test("a memcache table comes to an end with any replies, and goes on", asyn
     assertEquals(server.entries.get("a")?.data, "value of a", what);
     await clock.during(table.close());
   }
-});
+}
