@@ -27,6 +27,9 @@ function hint(cause: unknown): string {
     : "";
 }
 
+/** How the answer of a server that expects TLS may begin. */
+export const tlsAlert = 0x15;
+
 /** The advice for a server that goes away at the first command; it may be empty. */
 export function tlsHint(endpoint: Endpoint): string {
   return "port" in endpoint && !endpoint.tls

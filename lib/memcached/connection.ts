@@ -1,7 +1,7 @@
 import { reasonOf } from "../errors.ts";
 import type { Connect, Endpoint, Socket } from "../socket/socket.ts";
 import type { Clock, Timer } from "../system/clock.ts";
-import { tlsHint } from "./cannot_connect.ts";
+import { tlsAlert, tlsHint } from "./cannot_connect.ts";
 import { quoted, type ReplyLimits } from "./protocol.ts";
 import {
   type Blame,
@@ -56,9 +56,6 @@ const idleMilliseconds = 100;
 // A timer that fires this late shows that the program was busy. Data that arrived
 // meanwhile is read first: the timer is set again, for this long.
 const lateMilliseconds = 10;
-
-// How the answer of a server that expects TLS may begin.
-const tlsAlert = 0x15;
 
 const noCompleteAnswer = "no complete answer in the time for all tries";
 const closedByServer = "the server closed the connection";

@@ -2,7 +2,12 @@ import { type Clock, systemClock } from "../system/clock.ts";
 import { NoAnswerError, reasonOf, TemporaryError } from "../errors.ts";
 import { formatEndpoint } from "../socket/endpoint.ts";
 import type { Connect, Endpoint, Socket } from "../socket/socket.ts";
-import { cannotConnect, tlsHint, wasReset } from "./cannot_connect.ts";
+import {
+  cannotConnect,
+  tlsAlert,
+  tlsHint,
+  wasReset,
+} from "./cannot_connect.ts";
 import { LF, logInCure, quoted } from "./protocol.ts";
 
 /** A memcached that is asked for its version, statistics or keys. */
@@ -200,7 +205,8 @@ async function exchange(
   for (;;) {
     const chunk = await withTimeout(socket.read());
     if (chunk === null) {
-      if (unfinished === "" && answer.length === 0) {
+      const isAlert = unfinished.charCodeAt(0) === tlsAlert;
+      if ((unfinished === "" || isAlert) && answer.length === 0) {
         throw new ClosedUnanswered(
           "it closed the connection; a proxy before it may not know the command",
         );
