@@ -1,6 +1,7 @@
 import { DatabaseSync } from "node:sqlite";
 import { assert, assertEquals, assertRejects } from "../support/assert.ts";
 import { Authority } from "../support/certificates.ts";
+import { CuttingRelay } from "../support/cutting_relay.ts";
 import { Folder } from "../support/folder.ts";
 import { ForeignSocket, resetConnections } from "../support/foreign_socket.ts";
 import { KvLock } from "../support/kv_lock.ts";
@@ -10,6 +11,7 @@ import { oddStreams, runWithOddStreams } from "../support/odd_streams.ts";
 import { ScriptedServer } from "../support/scripted_server.ts";
 import { Serving } from "../support/serving.ts";
 import { netstring, RawClient } from "../support/socketmap.ts";
+import { OpensslServer } from "../support/tls_servers.ts";
 import {
   lookupWorker,
   readmeExample,
@@ -164,6 +166,13 @@ works(
       `${pair},ssl_ca_cert=${authority.cert},ssl_verify_mode=2`,
     );
     await using plain = await Memcached.tcp();
+    await using open = await start(pair);
+    const { port } = open.address as Deno.ConnectOptions;
+    await using outdated = await OpensslServer.start([
+      ...["-cert", cert, "-key", key],
+      ...["-tls1_1", "-cipher", "ALL:@SECLEVEL=0"],
+    ]);
+    await using other = await OpensslServer.start(["-cert", cert, "-key", key]);
     const place = ({ server }: Memcached) =>
       server.replace(/^.*:/, "localhost:");
     const trusted = `tls_CAfile = ${authority.cert}`;
@@ -176,17 +185,23 @@ works(
         `tls:${place(good)}\ntls_verify_cert = no\n${joe}`,
         "tls_verify_cert = no",
       ],
+      [
+        `tls:${place(good)}\n${joe}`,
+        'an authority that is not trusted, "Test authority" (',
+      ],
       [`tls:${place(good)}\n${joe}`, "set tls_CAfile"],
+      [`tls:localhost:${outdated.port}\n${trusted}`, "no TLS 1.2 or later"],
       [`tls:${place(good)}\n${trusted}`, "set user and password"],
       [`tls:${place(good)}\n${trusted}\n${joe}r`, "refuses the log-in"],
-      [`tls:${place(expired)}\n${trusted}`, "certificate has expired"],
+      [`tls:${place(expired)}\n${trusted}`, "certificate has expired, at 2"],
       [
         `tls:${place(good)}\n${trusted}\ntls_server_name = other.example`,
         "its certificate is not for other.example, but for DNS:localhost",
       ],
       [`tls:${place(asking)}\n${trusted}`, "set tls_cert_file"],
       [`tls:${place(plain)}\n${trusted}`, "it does not speak TLS"],
-      [`inet:${place(asking)}`, "does it expect TLS?"],
+      [`inet:${place(asking)}`, "does it expect TLS (memcache = tls:HOST:"],
+      [`inet:localhost:${other.port}`, "does it expect TLS (memcache = tls:H"],
       ["inet:nohost.invalid:11211", "(unknown host)"],
     ];
     // Large: the end of a long write is what memcached may leave unread.
@@ -208,16 +223,42 @@ works(
           installed.run(installed.tool("bun"), [tool, ...args], stdin),
       ],
     ] as const;
-    for (const [name, ask] of runs) {
+    // They wait most of the time.
+    await Promise.all(runs.map(async ([name, ask]) => {
       for (const [text, expected] of table) {
-        const path = await installed.write("tls.cf", `memcache = ${text}\n`);
+        const path = await installed.write(
+          `${name}.cf`,
+          `memcache = ${text}\n`,
+        );
         const stored = await ask(["-i", `memcache:${path}`], entries);
         const found = await ask(["-q", "k", `memcache:${path}`]);
         const said = `${stored.stderr}${found.stdout}${found.stderr}`;
         assert(said.includes(expected), `${name}: ${text}: ${said}`);
         assert(!said.includes("secret"), said);
       }
-    }
+      await using relay = await CuttingRelay.start(port);
+      const path = await installed.write(
+        `${name}-cut.cf`,
+        `memcache = tls:localhost:${relay.port}\n${trusted}\ntimeout = 1\n`,
+      );
+      await ask(["-i", `memcache:${path}`], entries);
+      for (const how of ["CLOSE", "RESET", "HANG"] as const) {
+        // In the handshake, and in the middle of a record of a reply.
+        relay.cutAfter(700, how);
+        const { stderr } = await ask(["-q", "k", `memcache:${path}`]);
+        const expected = how === "HANG"
+          ? "no answer within 1 s"
+          : "it closed the connection in the TLS handshake";
+        assert(stderr.includes(expected), `${name}: ${how}: ${stderr}`);
+        relay.cutAfter(20_000, how);
+        const keys = entries.replace(/ .*/g, "");
+        const { stdout } = await ask(["-q", "-", `memcache:${path}`], keys);
+        // An entry without a value is none.
+        const found = entries.replace("k0 \n", "").replaceAll(" ", "\t");
+        assert(stdout === found, `${name}: ${how}: ${stdout.length} bytes`);
+        assert(!relay.isArmed, name);
+      }
+    }));
   },
 );
 
