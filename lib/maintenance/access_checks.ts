@@ -10,8 +10,9 @@ import {
 import { type Problem, problem } from "./parameter_checks.ts";
 
 /**
- * What Postfix cannot do of a table, and what others could learn of its log-in. `mayLook` says whether the
- * files are those of this machine.
+ * Finds what Postfix itself cannot do with the TLS and the log-in of a table, and
+ * whether others could read its password. `mayLook` says whether the files are those
+ * of this machine.
  */
 export async function accessProblems(
   source: ParameterSource,

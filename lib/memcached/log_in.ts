@@ -1,7 +1,7 @@
 /**
- * The log-in of memcached's text protocol, which a server that was started with
- * `-Y FILE` wants. Tables do it by themselves where they have the parameters `user`
- * and `password`; lookups of `@postmaps/memcache-table/lookup` get it handed in.
+ * The log-in of memcached's text protocol. A server that was started with `-Y FILE`
+ * requires it. Tables with the parameters `user` and `password` log in by themselves.
+ * A `MemcacheLookup` of `@postmaps/memcache-table/lookup` needs this module.
  *
  * @example A Worker whose password is one of its secrets
  * ```ts ignore
@@ -47,28 +47,28 @@ export type {
   UnixEndpoint,
 };
 
-/** Who logs in. */
+/** The user who logs in, and the password. */
 export interface Credentials {
-  /** As in the file of memcached's `-Y`: no white space, no colon. */
+  /** As in memcached's `-Y` file: no white space, no colon. */
   readonly user: string;
   /** One line of text. */
   readonly password: string;
 }
 
-// Any key will do. A server that wants no log-in takes this for an entry; that is
-// why it expires at once: nobody can read the password there.
+// Any key is possible. A server that requires no log-in stores this as an entry.
+// It expires at once, so that nobody can read the password there.
 const key = "memcache-table-log-in";
 const expired = -1;
 
 const longestAnswer = 1024;
 
 /**
- * A `connect` that logs in on each new connection, before anything else is sent;
- * the time-out for connecting includes it. Where the password changes, `credentials`
- * is a function that is called for each connection.
+ * Returns a `connect` that logs in on each new connection, before anything else is
+ * sent. The time-out for connecting includes the log-in. If the password may change,
+ * pass a function as `credentials`: it is called for each connection.
  *
  * The result rejects with {@linkcode ConfigError} when the server refuses the log-in,
- * and when user or password cannot be those of a memcached.
+ * and when memcached can have no such user or password.
  *
  * @example
  * ```ts
@@ -113,7 +113,7 @@ export function logIn(
   };
 }
 
-/** The bytes of a log-in. Throws {@linkcode ConfigError} where there can be none. */
+/** The bytes of a log-in. Throws {@linkcode ConfigError} if it is not possible. */
 export function encodeLogIn({ user, password }: Credentials): Uint8Array {
   const reason = unusable({ user, password });
   if (reason !== undefined) throw new ConfigError(reason);
@@ -126,7 +126,7 @@ export function encodeLogIn({ user, password }: Credentials): Uint8Array {
   return command;
 }
 
-/** Why nobody can log in so; it does not show the password. */
+/** Why this log-in is not possible. The text does not show the password. */
 function unusable({ user, password }: Credentials): string | undefined {
   if (user === "" || password === "") {
     return user === ""
@@ -144,7 +144,7 @@ function unusable({ user, password }: Credentials): string | undefined {
   return undefined;
 }
 
-/** The first line that comes, which must be all that comes. */
+/** Reads the answer to the log-in: one line, and nothing after it. */
 async function readLine(
   socket: Socket,
   endpoint: Endpoint,
@@ -178,9 +178,9 @@ function judge(
     throw new ConfigError(
       `memcached at ${formatEndpoint(endpoint)} refuses the log-in of user ` +
         `"${shownText(user)}" (it answers ${said}): ` +
-        "set user and password to a line of the file of its -Y" +
+        "set user and password as in a line of its -Y file" +
         (password.includes(" ")
-          ? ", where a password cannot have a blank"
+          ? "; a password there cannot have a space"
           : ""),
     );
   }

@@ -7,9 +7,10 @@ type Tls = typeof import("node:tls");
 type TLSSocket = import("node:tls").TLSSocket;
 
 /**
- * Opens sockets with `node:tls`, TLS 1.2 or later, on Node, Bun and Deno, whose own
- * functions for it know no unverified server, and no certificate of a client where
- * the name is not that of the host. What went wrong is said with the cure.
+ * Opens sockets with `node:tls`, TLS 1.2 or later, on Node, Bun and Deno. Deno's own
+ * functions cannot connect to a server that is not verified, and show no certificate
+ * of the client if the server's name is not its host. Errors say what is wrong, and
+ * what helps.
  */
 export async function connectTls(
   endpoint: TcpEndpoint,
@@ -27,14 +28,14 @@ export async function connectTls(
       connection.off("close", closed);
     };
     const connected = () => {
-      // Now, not in a later turn: an error that nobody listens for ends the program.
+      // At once: an error without a listener would end the program.
       const socket = new TlsSocket(new NodeSocket(connection), serverName);
       settle();
       resolve(socket);
     };
     const failed = (error: unknown) => {
       settle();
-      // Nobody is left to hear of a second error.
+      // A second error would have no listener.
       connection.on("error", () => {});
       connection.destroy();
       reject(error);
@@ -69,7 +70,7 @@ function start(
       ca,
       cert,
       key,
-      // An address is verified too, and no name to send.
+      // An address is verified below. It is never sent as a name.
       servername: isAddress(serverName) ? "" : serverName,
       checkServerIdentity: (_, shown) =>
         tls.checkServerIdentity(serverName, shown),
@@ -92,13 +93,13 @@ export interface ShownCertificate {
   readonly to?: Date;
 }
 
-// So long may a server that is not trusted take to show its certificate again.
-const inspection = 500;
+// Milliseconds.
+const inspectionTimeout = 500;
 
 /**
- * Asks the server for its certificate once more, for a message that says what is wrong
- * with it: one that is not verified is not to be seen at the first connection. Sends
- * nothing. `undefined` if there is no answer in half a second.
+ * Connects once more, without verification, to see the certificate of the server. The
+ * first connection, which failed, does not show it in every runtime. Sends no data.
+ * Returns `undefined` if the server does not answer in half a second.
  */
 async function shownCertificate(
   tls: Tls,
@@ -109,7 +110,7 @@ async function shownCertificate(
   const end = () => {
     connection.destroy();
   };
-  connection.setTimeout(inspection, end);
+  connection.setTimeout(inspectionTimeout, end);
   signal?.addEventListener("abort", end);
   try {
     return await new Promise((resolve) => {
@@ -150,7 +151,7 @@ function printable(text: string): string {
   return shownText(text.replace(/[\p{Cc}"]/gu, "?"));
 }
 
-/** With TLS 1.3 a client learns when it reads that its certificate was refused. */
+/** With TLS 1.3 a client may learn only at its first read that it was refused. */
 class TlsSocket implements Socket {
   #socket: NodeSocket;
   #serverName: string;
@@ -200,7 +201,7 @@ class TlsSocket implements Socket {
 async function loadTls(): Promise<Tls> {
   const tls = nodeModule("node:tls") as Tls | undefined;
   if (tls !== undefined) return tls;
-  // In a try, for bundlers: those for the edge know no such module.
+  // The try makes bundlers for the edge, which lack this module, accept the import.
   try {
     return await import("node:tls");
   } catch (cause) {
@@ -321,7 +322,7 @@ function utc(time: Date): string {
   return time.toISOString().replace("T", " ").replace(/\.\d+Z$/, " UTC");
 }
 
-/** What OpenSSL says, without where in its source it says so. */
+/** The text of an OpenSSL error, without the place in its source code. */
 function plainReason(message: string): string {
   return message.replace(/\n[^]*/, "").replace(
     /^.*:SSL routines:[^:]*:([^:]+).*/,

@@ -5,12 +5,13 @@ import { type Opening, readBytes } from "../opening.ts";
 import type { AccessParameters, ParameterSource } from "./parameters.ts";
 
 /**
- * A `connect` that encrypts as the parameters and the option `tls` of a table say.
- * The files are read now, and again for each connection: certificates are renewed.
+ * Returns a `connect` that encrypts as the parameters and the option `tls` of a table
+ * say. It reads the files now, and again for each connection, because certificates are
+ * renewed.
  *
- * Throws {@linkcode ConfigError} when a file cannot be used. So does the result, or
- * where there is a backup, which answers instead, it fails like one that cannot
- * connect.
+ * Throws {@linkcode ConfigError} when a file cannot be used. Later the result throws
+ * it. With a backup it fails instead as if it could not connect, so that the backup
+ * answers.
  */
 export async function encrypting(
   connect: Connect,
@@ -77,7 +78,7 @@ export async function encrypting(
   if (tls_verify_cert === "no") {
     options.onWarning?.(
       `${name}: ${source.written("tls_verify_cert")} = no: the server is not ` +
-        "verified: whoever is on the way to it can read and change what is sent",
+        "verified: anybody on the way to it can read and change the data",
     );
   }
   return async (endpoint, given) => {
@@ -93,12 +94,12 @@ export async function encrypting(
   };
 }
 
-// So much memcached reads at once, whatever it has half read.
+// Memcached reads so many bytes at once.
 const readAtOnce = 1024;
 
 /**
- * Sends the last byte of what is long by itself. Memcached (1.6.18) can leave the end
- * of a TLS record unread until more comes: then the last byte has to come.
+ * Sends the last byte of a long write separately. Memcached (1.6.18) may not read the
+ * end of a TLS record until more bytes come. The last byte makes it read the rest.
  */
 function inTwoRecords(socket: Socket): Socket {
   return {
