@@ -18,7 +18,7 @@ import {
   replaced,
   wholeWorker,
 } from "../support/readme.ts";
-import { openTable } from "../../mod.ts";
+import { MemcacheTable, openTable } from "../../mod.ts";
 import { leastNode } from "../package/build.ts";
 import { Installed, longest } from "./installed.ts";
 import type { Outcome, Runtime } from "./requirements.ts";
@@ -588,6 +588,85 @@ works("the Workers of README answer from memcached", async (installed) => {
     [[found, found, "404 "], [found, found, "404 "]],
   );
 });
+
+works(
+  "the Worker of README for the cloud reads over TLS, with a secret from its environment",
+  async (installed) => {
+    await using folder = await Folder.make();
+    const authority = await Authority.make(folder.path);
+    const { cert, key } = await authority.sign("good", "DNS:localhost");
+    const users = await folder.write("users", "worker:secret\n");
+    const ssl = `ssl_chain_cert=${cert},ssl_key=${key}`;
+    await using memcached = await Memcached.tcp(freePort(), "127.0.0.1", [
+      ...["-Z", "-o", ssl, "-Y", users],
+    ]);
+    const place = memcached.server.replace("inet:127.0.0.1", "localhost");
+    {
+      await using table = new MemcacheTable({
+        memcache: `tls:${place}`,
+        key_format: "aliases:%s",
+        user: "worker",
+        password: "secret",
+        tls: { caCerts: await Deno.readTextFile(authority.cert) },
+      }, { write: true });
+      assert(await table.update("alice", "alice@mx.example.net"));
+    }
+    const code = await readmeExample("logIn(connectCloudflare");
+    const whole = `import { MemcacheTable } from "@postmaps/memcache-table";
+import { connectCloudflare } from "@postmaps/memcache-table/cloudflare";
+
+export default {
+  async fetch(request: Request, { PASSWORD }: { PASSWORD: string }) {
+    try {
+      await using table = new MemcacheTable({
+        memcache: "tls:cache.example.com:11211",
+        key_format: "aliases:%s",
+        user: "worker",
+        password: PASSWORD,
+      }, { connect: connectCloudflare });
+      const value = await table.lookup(new URL(request.url).pathname.slice(1));
+      return new Response(value, { status: value === undefined ? 404 : 200 });
+    } catch (error) {
+      return new Response((error as Error).message, { status: 503 });
+    }
+  },
+};
+`;
+    const bundle = async (name: string, code: string) => {
+      const here = replaced(code, "cache.example.com:11211", place);
+      await installed.write(`${name}.ts`, here);
+      return await installed.bundle(name, { whole: true });
+    };
+    const lookups = await bundle("cloud", code);
+    const table = await bundle("cloud_table", whole);
+    const answers = async (
+      script: string,
+      options: Parameters<typeof Workerd.run>[1],
+    ) => {
+      await using workerd = await Workerd.run(script, options);
+      const ask = async (key: string) => {
+        const response = await fetch(workerd.url + key, {
+          signal: AbortSignal.timeout(longest),
+        });
+        return `${response.status} ${await response.text()}`;
+      };
+      return [await ask("ALICE"), await ask("nobody")];
+    };
+    const secrets = { PASSWORD: "secret" };
+    const wrong = { PASSWORD: "wrong" };
+    const trusting = { secrets, authority: authority.cert };
+    const [small, large, refused, unknown] = await Promise.all([
+      answers(lookups, trusting),
+      answers(table, trusting),
+      answers(table, { secrets: wrong, authority: authority.cert }),
+      answers(table, { secrets }),
+    ]);
+    const found = "200 alice@mx.example.net";
+    assertEquals([small, large], [[found, "404 "], [found, "404 "]]);
+    assert(refused[0].includes("refuses the log-in"), refused[0]);
+    assert(unknown[0].includes("does Cloudflare trust its cert"), unknown[0]);
+  },
+);
 
 works("README's table of @deno/kv is that of Deno", async (installed) => {
   await using folder = await Folder.make();
