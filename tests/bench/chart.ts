@@ -25,6 +25,7 @@ const labels: Record<Column, string> = {
   memcached: "memcached",
   memcache: "memcache",
   mc: "mc",
+  "memcache-client": "mc-client",
   floor: "floor",
 };
 
@@ -36,6 +37,7 @@ const kinds: Record<Column, string> = {
   memcached: "npm",
   memcache: "npm",
   mc: "npm",
+  "memcache-client": "npm",
   floor: "floor",
 };
 

@@ -20,6 +20,7 @@ import * as library from "./rows/library.ts";
 import { memory } from "./rows/memory.ts";
 import * as size from "./rows/size.ts";
 import { served } from "./rows/served.ts";
+import * as tls from "./rows/tls.ts";
 import { wholeProcess, wholeProcessPinned } from "./rows/whole_process.ts";
 import { heading, line } from "./table.ts";
 import { judge, type Result } from "./verdict.ts";
@@ -32,6 +33,9 @@ const rows: Row[] = [
   library.update,
   library.sequential,
   library.sequentialPinned,
+  tls.wholeProcessTls,
+  tls.bulkTls,
+  tls.sequentialTls,
   cold,
   coldNode,
   coldBun,

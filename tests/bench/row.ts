@@ -9,6 +9,7 @@ export const columns = [
   "memcached",
   "memcache",
   "mc",
+  "memcache-client",
   "floor",
 ] as const;
 
@@ -17,6 +18,9 @@ export type Column = typeof columns[number];
 
 /** The clients from npm. */
 export const npmClients = ["memjs", "memcached", "memcache", "mc"] as const;
+
+/** The one among those that speak TLS which is the fastest. */
+export const tlsClient = "memcache-client";
 
 /** The unit of a row. More is better only for `k/s`. */
 export type Unit = "k/s" | "ms" | "µs" | "MB" | "KiB";

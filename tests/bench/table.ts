@@ -12,6 +12,7 @@ const headings: Record<typeof columns[number], string> = {
   memcached: "memcached",
   memcache: "memcache",
   mc: "mc",
+  "memcache-client": "mc-client",
   floor: "floor",
 };
 

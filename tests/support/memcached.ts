@@ -127,8 +127,11 @@ export class Memcached implements AsyncDisposable {
     const bytes = typeof request === "string"
       ? new TextEncoder().encode(request)
       : request;
+    // Over TLS memcached (1.6.18) may not read the end of what is long until more comes.
+    const first = this.#caCerts === undefined ? bytes.length : bytes.length - 1;
     for (let sent = 0; sent < bytes.length;) {
-      sent += await connection.write(bytes.subarray(sent));
+      const end = sent < first ? first : bytes.length;
+      sent += await connection.write(bytes.subarray(sent, end));
     }
     const buffer = new Uint8Array(65536);
     let reply = "";

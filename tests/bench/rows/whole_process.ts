@@ -7,7 +7,7 @@ import type { Row, Turn } from "../row.ts";
 export const cli = [Deno.execPath(), "run", "-A", "cli.ts"];
 
 /** Thousands of keys per second, including the start and end of the program. */
-async function lookUpAll(
+export async function lookUpAll(
   environment: Environment,
   name: string,
   program: string[],
