@@ -3,37 +3,39 @@ import tls from "node:tls";
 import { NodeSocket } from "../../lib/socket/node.ts";
 import { connectTls } from "../../lib/socket/node_tls.ts";
 import type { Connect, Socket, TcpEndpoint } from "../../lib/socket/socket.ts";
+import type { MemcacheTableParameters } from "../../mod.ts";
 import type { AutoClock } from "./auto_clock.ts";
 import { Authority } from "./certificates.ts";
 import { Folder } from "./folder.ts";
+import type { OpenTransport, Transport } from "./transport.ts";
 
-/** The texts of a certificate for 127.0.0.1, its key and its authority. */
-export interface Pem {
-  readonly cert: string;
-  readonly key: string;
-  readonly caCerts: string;
-}
-
-/** Makes a certificate for 127.0.0.1, by an authority of its own. */
-export async function makePem(): Promise<Pem> {
+/** A real TLS connection to 127.0.0.1, with a certificate of its own authority. */
+export async function overTls(): Promise<Transport> {
   await using folder = await Folder.make();
   const authority = await Authority.make(folder.path);
   const { cert, key } = await authority.sign("good", "IP:127.0.0.1");
   const [certText, keyText, caCerts] = await Promise.all(
     [cert, key, authority.cert].map((path) => Deno.readTextFile(path)),
   );
-  return { cert: certText, key: keyText, caCerts };
+  const pem = { cert: certText, key: keyText, caCerts };
+  return {
+    quietTurns: 20,
+    open: (behind, clock) => OverTls.start(pem, behind, clock),
+  };
+}
+
+interface Pem {
+  readonly cert: string;
+  readonly key: string;
+  readonly caCerts: string;
 }
 
 /**
  * A server of a test, in memory or not, behind a real TLS connection. The clock is
  * told of all that goes over it, so that no time passes meanwhile.
  */
-export class OverTls implements AsyncDisposable {
-  /** As the parameter of an {@linkcode AutoClock}: so long may bytes be on their way. */
-  static readonly quietTurns = 20;
-  /** The address, as in a table's configuration. */
-  readonly server: string;
+class OverTls implements OpenTransport {
+  readonly parameters: MemcacheTableParameters;
   #listener: tls.Server;
   #closed = Promise.withResolvers<void>();
   #behind: Connect;
@@ -44,6 +46,7 @@ export class OverTls implements AsyncDisposable {
 
   private constructor(
     listener: tls.Server,
+    caCerts: string,
     behind: Connect,
     clock: AutoClock,
   ) {
@@ -51,7 +54,8 @@ export class OverTls implements AsyncDisposable {
     this.#behind = behind;
     this.#clock = clock;
     const { port } = listener.address() as AddressInfo;
-    this.server = `tls:127.0.0.1:${port}`;
+    const memcache = `tls:127.0.0.1:${port}`;
+    this.parameters = { memcache, tls: { caCerts } };
     listener.on("close", () => this.#closed.resolve());
     listener.on("secureConnection", (connection) => {
       connection.setNoDelay(true);
@@ -63,7 +67,7 @@ export class OverTls implements AsyncDisposable {
   }
 
   static async start(
-    { cert, key }: Pem,
+    { cert, key, caCerts }: Pem,
     behind: Connect,
     clock: AutoClock,
   ): Promise<OverTls> {
@@ -71,7 +75,7 @@ export class OverTls implements AsyncDisposable {
     const listening = Promise.withResolvers<void>();
     listener.listen(0, "127.0.0.1", listening.resolve);
     await listening.promise;
-    return new OverTls(listener, behind, clock);
+    return new OverTls(listener, caCerts, behind, clock);
   }
 
   /** Connects as a table does by itself, and tells the clock of it. */
@@ -90,7 +94,6 @@ export class OverTls implements AsyncDisposable {
     };
   };
 
-  /** Accepts no more connections. */
   refuse(): void {
     if (this.#refuses) return;
     this.#refuses = true;
