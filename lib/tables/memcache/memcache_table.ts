@@ -13,9 +13,8 @@ import {
   rulesOf,
 } from "../opening.ts";
 import { requireAccess, requireOptionNames } from "../option_names.ts";
-import { withOptions } from "./access_options.ts";
 import { openMemcacheDriver } from "./open_memcache.ts";
-import { namedParameters } from "./parameter_source.ts";
+import { namedParameters, withOptions } from "./parameter_source.ts";
 import {
   type AccessParameters,
   allParameterNames,

@@ -1,6 +1,8 @@
 import { parseMainCf, type Setting } from "../../config/main_cf.ts";
 import { bracedPairs, splitNameValue } from "../../config/name_value.ts";
+import type { TableOptions } from "../../table.ts";
 import {
+  type AccessParameters,
   allParameterNames,
   type ParameterName,
   parameterNames,
@@ -23,11 +25,7 @@ export type ParameterContext = Pick<
 export async function findParameters(
   opening: ParameterContext,
 ): Promise<ParameterSource> {
-  const source = await findWritten(opening);
-  const { user, password, tls } = opening.options;
-  if ((user ?? password ?? tls) === undefined) return source;
-  const { withOptions } = await import("./access_options.ts");
-  return withOptions(source, { user, password, tls });
+  return withOptions(await findWritten(opening), opening.options);
 }
 
 async function findWritten(
@@ -39,6 +37,45 @@ async function findWritten(
   }
   if (path.startsWith("{")) return inBraces(opening);
   return await inMainCf(opening);
+}
+
+/** The options of a table that stand for its access parameters. */
+export type AccessOptions = Pick<TableOptions, "user" | "password" | "tls">;
+
+/**
+ * The parameters of a table whose options win: one that is given replaces all
+ * parameters that mean the same. The texts of certificates and keys have no
+ * parameters; only the files that they replace are left out here.
+ */
+export function withOptions(
+  source: ParameterSource,
+  { user, password, tls }: AccessOptions,
+): ParameterSource {
+  if ((user ?? password ?? tls) === undefined) return source;
+  const given = new Map<string, string>();
+  const set = (name: keyof AccessParameters, value: string) =>
+    given.set(name, value);
+  if (user !== undefined) set("user", user);
+  if (password !== undefined) {
+    set("password", password);
+    set("password_file", "");
+  }
+  const { caCerts, cert, serverName, verify } = tls ?? {};
+  if (caCerts !== undefined) set("tls_CAfile", "");
+  if (cert !== undefined) {
+    set("tls_cert_file", "");
+    set("tls_key_file", "");
+  }
+  if (serverName !== undefined) set("tls_server_name", serverName);
+  if (verify !== undefined) set("tls_verify_cert", verify ? "yes" : "no");
+  return {
+    ...source,
+    setting(name) {
+      const value = given.get(name);
+      if (value === undefined) return source.setting(name);
+      return value === "" ? undefined : { value };
+    },
+  };
 }
 
 /**
