@@ -11,6 +11,7 @@ import {
 } from "./tables/memcache/open_memcache.ts";
 import {
   deepestNest,
+  innerOptions,
   type Opener,
   type Opening,
   openOptionNames,
@@ -47,7 +48,7 @@ export const tableTypes: readonly string[] = /* @__PURE__ */ Object.keys(
  *
  * Throws {@linkcode ConfigError} when the name or the configuration is wrong,
  * {@linkcode ReadOnlyError} when `write` is set and the table cannot be written,
- * and a `TypeError` for an option that does not exist.
+ * and a `TypeError` for an option that does not exist, or is not of its type.
  *
  * @example
  * ```ts
@@ -82,7 +83,11 @@ export async function openStored(
     throw new TypeError(`A table name must be a string: ${typeof name}`);
   }
   const isKnown = (option: string) => Object.hasOwn(openOptionNames, option);
-  if (!Object.keys(options).every(isKnown)) {
+  const { user, password, tls } = options;
+  if (
+    [user, password, tls].some((option) => option !== undefined) ||
+    !Object.keys(options).every(isKnown)
+  ) {
     const { requireOptionNames } = await import("./tables/option_names.ts");
     requireOptionNames(options, openOptionNames);
   }
@@ -223,8 +228,8 @@ function openingOf(
     rules: rulesOf(options),
     mail,
     outer,
-    open: (inner, innerOptions) =>
-      openNamed(inner, innerOptions, mail, {
+    open: (inner, given) =>
+      openNamed(inner, innerOptions(given), mail, {
         outer: [...outer, name],
         count,
       }),

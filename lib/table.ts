@@ -1,6 +1,6 @@
 import type { Clock } from "./system/clock.ts";
 import type { EventListener } from "./events.ts";
-import type { Connect } from "./socket/socket.ts";
+import type { Connect, TlsOptions } from "./socket/socket.ts";
 import type { KvDatabase, KvLibrary } from "./kv_database.ts";
 
 /** One entry of a table. */
@@ -169,6 +169,29 @@ export interface TableOptions {
    * throws, that is a warning.
    */
   onEvent?: EventListener;
+  /**
+   * The user who logs in to the memcached of the named table. It wins over the
+   * parameter `user`.
+   *
+   * With `user`, `password` and `tls` a program or a Worker takes its secrets from its
+   * environment, and the rest from the file of the table. They are for the server of
+   * the named `memcache:` table alone: its backup and the tables of its domain list
+   * get none of them, and tables of other types ignore them.
+   */
+  user?: string;
+  /**
+   * The password of that user, one line. It wins over the parameters `password` and
+   * `password_file`.
+   */
+  password?: string;
+  /**
+   * How the connection to the memcached `tls:HOST:PORT` of the named table is
+   * encrypted. `caCerts` wins over the parameter `tls_CAfile`, `cert` and `key` over
+   * `tls_cert_file` and `tls_key_file`, `serverName` over `tls_server_name`, `verify`
+   * over `tls_verify_cert`. With a server that is not `tls:`, opening the table throws
+   * {@linkcode ConfigError}.
+   */
+  tls?: TlsOptions;
   /**
    * Opens sockets.
    *

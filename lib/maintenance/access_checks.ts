@@ -22,7 +22,10 @@ export interface CheckedAccess {
   readonly mayLook: boolean;
 }
 
-/** What Postfix cannot do of a table, and what others could learn or change. */
+/**
+ * Finds what Postfix itself cannot do with the TLS and the log-in of a table, and what
+ * others could read or change.
+ */
 export async function accessProblems(
   { source, endpoint, place, isNamed, mayLook }: CheckedAccess,
 ): Promise<Problem[]> {

@@ -2,7 +2,7 @@ import type { OpenOptions, Table } from "../table.ts";
 import { tableNames } from "../config/table_names.ts";
 import { openTable } from "../open.ts";
 import { inspectKv } from "../tables/kv/inspect_kv.ts";
-import { openOptionNames } from "../tables/opening.ts";
+import { innerOptions, openOptionNames } from "../tables/opening.ts";
 import { requireOptionNames } from "../tables/option_names.ts";
 import { type Abilities, notOpen, tryTable, untried } from "./abilities.ts";
 import { checkMemcache } from "./check_memcache.ts";
@@ -126,7 +126,10 @@ async function check(
   if (type === "memcache") {
     const use = useOf(name, options, context.scope);
     const checkBackup = (backup: string, within: readonly string[]) =>
-      check(backup, within, context);
+      check(backup, within, {
+        ...context,
+        options: innerOptions(context.options),
+      });
     return await checkMemcache(
       { name, options, outer, use, others, offline, checkBackup },
       findings,

@@ -1,4 +1,4 @@
-import { openOptionNames } from "../tables/opening.ts";
+import { innerOptions, openOptionNames } from "../tables/opening.ts";
 import { requireOptionNames } from "../tables/option_names.ts";
 import { checkInScope } from "./check.ts";
 import { scopeOf } from "./check_scope.ts";
@@ -59,7 +59,8 @@ export async function checkAllTables(
     onTable: true,
     offline: true,
   });
-  const { onTable, offline, ...tableOptions } = options;
+  // A log-in is for one server, and these tables have several.
+  const { onTable, offline, ...tableOptions } = innerOptions(options);
   options.signal?.throwIfAborted();
   const findings = new Findings();
   const instances = await readInstances({

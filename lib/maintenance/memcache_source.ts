@@ -15,7 +15,7 @@ import {
   findParameters,
   type ParameterContext,
 } from "../tables/memcache/parameter_source.ts";
-import { type Opening, rulesOf } from "../tables/opening.ts";
+import { innerOptions, type Opening, rulesOf } from "../tables/opening.ts";
 import {
   canShareEntries,
   type KeySpace,
@@ -99,7 +99,8 @@ export async function readMemcacheSource(
  * another program would open.
  */
 function openHarmless(mail: MailSystem): Opening["open"] {
-  return async (name, options) => {
+  return async (name, given) => {
+    const options = innerOptions(given);
     if (typeOf(name) === "memcache") {
       return await (await readMemcacheSource(name, options, mail))
         .openWithoutBackup();

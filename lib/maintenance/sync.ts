@@ -3,6 +3,7 @@ import { ConfigError, TemporaryError } from "../errors.ts";
 import { openCacheAndBackup, openStored } from "../open.ts";
 import type { Entry, Table } from "../table.ts";
 import type { DriverTable } from "../tables/driver_table.ts";
+import { innerOptions } from "../tables/opening.ts";
 import { requireOptionNames } from "../tables/option_names.ts";
 import { maintenanceOptionNames, type MaintenanceOptions } from "./options.ts";
 import { byteOrder, HeldEntries, SortedEntries } from "./sorted_entries.ts";
@@ -180,7 +181,7 @@ async function prepareListing(
           `written, such as backup = kv:/var/lib/memcache-table/aliases.kv`,
       );
     }
-    const behind = await prepareListing(backupName, options);
+    const behind = await prepareListing(backupName, innerOptions(options));
     await behind.cache?.close();
     return { inOrder: behind.inOrder, cache };
   } catch (error) {

@@ -26,3 +26,18 @@ function hint(cause: unknown): string {
     ? " (unknown host)"
     : "";
 }
+
+/** How the answer of a server that expects TLS may begin. */
+export const tlsAlert = 0x15;
+
+/** The advice for a server that goes away at the first command; it may be empty. */
+export function tlsHint(endpoint: Endpoint): string {
+  return "port" in endpoint && !endpoint.tls
+    ? ": does it expect TLS (memcache = tls:HOST:PORT)?"
+    : "";
+}
+
+/** Whether an error of a socket says that the other side has reset the connection. */
+export function wasReset(error: unknown): boolean {
+  return /reset by peer|ECONNRESET/i.test(reasonOf(error));
+}

@@ -120,7 +120,7 @@ const noTimeLeft = "no complete answer in the time for all tries";
  *   no command. Exception: with `maxTry` 1, a close between two replies counts for
  *   the next command.
  * - The server executed nothing on this connection and on many before it, for
- *   example because it requires a login: for all commands in flight.
+ *   example because it requires a log-in: for all commands in flight.
  *
  * A failed attempt to connect is not repeated. In all cases, a request ends at the
  * latest after `maxTry` time-outs and the pauses between them, counted from the
@@ -144,6 +144,8 @@ export class MemcacheClient implements ConnectionOwner {
   #mergeGets: MergeGets | undefined;
   #loadsMergeGets = false;
   #wasConnected = false;
+  /** Whether the server has ever answered. */
+  #isKnown = false;
   #connectingSince = 0;
   /** Connections in a row on which no command was executed. */
   #uselessConnections = 0;
@@ -327,7 +329,7 @@ export class MemcacheClient implements ConnectionOwner {
   #open(now: number, latest = Infinity): Connection {
     const { timeout } = this.#options;
     const connection = new Connection(
-      { ...this.#options, clock: this.#clock },
+      { ...this.#options, clock: this.#clock, isKnown: this.#isKnown },
       this,
     );
     const deadline = timeout <= 0 ? Infinity : now + timeout;
@@ -451,6 +453,7 @@ export class MemcacheClient implements ConnectionOwner {
 
   ended(connection: Connection, end: ConnectionEnd): void {
     const { reason, isTimeout, flight } = end;
+    if (connection.replies > 0) this.#isKnown = true;
     if (connection === this.#connection) {
       this.#connection = this.#more?.takeFirst();
     } else if (this.#more?.forget(connection, reason) === false) return;

@@ -1,6 +1,7 @@
 import { reasonOf } from "../errors.ts";
 import type { Connect, Endpoint, Socket } from "../socket/socket.ts";
 import type { Clock, Timer } from "../system/clock.ts";
+import { tlsAlert, tlsHint } from "./cannot_connect.ts";
 import { quoted, type ReplyLimits } from "./protocol.ts";
 import {
   type Blame,
@@ -18,6 +19,8 @@ export interface ConnectionOptions extends ReplyLimits {
   /** Milliseconds for connecting, sending, receiving; 0 or less: no limit. */
   readonly timeout: number;
   readonly clock: Clock;
+  /** Whether this server has answered before: then it is a memcached. */
+  readonly isKnown: boolean;
 }
 
 /** How a connection ended. */
@@ -251,14 +254,13 @@ export class Connection implements ReplyReader {
       }
     } catch (error) {
       ended = `receiving failed: ${reasonOf(error)}`;
-      // A server that expects TLS goes away at the first command.
-      const { endpoint } = this.#options;
-      const isPlain = "port" in endpoint && !endpoint.tls;
-      if (isPlain && !this.replies && !this.#hasBegun) {
-        ended += ": does it expect TLS?";
-      }
     }
-    if (!this.#hasEnded()) this.#noMoreReplies(ended);
+    if (this.#hasEnded()) return;
+    const { isKnown, endpoint } = this.#options;
+    const isUnanswered = this.flight.head !== undefined && !this.replies &&
+      !this.#hasBegun;
+    if (!isKnown && isUnanswered) ended += tlsHint(endpoint);
+    this.#noMoreReplies(ended);
   }
 
   /**
@@ -273,7 +275,7 @@ export class Connection implements ReplyReader {
   }
 
   #takeReplies(bytes: Uint8Array): void {
-    this.#hasBegun = true;
+    this.#hasBegun = bytes[0] !== tlsAlert;
     for (let at = 0; at < bytes.length;) {
       const request = this.flight.head;
       if (request === undefined) {

@@ -1,7 +1,7 @@
 /**
- * The log-in of memcached's text protocol, which a server that was started with
- * `-Y FILE` wants. Tables do it by themselves where they have the parameters `user`
- * and `password`; lookups of `@postmaps/memcache-table/lookup` get it handed in.
+ * The log-in of memcached's text protocol. A server that was started with `-Y FILE`
+ * requires it. Tables with the parameters `user` and `password` log in by themselves.
+ * A `MemcacheLookup` of `@postmaps/memcache-table/lookup` needs this module.
  *
  * @example A Worker whose password is one of its secrets
  * ```ts ignore
@@ -25,7 +25,7 @@
  * @module
  */
 import { configBytes } from "../bytes/text.ts";
-import { ConfigError, shownText } from "../errors.ts";
+import { ConfigError, reasonOf, shownText } from "../errors.ts";
 import { formatEndpoint } from "../socket/endpoint.ts";
 import type {
   Connect,
@@ -35,6 +35,7 @@ import type {
   TlsOptions,
   UnixEndpoint,
 } from "../socket/socket.ts";
+import { tlsHint, wasReset } from "./cannot_connect.ts";
 import { asciiBytes, LF, quoted } from "./protocol.ts";
 
 export type {
@@ -46,28 +47,28 @@ export type {
   UnixEndpoint,
 };
 
-/** Who logs in. */
+/** The user who logs in, and the password. */
 export interface Credentials {
-  /** As in the file of memcached's `-Y`: no white space, no colon. */
+  /** As in memcached's `-Y` file: no white space, no colon. */
   readonly user: string;
   /** One line of text. */
   readonly password: string;
 }
 
-// Any key will do. A server that wants no log-in takes this for an entry; that is
-// why it expires at once: nobody can read the password there.
+// Any key is possible. A server that requires no log-in stores this as an entry.
+// It expires at once, so that nobody can read the password there.
 const key = "memcache-table-log-in";
 const expired = -1;
 
 const longestAnswer = 1024;
 
 /**
- * A `connect` that logs in on each new connection, before anything else is sent;
- * the time-out for connecting includes it. Where the password changes, `credentials`
- * is a function that is called for each connection.
+ * Returns a `connect` that logs in on each new connection, before anything else is
+ * sent. The time-out for connecting includes the log-in. If the password may change,
+ * pass a function as `credentials`: it is called for each connection.
  *
  * The result rejects with {@linkcode ConfigError} when the server refuses the log-in,
- * and when user or password cannot be those of a memcached.
+ * and when memcached can have no such user or password.
  *
  * @example
  * ```ts
@@ -96,20 +97,23 @@ export function logIn(
     try {
       signal?.throwIfAborted();
       await socket.write(command);
-      judge(await readLine(socket), who, endpoint);
+      judge(await readLine(socket, endpoint), who, endpoint);
       signal?.throwIfAborted();
       return socket;
     } catch (error) {
       close();
       signal?.throwIfAborted();
-      throw error;
+      if (!wasReset(error)) throw error;
+      throw new Error(`${reasonOf(error)}${tlsHint(endpoint)}`, {
+        cause: error,
+      });
     } finally {
       signal?.removeEventListener("abort", close);
     }
   };
 }
 
-/** The bytes of a log-in. Throws {@linkcode ConfigError} where there can be none. */
+/** The bytes of a log-in. Throws {@linkcode ConfigError} if it is not possible. */
 export function encodeLogIn({ user, password }: Credentials): Uint8Array {
   const reason = unusable({ user, password });
   if (reason !== undefined) throw new ConfigError(reason);
@@ -122,7 +126,7 @@ export function encodeLogIn({ user, password }: Credentials): Uint8Array {
   return command;
 }
 
-/** Why nobody can log in so; it does not show the password. */
+/** Why this log-in is not possible. The text does not show the password. */
 function unusable({ user, password }: Credentials): string | undefined {
   if (user === "" || password === "") {
     return user === ""
@@ -140,15 +144,19 @@ function unusable({ user, password }: Credentials): string | undefined {
   return undefined;
 }
 
-/** The first line that comes, which must be all that comes. */
-async function readLine(socket: Socket): Promise<string> {
+/** Reads the answer to the log-in: one line, and nothing after it. */
+async function readLine(
+  socket: Socket,
+  endpoint: Endpoint,
+): Promise<string> {
   let text = "";
   for (;;) {
     const bytes = await socket.read();
     if (bytes === null) {
       throw new Error(
         "it closed the connection instead of answering the log-in; " +
-          "memcached -S (SASL) does so: start it with -Y FILE instead",
+          "memcached -S (SASL) does so: start it with -Y FILE instead" +
+          tlsHint(endpoint).replace(/^:/, ";"),
       );
     }
     text += String.fromCharCode(...bytes.subarray(0, longestAnswer));
@@ -170,9 +178,9 @@ function judge(
     throw new ConfigError(
       `memcached at ${formatEndpoint(endpoint)} refuses the log-in of user ` +
         `"${shownText(user)}" (it answers ${said}): ` +
-        "set user and password to a line of the file of its -Y" +
+        "set user and password as in a line of its -Y file" +
         (password.includes(" ")
-          ? ", where a password cannot have a blank"
+          ? "; a password there cannot have a space"
           : ""),
     );
   }

@@ -2,7 +2,12 @@ import { type Clock, systemClock } from "../system/clock.ts";
 import { NoAnswerError, reasonOf, TemporaryError } from "../errors.ts";
 import { formatEndpoint } from "../socket/endpoint.ts";
 import type { Connect, Endpoint, Socket } from "../socket/socket.ts";
-import { cannotConnect } from "./cannot_connect.ts";
+import {
+  cannotConnect,
+  tlsAlert,
+  tlsHint,
+  wasReset,
+} from "./cannot_connect.ts";
 import { LF, logInCure, quoted } from "./protocol.ts";
 
 /** A memcached that is asked for its version, statistics or keys. */
@@ -137,7 +142,8 @@ async function askOver(
     const [command] = question.split(" ");
     throw new Kind(
       `${server.table}: memcached at ${formatEndpoint(server.endpoint)} ` +
-        `does not answer "${command}": ${reasonOf(cause)}${cure(cause)}`,
+        `does not answer "${command}": ${reasonOf(cause)}` +
+        (wasCutOff(cause) ? tlsHint(server.endpoint) : ""),
       { cause },
     );
   }
@@ -148,12 +154,12 @@ async function askOver(
   }
 }
 
-/** The advice for a server that resets the connection; empty for other errors. */
-function cure(cause: unknown): string {
-  return /reset by peer|ECONNRESET/i.test(reasonOf(cause))
-    ? ": does it expect TLS (memcache = tls:HOST:PORT)?"
-    : "";
+/** Whether a server closed or reset the connection instead of an answer. */
+function wasCutOff(cause: unknown): boolean {
+  return cause instanceof ClosedUnanswered || wasReset(cause);
 }
+
+class ClosedUnanswered extends Error {}
 
 class AnswerTimeout extends Error {}
 
@@ -199,13 +205,16 @@ async function exchange(
   for (;;) {
     const chunk = await withTimeout(socket.read());
     if (chunk === null) {
+      const isAlert = unfinished.charCodeAt(0) === tlsAlert;
+      if ((unfinished === "" || isAlert) && answer.length === 0) {
+        throw new ClosedUnanswered(
+          "it closed the connection; a proxy before it may not know the command",
+        );
+      }
       throw new Error(
-        unfinished === "" && answer.length === 0
-          ? "it closed the connection; a proxy before it may not know the " +
-            "command, or it expects TLS (memcache = tls:HOST:PORT)"
-          : `it closed the connection after ${
-            quoted(unfinished || answer.at(-1)!)
-          }`,
+        `it closed the connection after ${
+          quoted(unfinished || answer.at(-1)!)
+        }`,
       );
     }
     const text = unfinished + decoder.decode(chunk, { stream: true });

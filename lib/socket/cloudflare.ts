@@ -5,7 +5,8 @@
  * In Workers a socket belongs to the request that opened it. Therefore make a table
  * in each request and close it at the end, which costs one connection. A
  * module-wide table fails in the second request. There are no UNIX-domain sockets
- * and no files: pass the parameters as an object.
+ * and no files: pass the parameters as an object. A server `tls:HOST:PORT` is verified
+ * by its host name and Cloudflare's own authorities; there are no TLS options.
  *
  * @example A Worker
  * ```ts ignore
@@ -27,7 +28,7 @@
  *
  * @module
  */
-import { ConfigError } from "../errors.ts";
+import { ConfigError, reasonOf } from "../errors.ts";
 import type {
   Endpoint,
   Socket,
@@ -89,7 +90,8 @@ class CloudflareSocket implements Socket {
 
 /**
  * Opens TCP sockets with `connect` of `cloudflare:sockets`. Throws
- * {@linkcode ConfigError} for a UNIX-domain socket, and in other runtimes.
+ * {@linkcode ConfigError} for a UNIX-domain socket, for TLS options, and in other
+ * runtimes.
  */
 export async function connectCloudflare(
   endpoint: Endpoint,
@@ -104,7 +106,7 @@ export async function connectCloudflare(
   const { tls } = endpoint;
   if (tls !== undefined && Object.keys(tls).length > 0) {
     throw new ConfigError(
-      "Cloudflare's Workers have no TLS options",
+      `Cloudflare's Workers have no TLS options: leave out ${Object.keys(tls)}`,
     );
   }
   const connect = await loadConnect();
@@ -123,7 +125,15 @@ export async function connectCloudflare(
     await Promise.race([socket.opened, aborted]);
   } catch (error) {
     socket.close().catch(nothing);
-    throw error;
+    if (!tls || signal?.aborted) throw error;
+    const { hostname } = endpoint;
+    // A Worker is not told more.
+    throw new Error(
+      `${
+        reasonOf(error)
+      }: does Cloudflare trust its certificate for ${hostname}?`,
+      { cause: error },
+    );
   } finally {
     signal?.removeEventListener("abort", abort);
   }

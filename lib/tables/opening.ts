@@ -51,6 +51,9 @@ export const tableOptionNames: Readonly<Record<keyof TableOptions, true>> = {
   onDetail: true,
   onRecovery: true,
   onEvent: true,
+  user: true,
+  password: true,
+  tls: true,
   connect: true,
   readFile: true,
   openKv: true,
@@ -69,6 +72,16 @@ export const openOptionNames: Readonly<Record<keyof OpenOptions, true>> =
     onDuplicate: true as const,
     onFile: true as const,
   }))();
+
+/**
+ * The options for a table that another table names. The secrets of a server are for
+ * no other server.
+ */
+export function innerOptions<Options extends Partial<OpenOptions>>(
+  { user: _user, password: _password, tls: _tls, ...options }: Options,
+): Omit<Options, "user" | "password" | "tls"> {
+  return options;
+}
 
 /** The rules that follow from these options. */
 export function rulesOf(options: OpenOptions): TableRules {

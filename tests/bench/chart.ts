@@ -26,6 +26,7 @@ const labels: Record<Column, string> = {
   memcache: "memcache",
   mc: "mc",
   libmemcached: "libmemcached",
+  "memcache-client": "mc-client",
   floor: "floor",
 };
 
@@ -38,6 +39,7 @@ const kinds: Record<Column, string> = {
   memcache: "npm",
   mc: "npm",
   libmemcached: "c",
+  "memcache-client": "npm",
   floor: "floor",
 };
 

@@ -1,5 +1,6 @@
 import { buildProgram } from "../package/program_build.ts";
 import { Installed } from "../runtimes/installed.ts";
+import { Authority } from "../support/certificates.ts";
 import { Folder } from "../support/folder.ts";
 import { Memcached } from "../support/memcached.ts";
 import { run } from "../support/processes.ts";
@@ -14,7 +15,13 @@ export interface Server {
 }
 
 /** The servers. All are filled, except `empty`, whose table has a kv backup. */
-export type ServerName = "tcp" | "unix" | "pinned" | "pinned unix" | "empty";
+export type ServerName =
+  | "tcp"
+  | "tls"
+  | "unix"
+  | "pinned"
+  | "pinned unix"
+  | "empty";
 
 /** The start of a command that is to run only on the first CPU. */
 export const pinned = ["taskset", "-c", "0"];
@@ -99,6 +106,8 @@ export class Environment implements AsyncDisposable {
     const memcached = this.#stack.use(
       name.endsWith("unix")
         ? await Memcached.unix(`${path}/${slug}.sock`)
+        : name === "tls"
+        ? await this.#startTls()
         // As many threads as by default.
         : await Memcached.tcp(undefined, undefined, ["-t", "4"]),
     );
@@ -110,12 +119,26 @@ export class Environment implements AsyncDisposable {
       if (code !== 0) throw new Error(stderr);
     }
     if (name !== "empty") await fill(memcached);
+    const trusted = name === "tls" ? `tls_CAfile = ${this.authority}\n` : "";
     const backup = name === "empty" ? `backup = kv:${path}/backup.kv\n` : "";
     const file = await this.folder.write(
       `${slug}.cf`,
-      `memcache = ${memcached.server}\nkey_format = a:%s\n${backup}`,
+      `memcache = ${memcached.server}\nkey_format = a:%s\n${trusted}${backup}`,
     );
     return { memcached, table: `memcache:${file}` };
+  }
+
+  /** The path of the authority of the server with TLS. */
+  get authority(): string {
+    return `${this.folder.path}/ca.pem`;
+  }
+
+  async #startTls(): Promise<Memcached> {
+    const authority = await Authority.make(this.folder.path);
+    const certificate = await authority.sign("good", "IP:127.0.0.1");
+    await Deno.chmod(this.folder.path, 0o777);
+    const caCerts = await Deno.readTextFile(authority.cert);
+    return await Memcached.tls({ ...certificate, caCerts });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

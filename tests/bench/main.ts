@@ -22,6 +22,7 @@ import * as library from "./rows/library.ts";
 import { memory } from "./rows/memory.ts";
 import * as size from "./rows/size.ts";
 import { served } from "./rows/served.ts";
+import * as tls from "./rows/tls.ts";
 import { wholeProcess, wholeProcessPinned } from "./rows/whole_process.ts";
 import { heading, line } from "./table.ts";
 import { judge, type Result } from "./verdict.ts";
@@ -34,6 +35,9 @@ const rows: Row[] = [
   library.update,
   library.sequential,
   library.sequentialPinned,
+  tls.wholeProcessTls,
+  tls.bulkTls,
+  tls.sequentialTls,
   cold,
   coldSource,
   coldNode,

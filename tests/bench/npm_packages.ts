@@ -6,6 +6,7 @@ export const versions = {
   memcached: "2.2.2",
   memcache: "1.10.0",
   mc: "1.0.6",
+  "memcache-client": "1.0.5",
   bun: "1.4.5",
 };
 
@@ -45,6 +46,12 @@ export function installedClients(
     client,
     command: commands[chosen ?? fastest[client][kind] ?? "bun"](folder),
   }));
+}
+
+/** The command for the client that speaks TLS, on the fastest runtime or `RUNTIME`. */
+export function commandOverTls(folder: string): string[] {
+  const chosen = Deno.env.get("RUNTIME") as Runtime | undefined;
+  return commands[chosen ?? "node"](folder);
 }
 
 /** Installs all packages into a folder. */

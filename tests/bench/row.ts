@@ -10,6 +10,7 @@ export const columns = [
   "memcache",
   "mc",
   "libmemcached",
+  "memcache-client",
   "floor",
 ] as const;
 
@@ -18,6 +19,9 @@ export type Column = typeof columns[number];
 
 /** The clients from npm. */
 export const npmClients = ["memjs", "memcached", "memcache", "mc"] as const;
+
+/** The one among those that speak TLS which is the fastest. */
+export const tlsClient = "memcache-client";
 
 /** The unit of a row. More is better only for `k/s`. */
 export type Unit = "k/s" | "ms" | "µs" | "MB" | "KiB";

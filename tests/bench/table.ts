@@ -13,6 +13,7 @@ const headings: Record<typeof columns[number], string> = {
   memcache: "memcache",
   mc: "mc",
   libmemcached: "libmc, C",
+  "memcache-client": "mc-client",
   floor: "floor",
 };
 

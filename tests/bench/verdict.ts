@@ -5,6 +5,7 @@ import {
   npmClients,
   type Row,
   type Target,
+  tlsClient,
 } from "./row.ts";
 
 /** Whether a target is met. */
@@ -66,7 +67,7 @@ function best(
   unit: Row["unit"],
   medians: Partial<Record<Column, number>>,
 ): Column {
-  const [first] = npmClients
+  const [first] = ([...npmClients, tlsClient] as const)
     .filter((client) => medians[client] !== undefined)
     .sort((left, right) =>
       (medians[right]! - medians[left]!) * (unit === "k/s" ? 1 : -1)

@@ -6,6 +6,7 @@ import {
   assertRejects,
 } from "../support/assert.ts";
 import { Authority } from "../support/certificates.ts";
+import { CuttingRelay } from "../support/cutting_relay.ts";
 import { Folder } from "../support/folder.ts";
 import { ForeignSocket, resetConnections } from "../support/foreign_socket.ts";
 import { KvLock } from "../support/kv_lock.ts";
@@ -16,13 +17,14 @@ import { ScriptedServer } from "../support/scripted_server.ts";
 import { Serving } from "../support/serving.ts";
 import { samples } from "../support/metrics.ts";
 import { netstring, RawClient } from "../support/socketmap.ts";
+import { OpensslServer } from "../support/tls_servers.ts";
 import {
   lookupWorker,
   readmeExample,
   replaced,
   wholeWorker,
 } from "../support/readme.ts";
-import { openTable } from "../../mod.ts";
+import { MemcacheTable, openTable } from "../../mod.ts";
 import { leastNode } from "../package/build.ts";
 import { Installed, longest } from "./installed.ts";
 import type { Outcome, Runtime } from "./requirements.ts";
@@ -172,6 +174,13 @@ works(
       `${pair},ssl_ca_cert=${authority.cert},ssl_verify_mode=2`,
     );
     await using plain = await Memcached.tcp();
+    await using open = await start(pair);
+    const { port } = open.address as Deno.ConnectOptions;
+    await using outdated = await OpensslServer.start([
+      ...["-cert", cert, "-key", key],
+      ...["-tls1_1", "-cipher", "ALL:@SECLEVEL=0"],
+    ]);
+    await using other = await OpensslServer.start(["-cert", cert, "-key", key]);
     const place = ({ server }: Memcached) =>
       server.replace(/^.*:/, "localhost:");
     const trusted = `tls_CAfile = ${authority.cert}`;
@@ -184,17 +193,23 @@ works(
         `tls:${place(good)}\ntls_verify_cert = no\n${joe}`,
         "tls_verify_cert = no",
       ],
+      [
+        `tls:${place(good)}\n${joe}`,
+        'an authority that is not trusted, "Test authority" (',
+      ],
       [`tls:${place(good)}\n${joe}`, "set tls_CAfile"],
+      [`tls:localhost:${outdated.port}\n${trusted}`, "no TLS 1.2 or later"],
       [`tls:${place(good)}\n${trusted}`, "set user and password"],
       [`tls:${place(good)}\n${trusted}\n${joe}r`, "refuses the log-in"],
-      [`tls:${place(expired)}\n${trusted}`, "certificate has expired"],
+      [`tls:${place(expired)}\n${trusted}`, "certificate has expired, at 2"],
       [
         `tls:${place(good)}\n${trusted}\ntls_server_name = other.example`,
         "its certificate is not for other.example, but for DNS:localhost",
       ],
       [`tls:${place(asking)}\n${trusted}`, "set tls_cert_file"],
       [`tls:${place(plain)}\n${trusted}`, "it does not speak TLS"],
-      [`inet:${place(asking)}`, "does it expect TLS?"],
+      [`inet:${place(asking)}`, "does it expect TLS (memcache = tls:HOST:"],
+      [`inet:localhost:${other.port}`, "does it expect TLS (memcache = tls:H"],
       ["inet:nohost.invalid:11211", "(unknown host)"],
     ];
     // Large: the end of a long write is what memcached may leave unread.
@@ -216,16 +231,42 @@ works(
           installed.run(installed.tool("bun"), [tool, ...args], stdin),
       ],
     ] as const;
-    for (const [name, ask] of runs) {
+    // They wait most of the time.
+    await Promise.all(runs.map(async ([name, ask]) => {
       for (const [text, expected] of table) {
-        const path = await installed.write("tls.cf", `memcache = ${text}\n`);
+        const path = await installed.write(
+          `${name}.cf`,
+          `memcache = ${text}\n`,
+        );
         const stored = await ask(["-i", `memcache:${path}`], entries);
         const found = await ask(["-q", "k", `memcache:${path}`]);
         const said = `${stored.stderr}${found.stdout}${found.stderr}`;
         assert(said.includes(expected), `${name}: ${text}: ${said}`);
         assert(!said.includes("secret"), said);
       }
-    }
+      await using relay = await CuttingRelay.start(port);
+      const path = await installed.write(
+        `${name}-cut.cf`,
+        `memcache = tls:localhost:${relay.port}\n${trusted}\ntimeout = 1\n`,
+      );
+      await ask(["-i", `memcache:${path}`], entries);
+      for (const how of ["CLOSE", "RESET", "HANG"] as const) {
+        // In the handshake, and in the middle of a record of a reply.
+        relay.cutAfter(700, how);
+        const { stderr } = await ask(["-q", "k", `memcache:${path}`]);
+        const expected = how === "HANG"
+          ? "no answer within 1 s"
+          : "it closed the connection in the TLS handshake";
+        assert(stderr.includes(expected), `${name}: ${how}: ${stderr}`);
+        relay.cutAfter(20_000, how);
+        const keys = entries.replace(/ .*/g, "");
+        const { stdout } = await ask(["-q", "-", `memcache:${path}`], keys);
+        // An entry without a value is none.
+        const found = entries.replace("k0 \n", "").replaceAll(" ", "\t");
+        assert(stdout === found, `${name}: ${how}: ${stdout.length} bytes`);
+        assert(!relay.isArmed, name);
+      }
+    }));
   },
 );
 
@@ -650,6 +691,85 @@ works("the Workers of README answer from memcached", async (installed) => {
     [[found, found, "404 "], [found, found, "404 "]],
   );
 });
+
+works(
+  "the Worker of README for the cloud reads over TLS, with a secret from its environment",
+  async (installed) => {
+    await using folder = await Folder.make();
+    const authority = await Authority.make(folder.path);
+    const { cert, key } = await authority.sign("good", "DNS:localhost");
+    const users = await folder.write("users", "worker:secret\n");
+    const ssl = `ssl_chain_cert=${cert},ssl_key=${key}`;
+    await using memcached = await Memcached.tcp(freePort(), "127.0.0.1", [
+      ...["-Z", "-o", ssl, "-Y", users],
+    ]);
+    const place = memcached.server.replace("inet:127.0.0.1", "localhost");
+    {
+      await using table = new MemcacheTable({
+        memcache: `tls:${place}`,
+        key_format: "aliases:%s",
+        user: "worker",
+        password: "secret",
+        tls: { caCerts: await Deno.readTextFile(authority.cert) },
+      }, { write: true });
+      assert(await table.update("alice", "alice@mx.example.net"));
+    }
+    const code = await readmeExample("logIn(connectCloudflare");
+    const whole = `import { MemcacheTable } from "@postmaps/memcache-table";
+import { connectCloudflare } from "@postmaps/memcache-table/cloudflare";
+
+export default {
+  async fetch(request: Request, { PASSWORD }: { PASSWORD: string }) {
+    try {
+      await using table = new MemcacheTable({
+        memcache: "tls:cache.example.com:11211",
+        key_format: "aliases:%s",
+        user: "worker",
+        password: PASSWORD,
+      }, { connect: connectCloudflare });
+      const value = await table.lookup(new URL(request.url).pathname.slice(1));
+      return new Response(value, { status: value === undefined ? 404 : 200 });
+    } catch (error) {
+      return new Response((error as Error).message, { status: 503 });
+    }
+  },
+};
+`;
+    const bundle = async (name: string, code: string) => {
+      const here = replaced(code, "cache.example.com:11211", place);
+      await installed.write(`${name}.ts`, here);
+      return await installed.bundle(name, { whole: true });
+    };
+    const lookups = await bundle("cloud", code);
+    const table = await bundle("cloud_table", whole);
+    const answers = async (
+      script: string,
+      options: Parameters<typeof Workerd.run>[1],
+    ) => {
+      await using workerd = await Workerd.run(script, options);
+      const ask = async (key: string) => {
+        const response = await fetch(workerd.url + key, {
+          signal: AbortSignal.timeout(longest),
+        });
+        return `${response.status} ${await response.text()}`;
+      };
+      return [await ask("ALICE"), await ask("nobody")];
+    };
+    const secrets = { PASSWORD: "secret" };
+    const wrong = { PASSWORD: "wrong" };
+    const trusting = { secrets, authority: authority.cert };
+    const [small, large, refused, unknown] = await Promise.all([
+      answers(lookups, trusting),
+      answers(table, trusting),
+      answers(table, { secrets: wrong, authority: authority.cert }),
+      answers(table, { secrets }),
+    ]);
+    const found = "200 alice@mx.example.net";
+    assertEquals([small, large], [[found, "404 "], [found, "404 "]]);
+    assert(refused[0].includes("refuses the log-in"), refused[0]);
+    assert(unknown[0].includes("does Cloudflare trust its cert"), unknown[0]);
+  },
+);
 
 works("README's table of @deno/kv is that of Deno", async (installed) => {
   await using folder = await Folder.make();

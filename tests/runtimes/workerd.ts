@@ -11,9 +11,22 @@ export class Workerd implements AsyncDisposable {
     this.#child = child;
   }
 
-  /** Starts it with a bundled module. */
-  static async run(script: string): Promise<Workerd> {
-    const { child, printed } = await startMiniflare("worker.ts", script);
+  /**
+   * Starts it with a bundled module. `secrets` are what the module finds in `env`, and
+   * `authority` is the path of an authority that it trusts besides Cloudflare's.
+   */
+  static async run(
+    script: string,
+    { secrets = {}, authority }: {
+      secrets?: Record<string, string>;
+      authority?: string;
+    } = {},
+  ): Promise<Workerd> {
+    const { child, printed } = await startMiniflare(
+      "worker.ts",
+      [script, JSON.stringify(secrets)],
+      authority === undefined ? {} : { NODE_EXTRA_CA_CERTS: authority },
+    );
     return new Workerd(printed, child);
   }
 

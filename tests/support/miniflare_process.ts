@@ -6,7 +6,8 @@ const folder = new URL("miniflare/", import.meta.url).pathname;
  */
 export async function startMiniflare(
   program: string,
-  argument: string,
+  args: readonly string[],
+  env: Record<string, string> = {},
 ): Promise<{ child: Deno.ChildProcess; printed: string }> {
   const child = new Deno.Command(Deno.execPath(), {
     args: [
@@ -15,8 +16,9 @@ export async function startMiniflare(
       "--no-prompt",
       `--config=${folder}deno.json`,
       folder + program,
-      argument,
+      ...args,
     ],
+    env,
     stdin: "piped",
     stdout: "piped",
     stderr: "null",
@@ -29,5 +31,5 @@ export async function startMiniflare(
   if (printed !== "") return { child, printed: printed.trim() };
   await child.stdin.close().catch(() => {});
   await child.status;
-  throw new Error(`miniflare does not run ${program} ${argument}`);
+  throw new Error(`miniflare does not run ${program} ${args.join(" ")}`);
 }

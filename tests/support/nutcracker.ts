@@ -1,6 +1,24 @@
 import { Folder } from "./folder.ts";
 import { freePort, type Memcached } from "./memcached.ts";
 
+/** The configuration of a pool; `settings` are additional lines of it. */
+export function poolOf(
+  listen: string,
+  servers: readonly string[],
+  settings: readonly string[],
+): string {
+  const lines = [
+    "memcached:",
+    `  listen: ${listen}`,
+    "  hash: fnv1a_64",
+    "  distribution: ketama",
+    ...settings.map((setting) => `  ${setting}`),
+    "  servers:",
+    ...servers.map((server, number) => `    - ${server}:1 server${number}`),
+  ];
+  return lines.map((line) => `${line}\n`).join("");
+}
+
 /** A real nutcracker (twemproxy) as a proxy for memcached servers. */
 export class Nutcracker implements AsyncDisposable {
   /** Its address, as in a table's configuration. */
@@ -25,21 +43,13 @@ export class Nutcracker implements AsyncDisposable {
   ): Promise<Nutcracker> {
     const folder = await Folder.make();
     const port = freePort();
-    const lines = [
-      "pool:",
-      `  listen: 127.0.0.1:${port}`,
-      "  hash: fnv1a_64",
-      "  distribution: ketama",
-      ...settings.map((setting) => `  ${setting}`),
-      "  servers:",
-      ...servers.map(({ server }, number) =>
-        `   - ${server.replace("inet:", "")}:1 server${number}`
-      ),
-      "",
-    ];
     const configuration = await folder.write(
       "nutcracker.yml",
-      lines.join("\n"),
+      poolOf(
+        `127.0.0.1:${port}`,
+        servers.map(({ server }) => server.replace("inet:", "")),
+        settings,
+      ),
     );
     const child = new Deno.Command("nutcracker", {
       args: [

@@ -34,3 +34,12 @@ export async function lookupWorker(): Promise<string> {
   const name = "@postmaps/memcache-table";
   return replaced(lookups, `"${name}"`, `"${name}/lookup"`);
 }
+
+/** README's configuration of nutcracker, without the comment with its path. */
+export async function readmePool(): Promise<string> {
+  const readme = await Deno.readTextFile(`${root}README.md`);
+  const [, code] = /^```yaml\n#.*nutcracker\.yml\n([^]*?)^```$/m.exec(readme) ??
+    [];
+  if (code === undefined) throw new Error("README has no nutcracker.yml");
+  return code;
+}

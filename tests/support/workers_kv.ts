@@ -15,7 +15,7 @@ export class WorkersKvServer implements AsyncDisposable {
 
   /** Starts it with `count` namespaces. */
   static async start(count: number): Promise<WorkersKvServer> {
-    const { child, printed } = await startMiniflare("server.ts", `${count}`);
+    const { child, printed } = await startMiniflare("server.ts", [`${count}`]);
     return new WorkersKvServer(child, printed, count);
   }
 

@@ -30,8 +30,8 @@ export function passwordFile(
   const directory = environment("CREDENTIALS_DIRECTORY");
   if (directory === undefined || directory === "") {
     throw new ConfigError(
-      `${what}: there is no $CREDENTIALS_DIRECTORY that this program may read ` +
-        "(--allow-env=CREDENTIALS_DIRECTORY): systemd sets it where a unit has " +
+      `${what}: there is no $CREDENTIALS_DIRECTORY, or this program may not read ` +
+        "it (--allow-env=CREDENTIALS_DIRECTORY): systemd sets it for a unit with " +
         `LoadCredential=${name}:/path/file`,
     );
   }
@@ -39,12 +39,12 @@ export function passwordFile(
 }
 
 /**
- * A `connect` that logs in with the user and the password of a table. The file of a
- * password is read now, and again for each connection: passwords change.
+ * Returns a `connect` that logs in with the user and the password of a table. It reads
+ * a password file now, and again for each connection, because the password may change.
  *
- * Throws {@linkcode ConfigError} when they cannot be used. So does the result, or
- * where there is a backup, which answers instead, it fails like one that cannot
- * connect.
+ * Throws {@linkcode ConfigError} when user and password cannot be used. Later the
+ * result throws it. With a backup it fails instead as if it could not connect, so that
+ * the backup answers.
  */
 export async function loggingIn(
   connect: Connect,
@@ -58,9 +58,9 @@ export async function loggingIn(
   const written = source.written("password_file");
   if (password !== "" && password_file !== "") {
     throw fail(
-      `there are ${
+      `${
         source.written("password")
-      } and ${written}: keep one of them`,
+      } and ${written} are both set: keep one of them`,
       "password_file",
     );
   }
@@ -77,9 +77,7 @@ export async function loggingIn(
     if (line === "") {
       throw new ConfigError(
         "its first line is empty: write the password there",
-        {
-          file: path,
-        },
+        { file: path },
       );
     }
     return { user, password: line };
@@ -93,7 +91,7 @@ export async function loggingIn(
       user === "" ? "password" : "user",
     );
   }
-  // What a runtime does not allow is no fault of the server: no backup hides it.
+  // For example a permission that is missing. The backup must not hide that.
   const ofSocket = new WeakSet<Error>();
   const open: Connect = async (endpoint, given) => {
     try {
@@ -110,7 +108,7 @@ export async function loggingIn(
     } catch (error) {
       if (!(error instanceof ConfigError) || ofSocket.has(error)) throw error;
       if (hasBackup) {
-        // That it is this server is said by whoever cannot connect.
+        // The error for "cannot connect" names the server already.
         const server = `memcached at ${formatEndpoint(endpoint)} `;
         throw new Error(error.message.replace(server, "it "));
       }

@@ -1,17 +1,20 @@
 import { MailSystem } from "../../system/mail_system.ts";
 import { ConfigError } from "../../errors.ts";
 import { requireRuntime } from "../../system/runtime.ts";
-import { connectLazily } from "../../socket/connect.ts";
-import { formatEndpoint } from "../../socket/endpoint.ts";
-import type { Connect, TlsOptions } from "../../socket/socket.ts";
+import type { TlsOptions } from "../../socket/socket.ts";
 import type { OpenOptions, Table } from "../../table.ts";
 import { DriverTable } from "../driver_table.ts";
 import { FileValuesTable } from "../file_values_table.ts";
 import { type FullDriver, LazyDriver } from "../lazy_driver.ts";
-import { type Opening, openOptionNames, rulesOf } from "../opening.ts";
-import { requireOptionNames } from "../option_names.ts";
+import {
+  innerOptions,
+  type Opening,
+  openOptionNames,
+  rulesOf,
+} from "../opening.ts";
+import { requireAccess, requireOptionNames } from "../option_names.ts";
 import { openMemcacheDriver } from "./open_memcache.ts";
-import { namedParameters } from "./parameter_source.ts";
+import { namedParameters, withOptions } from "./parameter_source.ts";
 import {
   type AccessParameters,
   allParameterNames,
@@ -22,7 +25,10 @@ import {
 export type MemcacheTableParameters =
   & Partial<MemcacheParameters & AccessParameters>
   & {
-    /** How the connection to a server `tls:HOST:PORT` is encrypted. */
+    /**
+     * How the connection to a server `tls:HOST:PORT` is encrypted. It wins over the
+     * parameters `tls_…`, and the option `tls` over both.
+     */
     tls?: TlsOptions;
   };
 
@@ -52,7 +58,8 @@ export interface MemcacheTable extends Table {
 /** The constructor of {@linkcode MemcacheTable}. */
 export interface MemcacheTableConstructor {
   /**
-   * Does no I/O. Throws a `TypeError` for an option that does not exist, and
+   * Does no I/O. Throws a `TypeError` for an option that does not exist or is not of
+   * its type, and
    * {@linkcode ConfigError} on a Node that is too old.
    */
   new (
@@ -91,12 +98,16 @@ export const MemcacheTable: MemcacheTableConstructor = class
   ) {
     requireRuntime();
     requireOptionNames(options, optionNames);
+    requireAccess({ tls: parameters.tls });
+    const tls = (parameters.tls ?? options.tls) &&
+      { ...parameters.tls, ...options.tls };
     const resolved = {
       ...options,
+      tls,
       utf8: options.utf8 ?? true,
       onWarning: options.onWarning ?? ((line: string) => console.warn(line)),
     };
-    const copied = { ...parameters };
+    const { tls: _, ...copied } = parameters;
     const rules = rulesOf(resolved);
     super(name, new LazyDriver(() => openDriver(copied, resolved)), rules);
     if (!options.fileValues) return;
@@ -104,28 +115,11 @@ export const MemcacheTable: MemcacheTableConstructor = class
   }
 };
 
-/** Adds TLS options to `connect`; the result rejects for an unencrypted endpoint. */
-function withTls(tls: TlsOptions, connect: Connect): Connect {
-  return async (endpoint, options) => {
-    if (!("port" in endpoint) || endpoint.tls === undefined) {
-      throw new ConfigError(
-        `${name}: there are tls options, and memcache = ` +
-          `${formatEndpoint(endpoint)} is not encrypted: use tls:HOST:PORT`,
-      );
-    }
-    const encrypted = { ...endpoint, tls: { ...endpoint.tls, ...tls } };
-    return await connect(encrypted, options);
-  };
-}
-
 // Async, so that an error rejects the first request.
 async function openDriver(
-  { tls, ...parameters }: MemcacheTableParameters,
-  { openTable, ...given }: MemcacheTableOptions,
+  parameters: Omit<MemcacheTableParameters, "tls">,
+  { openTable, ...options }: MemcacheTableOptions,
 ): Promise<FullDriver> {
-  const options = tls === undefined
-    ? given
-    : { ...given, connect: withTls(tls, given.connect ?? connectLazily) };
   options.signal?.throwIfAborted();
   const opening: Opening = {
     name,
@@ -138,13 +132,13 @@ async function openDriver(
     }),
     outer: [],
     backupOf: () => Promise.resolve(undefined),
-    open: async (inner, innerOptions) => {
+    open: async (inner, given) => {
       if (openTable === undefined) {
         throw new ConfigError(
           `${name}: to open ${inner}, hand in { openTable }`,
         );
       }
-      const table = await openTable(inner, innerOptions);
+      const table = await openTable(inner, innerOptions(given));
       return (table as Partial<FileValuesTable>).stored ?? table;
     },
   };
@@ -153,5 +147,5 @@ async function openDriver(
     Object.entries(parameters).filter(([, value]) => value !== undefined),
     allParameterNames(),
   );
-  return await openMemcacheDriver(opening, source);
+  return await openMemcacheDriver(opening, withOptions(source, options));
 }

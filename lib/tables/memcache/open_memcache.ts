@@ -340,7 +340,10 @@ function connectTo(
   return () => Promise.reject(unknownService.cause);
 }
 
-/** Adds the TLS and the log-in that the parameters of a table ask for. */
+/**
+ * Adds the TLS and the log-in that the parameters and the options of a table ask for.
+ * Throws {@linkcode ConfigError} where they cannot be used.
+ */
 export async function withAccess(
   connect: Connect,
   opening: Pick<Opening, "name" | "options">,
@@ -352,6 +355,13 @@ export async function withAccess(
   if (endpoint.transport === "tcp" && endpoint.tls !== undefined) {
     const { encrypting } = await import("./tls.ts");
     connect = await encrypting(connect, opening, source, access, hasBackup);
+  } else if (opening.options.tls !== undefined) {
+    throw new ConfigError(
+      `${opening.name}: there is the option tls, and ` +
+        `${source.written("memcache")} = ${formatEndpoint(endpoint)} is not ` +
+        "encrypted: use tls:HOST:PORT",
+      source.setting("memcache"),
+    );
   }
   const { user, password, password_file } = access;
   if (user === "" && password === "" && password_file === "") return connect;

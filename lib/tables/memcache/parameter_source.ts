@@ -1,6 +1,8 @@
 import { parseMainCf, type Setting } from "../../config/main_cf.ts";
 import { bracedPairs, splitNameValue } from "../../config/name_value.ts";
+import type { TableOptions } from "../../table.ts";
 import {
+  type AccessParameters,
   allParameterNames,
   type ParameterName,
   parameterNames,
@@ -17,9 +19,16 @@ export type ParameterContext = Pick<
 
 /**
  * Finds the parameters of a memcache table: in the file of that name if it begins
- * with `/` or `.`, in the name itself if it begins with `{`, or else in main.cf.
+ * with `/` or `.`, in the name itself if it begins with `{`, or else in main.cf. An
+ * option wins over a parameter.
  */
 export async function findParameters(
+  opening: ParameterContext,
+): Promise<ParameterSource> {
+  return withOptions(await findWritten(opening), opening.options);
+}
+
+async function findWritten(
   opening: ParameterContext,
 ): Promise<ParameterSource> {
   const { path } = opening;
@@ -28,6 +37,45 @@ export async function findParameters(
   }
   if (path.startsWith("{")) return inBraces(opening);
   return await inMainCf(opening);
+}
+
+/** The options of a table that stand for its access parameters. */
+export type AccessOptions = Pick<TableOptions, "user" | "password" | "tls">;
+
+/**
+ * The parameters of a table whose options win: one that is given replaces all
+ * parameters that mean the same. The texts of certificates and keys have no
+ * parameters; only the files that they replace are left out here.
+ */
+export function withOptions(
+  source: ParameterSource,
+  { user, password, tls }: AccessOptions,
+): ParameterSource {
+  if ((user ?? password ?? tls) === undefined) return source;
+  const given = new Map<string, string>();
+  const set = (name: keyof AccessParameters, value: string) =>
+    given.set(name, value);
+  if (user !== undefined) set("user", user);
+  if (password !== undefined) {
+    set("password", password);
+    set("password_file", "");
+  }
+  const { caCerts, cert, serverName, verify } = tls ?? {};
+  if (caCerts !== undefined) set("tls_CAfile", "");
+  if (cert !== undefined) {
+    set("tls_cert_file", "");
+    set("tls_key_file", "");
+  }
+  if (serverName !== undefined) set("tls_server_name", serverName);
+  if (verify !== undefined) set("tls_verify_cert", verify ? "yes" : "no");
+  return {
+    ...source,
+    setting(name) {
+      const value = given.get(name);
+      if (value === undefined) return source.setting(name);
+      return value === "" ? undefined : { value };
+    },
+  };
 }
 
 /**

@@ -5,12 +5,13 @@ import { type Opening, readBytes } from "../opening.ts";
 import type { AccessParameters, ParameterSource } from "./parameters.ts";
 
 /**
- * A `connect` that encrypts as the parameters of a table say. Their files are read
- * now, and again for each connection: certificates are renewed.
+ * Returns a `connect` that encrypts as the parameters and the option `tls` of a table
+ * say. It reads the files now, and again for each connection, because certificates are
+ * renewed.
  *
- * Throws {@linkcode ConfigError} when a file cannot be used. So does the result, or
- * where there is a backup, which answers instead, it fails like one that cannot
- * connect.
+ * Throws {@linkcode ConfigError} when a file cannot be used. Later the result throws
+ * it. With a backup it fails instead as if it could not connect, so that the backup
+ * answers.
  */
 export async function encrypting(
   connect: Connect,
@@ -47,11 +48,25 @@ export async function encrypting(
     if (kind.test(text)) return text;
     throw fail(parameter, `the file has no ${what} in PEM format`);
   };
+  const { caCerts, cert, key } = options.tls ?? {};
+  for (
+    const [option, text, kind, what] of [
+      ["tls.caCerts", caCerts, certificate, "certificate"],
+      ["tls.cert", cert, certificate, "certificate"],
+      ["tls.key", key, privateKey, "private key"],
+    ] as const
+  ) {
+    if (text === undefined || kind.test(text)) continue;
+    throw new ConfigError(
+      `${name}: the option ${option} has no ${what} in PEM format`,
+    );
+  }
   const find = async (): Promise<TlsOptions> => {
     const found = {
-      caCerts: await read("tls_CAfile", certificate, "certificate"),
-      cert: await read("tls_cert_file", certificate, "certificate"),
-      key: await read("tls_key_file", privateKey, "private key"),
+      caCerts: caCerts ??
+        await read("tls_CAfile", certificate, "certificate"),
+      cert: cert ?? await read("tls_cert_file", certificate, "certificate"),
+      key: key ?? await read("tls_key_file", privateKey, "private key"),
       serverName: tls_server_name || undefined,
       verify: tls_verify_cert === "no" ? false : undefined,
     };
@@ -63,7 +78,7 @@ export async function encrypting(
   if (tls_verify_cert === "no") {
     options.onWarning?.(
       `${name}: ${source.written("tls_verify_cert")} = no: the server is not ` +
-        "verified: whoever is on the way to it can read and change what is sent",
+        "verified: anybody on the way to it can read and change the data",
     );
   }
   return async (endpoint, given) => {
@@ -79,12 +94,12 @@ export async function encrypting(
   };
 }
 
-// So much memcached reads at once, whatever it has half read.
+// Memcached reads so many bytes at once.
 const readAtOnce = 1024;
 
 /**
- * Sends the last byte of what is long by itself. Memcached (1.6.18) can leave the end
- * of a TLS record unread until more comes: then the last byte has to come.
+ * Sends the last byte of a long write separately. Memcached (1.6.18) may not read the
+ * end of a TLS record until more bytes come. The last byte makes it read the rest.
  */
 function inTwoRecords(socket: Socket): Socket {
   return {
@@ -99,5 +114,6 @@ function inTwoRecords(socket: Socket): Socket {
   };
 }
 
-const certificate = /-----BEGIN (?:TRUSTED )?CERTIFICATE-----/;
-const privateKey = /-----BEGIN (?:[A-Z]+ )*PRIVATE KEY-----/;
+// With the line end: in a variable of the environment it may have become "\n".
+const certificate = /-----BEGIN (?:TRUSTED )?CERTIFICATE----- *\r?\n/;
+const privateKey = /-----BEGIN (?:[A-Z]+ )*PRIVATE KEY----- *\r?\n/;

@@ -4,7 +4,7 @@ import { mustHaveLines, wholeProgram } from "../program.ts";
 import type { Row, Turn } from "../row.ts";
 
 /** Thousands of keys per second, including the start and end of the program. */
-async function lookUpAll(
+export async function lookUpAll(
   environment: Environment,
   name: string,
   program: string[],

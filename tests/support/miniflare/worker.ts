@@ -12,6 +12,7 @@ const { Miniflare } = await import(library) as {
     modules: { type: "ESModule"; path: string; contents: string }[];
     compatibilityDate: string;
     kvNamespaces: string[];
+    bindings: Record<string, string>;
   }) => Miniflare;
 };
 
@@ -24,6 +25,7 @@ const miniflare = new Miniflare({
   }],
   compatibilityDate: "2026-01-01",
   kvNamespaces: ["ALIASES"],
+  bindings: JSON.parse(Deno.args[1]),
 });
 console.log(`${await miniflare.ready}`);
 

@@ -141,7 +141,7 @@ Deno.test("a log-in that is refused is a ConfigError, at once, and names the cur
   await using world = await scene();
   const message = `memcached at ${world.server} refuses the log-in of user ` +
     `"joe" (it answers "CLIENT_ERROR authentication failure"): ` +
-    "set user and password to a line of the file of its -Y";
+    "set user and password as in a line of its -Y file";
   const name = await world.file("user = joe\npassword = secret-but-wrong\n");
   const { told, options } = listening();
   await using table = await openTable(name, options);
@@ -189,8 +189,8 @@ Deno.test("a log-in that is refused leaves it to the backup, with one warning", 
   assertEquals(warnings, [
     `warning: ${name}: cannot connect to memcached at ${world.server}: ` +
     'it refuses the log-in of user "joe" (it answers "CLIENT_ERROR ' +
-    'authentication failure"): set user and password to a line of the file of ' +
-    "its -Y; going on with the backup",
+    'authentication failure"): set user and password as in a line of its -Y ' +
+    "file; going on with the backup",
   ]);
   assert(!told.join("\n").includes("secret"));
 });
@@ -226,13 +226,13 @@ Deno.test("the password stays unknown to a server that wants none", async () => 
 Deno.test("user and password come from an object too, and for lookups alone from logIn()", async () => {
   await using world = await scene();
   const parameters = { memcache: world.server };
-  const login = { user, password };
-  await using table = new MemcacheTable({ ...parameters, ...login }, {
+  const credentials = { user, password };
+  await using table = new MemcacheTable({ ...parameters, ...credentials }, {
     write: true,
   });
   assertEquals(await table.update("a", "one"), true);
   await using lookup = new MemcacheLookup(parameters, {
-    connect: logIn(connectDeno, () => Promise.resolve(login)),
+    connect: logIn(connectDeno, () => Promise.resolve(credentials)),
   });
   assertEquals(await lookup.lookup("a"), "one");
   await using wrong = new MemcacheLookup(parameters, {
@@ -275,7 +275,7 @@ Deno.test("password_file = credential:NAME is a file of $CREDENTIALS_DIRECTORY",
   const without = await runCli(["-q", "a", name]);
   assertStringIncludes(
     without.stderr,
-    "password_file = credential:mc: there is no $CREDENTIALS_DIRECTORY",
+    "password_file = credential:mc: there is no $CREDENTIALS_DIRECTORY, or this",
   );
 });
 
@@ -315,7 +315,7 @@ Deno.test("a refused password with blanks: memcached can have none", async () =>
   await assertRejects(
     () => table.lookup("a"),
     ConfigError,
-    "file of its -Y, where a password cannot have a blank",
+    "its -Y file; a password there cannot have a space",
   );
 });
 

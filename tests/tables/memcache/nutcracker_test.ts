@@ -7,7 +7,8 @@ import {
 import { assert, assertEquals, assertRejects } from "../../support/assert.ts";
 import { FakeClock } from "../../support/fake_clock.ts";
 import { freePort, Memcached } from "../../support/memcached.ts";
-import { Nutcracker } from "../../support/nutcracker.ts";
+import { Nutcracker, poolOf } from "../../support/nutcracker.ts";
+import { readmePool } from "../../support/readme.ts";
 
 const pause = 1000;
 const entries = Array.from(
@@ -183,5 +184,38 @@ Deno.test("memcache table behind nutcracker takes from the backup what a server 
       assert(attempt < 100, `${filled.size} of ${lost.size} are filled in`);
       await new Promise((resolve) => setTimeout(resolve, 20));
     }
+  }
+});
+
+Deno.test("README's nutcracker is one as these tests use it, and moves the keys of a server that is gone", async () => {
+  const readme = await readmePool();
+  const lines = readme.split("\n").map((line) => line.trim());
+  const settings = lines.slice(
+    lines.findIndex((line) => line.startsWith("distribution:")) + 1,
+    lines.indexOf("servers:"),
+  );
+  const servers = lines.flatMap((line) =>
+    /^- (.*):1 server/.exec(line)?.[1] ?? []
+  );
+  assertEquals(servers.length, 3);
+  assertEquals(readme, poolOf("127.0.0.1:22121", servers, settings));
+  const kv: KvDatabase = await Deno.openKv(":memory:");
+  await using behind = await scene(settings, "max_try=1 backup=kv:", kv);
+  const { table, servers: running, warnings } = behind;
+  const lost = await numbersOn(running[2]);
+  assert(lost.size > 100);
+  await running[2].stop();
+  for (let round = 0; round < 3; round++) {
+    assertEquals(await found(table), values);
+  }
+  assert(warnings.length <= 1, warnings.join("\n"));
+  // The others have its keys now.
+  for (let attempt = 0;; attempt++) {
+    const moved = await Promise.all(running.slice(0, 2).map(numbersOn));
+    const filled = moved[0].union(moved[1]);
+    if (filled.size === values.length) break;
+    assert(attempt < 100, `${filled.size} of ${values.length} are filled in`);
+    assertEquals(await found(table), values);
+    await new Promise((resolve) => setTimeout(resolve, 20));
   }
 });

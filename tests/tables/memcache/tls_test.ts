@@ -7,6 +7,7 @@ import {
   ConfigError,
   type Endpoint,
   MemcacheTable,
+  type MemcacheTableParameters,
   openTable,
   TemporaryError,
 } from "../../../mod.ts";
@@ -21,6 +22,8 @@ import { Authority, type Certificate } from "../../support/certificates.ts";
 import { Folder } from "../../support/folder.ts";
 import { freePort, Memcached } from "../../support/memcached.ts";
 import { runCli } from "../../support/processes.ts";
+import { ScriptedServer } from "../../support/scripted_server.ts";
+import { NodeTlsServer, OpensslServer } from "../../support/tls_servers.ts";
 
 /** An authority, and a memcached with TLS for each set of its options. */
 async function scene() {
@@ -111,13 +114,20 @@ Deno.test("a TLS server that cannot be trusted is a TemporaryError that names th
     await authority.sign("other", "DNS:other.example"),
   );
   const old = await world.start(await authority.sign("old", names, -1));
+  const yesterday = new Date(Date.now() - 86400_000).toISOString().slice(0, 10);
+  const nameless = await world.start(
+    await authority.sign("nameless", "email:a@b.c"),
+  );
   const asking = await world.start(good, {
     options: `,ssl_ca_cert=${authority.cert},ssl_verify_mode=2`,
   });
   await using plain = await Memcached.tcp();
   const trusted = `tls_CAfile = ${authority.cert}\n`;
   const table: [string, string][] = [
-    [`tls:localhost:${port}`, "is by an authority that is not trusted"],
+    [
+      `tls:localhost:${port}`,
+      'is by an authority that is not trusted, "Test authority" (',
+    ],
     [`tls:localhost:${port}`, "set tls_CAfile"],
     [
       `tls:localhost:${other.port}\n${trusted}`,
@@ -128,10 +138,20 @@ Deno.test("a TLS server that cannot be trusted is a TemporaryError that names th
       `tls:localhost:${port}\n${trusted}tls_server_name = wrong.example`,
       "its certificate is not for wrong.example",
     ],
-    [`tls:localhost:${old.port}\n${trusted}`, "certificate has expired"],
+    [
+      `tls:localhost:${old.port}\n${trusted}`,
+      `its certificate has expired, at ${yesterday}`,
+    ],
+    [
+      `tls:localhost:${nameless.port}\n${trusted}`,
+      "its certificate is not for localhost, but for email:a@b.c: set",
+    ],
     [`tls:localhost:${asking.port}\n${trusted}`, "set tls_cert_file"],
     [`tls:${plain.server.slice("inet:".length)}`, "it does not speak TLS"],
-    [`inet:localhost:${port}`, "does it expect TLS?"],
+    [
+      `inet:localhost:${port}`,
+      "does it expect TLS (memcache = tls:HOST:PORT)?",
+    ],
     ["tls:nohost.invalid:11211", "(unknown host)"],
     ["inet:nohost.invalid:11211", "(unknown host)"],
     [`tls:localhost:${freePort()}`, "is it running there?"],
@@ -237,6 +257,84 @@ Deno.test("what TLS parameters cannot be is a ConfigError when the table is open
   );
 });
 
+Deno.test("a server that speaks no TLS 1.2 is refused, with a message that says so", async () => {
+  await using world = await scene();
+  const { cert, key } = await world.authority.sign("good", names);
+  for (const version of ["-tls1", "-tls1_1"]) {
+    await using server = await OpensslServer.start([
+      ...["-cert", cert, "-key", key],
+      ...[version, "-cipher", "ALL:@SECLEVEL=0"],
+    ]);
+    const name = await world.file(
+      `memcache = tls:localhost:${server.port}\n` +
+        `tls_CAfile = ${world.authority.cert}\n`,
+    );
+    await using table = await openTable(name, { utf8: true });
+    await assertRejects(
+      () => table.lookup("a"),
+      TemporaryError,
+      "it speaks no TLS 1.2 or later, and older versions are not safe",
+    );
+  }
+});
+
+Deno.test("a server that closes at the first command may expect TLS, until it has answered one", async () => {
+  await using world = await scene();
+  const { cert, key } = await world.authority.sign("good", names);
+  const hint = ": does it expect TLS (memcache = tls:HOST:PORT)?";
+  const failure = async (parameters: MemcacheTableParameters) => {
+    const given = { max_try: 1, ...parameters };
+    await using table = new MemcacheTable(given, { write: true });
+    const error = await assertRejects(() => table.lookup("a"), TemporaryError);
+    await assertRejects(() => table.update("a", "b"), TemporaryError);
+    return error.message;
+  };
+  const starts = [
+    () => OpensslServer.start(["-cert", cert, "-key", key]),
+    () => NodeTlsServer.start(cert, key),
+  ];
+  for (const start of starts) {
+    await using server = await start();
+    const memcache = `inet:127.0.0.1:${server.port}`;
+    assertStringIncludes(
+      await failure({ memcache }),
+      `the server closed the connection${hint}`,
+    );
+    assertStringIncludes(
+      await failure({ memcache, user: "joe", password: "secret" }),
+      "; does it expect TLS (memcache = tls:HOST:PORT)?",
+    );
+    const name = await world.file(`memcache = ${memcache}\n`);
+    await assertRejects(() => readStats(name, { utf8: true }), Error, hint);
+  }
+  // Known to be a memcached: it was stopped, or it closes what is idle.
+  await using known = new ScriptedServer(({ connection, request }) =>
+    connection === 0 && request === 0 ? ["END\r\n"] : ["CLOSE"]
+  );
+  let connections = 0;
+  await using closing = new ScriptedServer(({ connection }) => {
+    connections = connection;
+    return connection === 0 ? ["END\r\n", "CLOSE"] : ["CLOSE"];
+  });
+  for (const { server: memcache } of [known, closing]) {
+    await using table = new MemcacheTable({ memcache, max_try: 1 });
+    assertEquals(await table.lookup("a"), undefined);
+    for (const key of ["b", "c"]) {
+      const error = await assertRejects(
+        () => table.lookup(key),
+        TemporaryError,
+      );
+      assert(!error.message.includes("TLS"), error.message);
+    }
+  }
+  assert(connections > 0);
+  const users = await world.folder.write("users", "joe:secret\n");
+  const more = ["-Y", users];
+  await using wanting = await Memcached.tcp(freePort(), "127.0.0.1", more);
+  const said = await failure({ memcache: wanting.server });
+  assert(!said.includes("TLS"), said);
+});
+
 Deno.test("what OpenSSL says is told without where in its source it says so", () => {
   const error = Object.assign(
     new Error(
@@ -252,6 +350,32 @@ Deno.test("what OpenSSL says is told without where in its source it says so", ()
   );
 });
 
+Deno.test("a certificate that is not valid now is told with its time, unless it is another's fault", () => {
+  const day = 86400_000;
+  const at = (days: number) => new Date(Date.now() + days * day);
+  const error = (code: string) => Object.assign(new Error(code), { code });
+  const table: [string, { from?: Date; to?: Date }, string][] = [
+    ["CERT_HAS_EXPIRED", {}, "its certificate has expired: renew it there"],
+    [
+      "CERT_HAS_EXPIRED",
+      { to: new Date(0) },
+      "its certificate has expired, at 1970-01-01 00:00:00 UTC: renew it there",
+    ],
+    ["CERT_HAS_EXPIRED", { to: at(1) }, "that of its authority has expired"],
+    ["CERT_NOT_YET_VALID", {}, "not valid yet: is the clock right?"],
+    ["CERT_NOT_YET_VALID", { from: at(-1) }, "not valid yet"],
+    [
+      "CERT_NOT_YET_VALID",
+      { from: new Date(32503680000000) },
+      "not valid before 3000-01-01 00:00:00 UTC",
+    ],
+  ];
+  for (const [code, shown, message] of table) {
+    const said = explained(error(code), "localhost", shown) as Error;
+    assertStringIncludes(said.message, message);
+  }
+});
+
 Deno.test("a connect that is handed in gets what is known of TLS", async () => {
   const seen: Endpoint[] = [];
   const connect = (endpoint: Endpoint) => {
@@ -259,7 +383,8 @@ Deno.test("a connect that is handed in gets what is known of TLS", async () => {
     return Promise.reject(new Error("none"));
   };
   const memcache = "tls:cache.example.com:11211";
-  const tls = { caCerts: "PEM", serverName: "other" };
+  const caCerts = "-----BEGIN CERTIFICATE-----\n";
+  const tls = { caCerts, serverName: "other" };
   await using table = new MemcacheTable({ memcache, tls }, { connect });
   await using lookup = new MemcacheLookup({ memcache }, { connect });
   await assertRejects(() => table.lookup("a"), TemporaryError);
