@@ -20,6 +20,11 @@ export const databasesPage: ReferencePage = {
     "A file that is something else is left as it is. A damaged one is an error, never " +
     "an answer.",
     "A key has up to 2,000 bytes or so, a value 65,536.",
+    "kv:https://HOST/PATH#NAME is a database over the network: Deno Deploy, or a " +
+    "denokv of your own. Its access token is in DENO_KV_ACCESS_TOKEN. http: is for " +
+    "tests and private networks, where the token may be seen. Many requests are under " +
+    "way at once. A service that does not answer within 5 seconds is asked why; " +
+    "within 10 seconds the request fails with the reason and the cure.",
     "The names mean what Deno takes them for: DENO_KV_PATH_PREFIX, " +
     "DENO_KV_DEFAULT_PATH and DENO_KV_DB_MODE change that.",
     "On Node and Bun the command line needs the package @deno/kv beside this one.",

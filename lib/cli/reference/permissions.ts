@@ -26,6 +26,11 @@ export const permissionsPage: ReferencePage = {
       "--allow-read=DIR --allow-write=DIR of its folder, and --unstable-kv",
     ],
     [
+      "a kv:https://HOST/PATH table",
+      "--allow-net=HOST --allow-env=DENO_KV_ACCESS_TOKEN, and --unstable-kv; HOST " +
+      "also where the service has its data",
+    ],
+    [
       "DENO_KV_PATH_PREFIX and its like",
       "--allow-env=DENO_KV_PATH_PREFIX,DENO_KV_DEFAULT_PATH,DENO_KV_DB_MODE",
     ],
