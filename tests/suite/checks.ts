@@ -38,6 +38,8 @@ export const dependencies: readonly Check[] = [
       "--lock=tests/deno.lock",
       "tests/support/assert.ts",
       "tests/cli/options_test.ts",
+      "tests/support/kv_connect/messages.ts",
+      "tests/support/table_kinds.ts",
     ],
   },
   // A configuration of its own: who runs the command line does not load it.

@@ -227,7 +227,7 @@ export class KvDriver implements Driver {
       if (error instanceof RetiredError) return "again";
       if (isForCallers(error)) throw error;
       if (source.hasChanged(open, writes)) return "again";
-      throw source.explain(error, open, writes);
+      throw await source.explain(error, open, writes);
     }
   }
 

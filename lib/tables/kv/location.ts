@@ -5,14 +5,45 @@ export type Location =
   /** In memory; `insteadOf` is the file that the name would mean otherwise. */
   | { readonly kind: "memory"; readonly insteadOf?: string }
   /** On another machine. */
-  | { readonly kind: "remote" }
+  | { readonly kind: "remote"; readonly url: string }
   /** Only the runtime knows. */
   | { readonly kind: "untold" };
+
+const isUrl = /^https?:\/\//;
+
+/**
+ * The name with the scheme of a URL in small letters, as the runtimes know it.
+ * Throws a `RangeError` for what was meant to be a URL and would be a file.
+ */
+export function checkedName(name: string): string {
+  const [, scheme, rest] = /^([a-z][a-z0-9+.-]+):(\/[^]*)$/i.exec(name) ?? [];
+  if (scheme === undefined) return name;
+  const isHttp = /^https?$/i.test(scheme);
+  // A folder may have such a name, too, but what has two slashes is no path.
+  if (!isHttp && (!rest.startsWith("//") || /^file$/i.test(scheme))) {
+    return name;
+  }
+  const url = `${scheme.toLowerCase()}:${rest}`;
+  if (!isUrl.test(url) || !URL.canParse(url)) {
+    throw new RangeError(
+      "a database on another machine is kv:https://HOST/PATH, or http:// for " +
+        "one that needs no encryption",
+    );
+  }
+  const { username, password } = new URL(url);
+  if (username + password !== "") {
+    throw new RangeError(
+      "a URL with a user or password is of no use: the access token is read from " +
+        "DENO_KV_ACCESS_TOKEN in the environment",
+    );
+  }
+  return url;
+}
 
 /** The place that a name means, except to `Deno.openKv`. */
 export function plainLocation(name: string | undefined): Location {
   if (name === undefined) return { kind: "untold" };
-  if (/^https?:\/\//i.test(name)) return { kind: "remote" };
+  if (isUrl.test(name)) return { kind: "remote", url: name };
   if (name === ":memory:") return { kind: "memory" };
   return { kind: "file", path: name };
 }

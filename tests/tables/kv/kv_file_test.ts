@@ -533,7 +533,8 @@ Deno.test("denoLocation() knows what is no file", () => {
   assertEquals(denoLocation(undefined, none), { kind: "untold" });
   assertEquals(denoLocation(":memory:", none), { kind: "memory" });
   assertEquals(denoLocation(":other", none), { kind: "untold" });
-  assertEquals(denoLocation("https://kv.example/", none), { kind: "remote" });
+  const url = "https://kv.example/";
+  assertEquals(denoLocation(url, none), { kind: "remote", url });
   const memory = (name: string) =>
     name === "DENO_KV_DB_MODE" ? "memory" : undefined;
   assertEquals(denoLocation("a.kv", memory), {
