@@ -33,8 +33,8 @@ export function checkedName(name: string): string {
   const { username, password } = new URL(url);
   if (username + password !== "") {
     throw new RangeError(
-      "a URL with a user or password is of no use: the access token is read from " +
-        "DENO_KV_ACCESS_TOKEN in the environment",
+      "the URL must not have a user or password: set DENO_KV_ACCESS_TOKEN in " +
+        "the environment to the access token",
     );
   }
   return url;
