@@ -16,6 +16,7 @@ import {
   type Location,
   plainLocation,
 } from "./location.ts";
+import { far, near } from "./pace.ts";
 import type { RemoteDatabase } from "./remote_database.ts";
 
 /**
@@ -65,6 +66,7 @@ export async function openKvTable(opening: Opening): Promise<DriverTable> {
     name,
     namespace,
     text: rules.text,
+    pace: location.kind === "remote" ? far : near,
     replace: (options.duplicates ?? "replace") === "replace",
     onDuplicate: duplicateHandler(opening),
     refuse: refusalHandler(name, rules),

@@ -7,11 +7,10 @@ import {
 import type { KvDatabase, KvEntry, KvKey } from "../../kv_database.ts";
 import type { BatchAnswer } from "../driver.ts";
 import type { KvKeys } from "./kv_keys.ts";
+import type { Pace } from "./pace.ts";
 
 // Deno KV allows so many keys in one call.
 const keysPerCall = 10;
-const concurrentCalls = 8;
-const concurrentGets = 32;
 
 /** The result of {@linkcode readMany}. */
 export interface KvReads {
@@ -25,6 +24,7 @@ export interface KvReads {
 export async function readMany(
   database: KvDatabase,
   keys: readonly KvKey[],
+  { reads, gets }: Pick<Pace, "reads" | "gets">,
 ): Promise<KvReads> {
   const entries: KvEntry[] = new Array(keys.length);
   const hasGetMany = database.getMany !== undefined;
@@ -58,7 +58,7 @@ export async function readMany(
       await readEach(start, end);
     }
   };
-  const workers = hasGetMany ? concurrentCalls : concurrentGets;
+  const workers = hasGetMany ? reads : gets;
   await Promise.all(Array.from({ length: workers }, worker));
   return { entries, failed };
 }
@@ -73,6 +73,7 @@ export async function lookupMany(
   database: KvDatabase,
   kvKeys: KvKeys,
   keys: ByteStrings,
+  pace: Pace,
   toBytes: (key: Uint8Array, value: unknown) => Uint8Array,
 ): Promise<BatchAnswer> {
   const values = new ByteStringsBuilder(countOf(keys), keys.bytes.length);
@@ -84,6 +85,7 @@ export async function lookupMany(
   const { entries, failed } = await readMany(
     database,
     sent.map((at) => kvKeys.of(stringAt(keys, at)!)),
+    pace,
   );
   const end = failed?.at ?? sent.length;
   for (let next = 0; next < end; next++) {

@@ -5,6 +5,7 @@ import type {
   KvEntry,
   KvKey,
 } from "../../kv_database.ts";
+import { hadManyChecks } from "./commits.ts";
 import { KvFailure } from "./failures.ts";
 import { StalledError } from "./patience.ts";
 import {
@@ -136,7 +137,7 @@ export class RemoteDatabase implements KvDatabase {
         opening = this.#opening ??= this.#open();
         return await this.#unlessAbandoned(opening.then(call));
       } catch (error) {
-        if (error instanceof StalledError || isTooMuch(error)) throw error;
+        if (error instanceof StalledError || hadManyChecks(error)) throw error;
         const why = await this.#explain(error);
         if (why !== undefined) throw why;
         // A write that is repeated must not have been done.
@@ -218,9 +219,4 @@ function refusalIn(error: unknown): string | undefined {
 
 function isRefusal(error: unknown): boolean {
   return refusalIn(error) !== undefined;
-}
-
-/** Whether the request itself is more than the service takes. */
-function isTooMuch(error: unknown): boolean {
-  return /too ?many ?checks/i.test(reasonOf(error));
 }

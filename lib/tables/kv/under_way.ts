@@ -1,0 +1,70 @@
+import type { Pace } from "./pace.ts";
+
+/** Lets only so many commits, of so many bytes, be under way at once. */
+export class CommitsUnderWay {
+  #pace: Pick<Pace, "commits" | "bytes">;
+  #commits = 0;
+  #bytes = 0;
+  #waiting: { readonly bytes: number; readonly start: () => void }[] = [];
+
+  /** None is under way yet. */
+  constructor(pace: Pick<Pace, "commits" | "bytes">) {
+    this.#pace = pace;
+  }
+
+  /** Waits until a commit may start. Call `leave` when it has ended. */
+  async enter(bytes: number): Promise<void> {
+    if (this.#waiting.length > 0 || !this.#mayStart(bytes)) {
+      await new Promise<void>((start) => this.#waiting.push({ bytes, start }));
+    } else this.#begin(bytes);
+  }
+
+  /** Tells that a commit has ended. */
+  leave(bytes: number): void {
+    this.#commits--;
+    this.#bytes -= bytes;
+    for (;;) {
+      const [next] = this.#waiting;
+      if (next === undefined || !this.#mayStart(next.bytes)) return;
+      this.#waiting.shift();
+      this.#begin(next.bytes);
+      next.start();
+    }
+  }
+
+  #mayStart(bytes: number): boolean {
+    return this.#commits === 0 ||
+      this.#commits < this.#pace.commits &&
+        this.#bytes + bytes <= this.#pace.bytes;
+  }
+
+  #begin(bytes: number): void {
+    this.#commits++;
+    this.#bytes += bytes;
+  }
+}
+
+/** Keeps the order of writes of one key, while others are under way. */
+export class WriteOrder {
+  #running = new Set<{ keys: Set<string>; work: Promise<unknown> }>();
+
+  /**
+   * Runs `work` after all earlier work on any of these keys. If that fails, so does
+   * this, with the same error: it has waited for the same database as long.
+   */
+  async run<T>(keys: readonly string[], work: () => Promise<T>): Promise<T> {
+    const before = [...this.#running].filter((other) =>
+      keys.some((key) => other.keys.has(key))
+    );
+    const running = before.length === 0
+      ? work()
+      : Promise.all(before.map(({ work }) => work)).then(work);
+    const entry = { keys: new Set(keys), work: running };
+    this.#running.add(entry);
+    try {
+      return await running;
+    } finally {
+      this.#running.delete(entry);
+    }
+  }
+}
