@@ -66,6 +66,10 @@ export class KvServer implements AsyncDisposable {
   };
   /** The most requests that were under way at once. */
   most = 0;
+  /** The most bytes of an answer. */
+  longestAnswer = 0;
+  /** Called with each request, before it is answered. */
+  onRequest: (kind: RequestKind) => void = () => {};
   #underWay = 0;
   #server: Deno.HttpServer<Deno.NetAddr>;
   #versions: readonly number[];
@@ -97,6 +101,16 @@ export class KvServer implements AsyncDisposable {
       this.#databases.set(name, database);
     }
     return database;
+  }
+
+  /** Waits until so many requests of a kind have come from now on. */
+  async untilAsked(kind: RequestKind, times = 1): Promise<void> {
+    const enough = this.requests[kind] + times;
+    await new Promise<void>((resolve) => {
+      this.onRequest = () => {
+        if (this.requests[kind] >= enough) resolve();
+      };
+    });
   }
 
   /** From now on all tokens that it gave for the data path are refused. */
@@ -143,6 +157,7 @@ export class KvServer implements AsyncDisposable {
     const kind = version === undefined ? "exchange" : action;
     if (!isKind(kind) || more.length > 0) return notFound();
     this.requests[kind]++;
+    this.onRequest(kind);
     const wrong = await this.fault(kind, request);
     if (wrong !== undefined) return wrong;
     const database = this.#databases.get(name);
@@ -151,9 +166,11 @@ export class KvServer implements AsyncDisposable {
     if (kind === "exchange") return this.#exchange(request, body, database);
     const refusal = this.#refusal(request, version, database);
     if (refusal !== undefined) return refusal;
-    return protobuf(
-      kind === "snapshot_read" ? read(database, body) : write(database, body),
-    );
+    const answer = kind === "snapshot_read"
+      ? read(database, body)
+      : write(database, body);
+    this.longestAnswer = Math.max(this.longestAnswer, answer.length);
+    return protobuf(answer);
   }
 
   #exchange(
