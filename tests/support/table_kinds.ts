@@ -3,7 +3,7 @@ import { type Text, utf8Text } from "../../lib/bytes/text.ts";
 import { makeLimitedV8Serializer, openKv } from "npm:@deno/kv@0.14.0";
 import { type Kind, type Maker, opener } from "./conformance/kind.ts";
 import { Folder } from "./folder.ts";
-import { accessToken, KvServer } from "./kv_connect/server.ts";
+import { accessToken, KvServer, useAccessToken } from "./kv_connect/server.ts";
 import { Memcached } from "./memcached.ts";
 import { Postfix } from "./postfix.ts";
 import { runPostmap } from "./processes.ts";
@@ -190,7 +190,7 @@ function kvOverNetwork(
     start() {
       const stack = new AsyncDisposableStack();
       const server = stack.use(new KvServer({ versions }));
-      Deno.env.set("DENO_KV_ACCESS_TOKEN", accessToken);
+      useAccessToken();
       return Promise.resolve(
         maker(stack, async (entries, text, number) => {
           const { url } = server.database(`${number}`);

@@ -21,6 +21,14 @@ export interface KvServerOptions {
 /** The access token of the databases. */
 export const accessToken = "token-of-the-tests";
 
+/**
+ * Puts it into the environment, where Deno looks for it. It stays there: tests that
+ * run at the same time share the environment.
+ */
+export function useAccessToken(): void {
+  Deno.env.set("DENO_KV_ACCESS_TOKEN", accessToken);
+}
+
 /** A database of a server. */
 export class RemoteDatabase {
   /** Its URL, as in `kv:URL`. */
@@ -54,6 +62,8 @@ export class KvServer implements AsyncDisposable {
     kind: RequestKind,
     request: Request,
   ) => Response | Promise<Response> | undefined = () => undefined;
+  /** The access token that it takes. */
+  accessToken = accessToken;
   /** Where the data path is, by default the server itself. */
   endpoint: string | undefined;
   /** Milliseconds that a token of the data path is good for. */
@@ -187,7 +197,7 @@ export class KvServer implements AsyncDisposable {
       );
       versions = supportedVersions(new TextDecoder().decode(body));
     }
-    if (headers.get("authorization") !== `Bearer ${accessToken}`) {
+    if (headers.get("authorization") !== `Bearer ${this.accessToken}`) {
       return new Response("Invalid access token.", { status: 401 });
     }
     const common = this.#versions.filter((one) => versions.includes(one));
