@@ -6,8 +6,10 @@ import {
 } from "../../bytes/byte_strings.ts";
 import type { KvDatabase, KvEntry, KvKey } from "../../kv_database.ts";
 import type { BatchAnswer } from "../driver.ts";
+import { KvFailure } from "./failures.ts";
 import type { KvKeys } from "./kv_keys.ts";
 import type { Pace } from "./pace.ts";
+import { StalledError } from "./patience.ts";
 
 // Deno KV allows so many keys in one call.
 const keysPerCall = 10;
@@ -52,8 +54,11 @@ export async function readMany(
         const found = await database.getMany?.(keys.slice(start, end));
         found?.forEach((entry, at) => entries[start + at] = entry);
         if (found !== undefined) continue;
-      } catch {
-        // One key failed: read them one by one to find it.
+      } catch (error) {
+        // Else one key failed: read them one by one to find it.
+        if (error instanceof StalledError || error instanceof KvFailure) {
+          return fail(start, error);
+        }
       }
       await readEach(start, end);
     }
