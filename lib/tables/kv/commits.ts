@@ -1,6 +1,5 @@
 import type { KvKey } from "../../kv_database.ts";
-import type { Pace } from "./pace.ts";
-import type { CommitsUnderWay } from "./under_way.ts";
+import type { CommitsUnderWay, Pace } from "./under_way.ts";
 
 // Limit of one commit in bytes: for the keys of entries that it stores.
 const maxKeyBytes = 81920;

@@ -3,7 +3,7 @@ import { commitsOf, type KvWrite, makeCommits, removing } from "./commits.ts";
 import type { KvKeys } from "./kv_keys.ts";
 import type { KvWrites } from "./kv_writes.ts";
 import type { WriteState } from "./kv_updates.ts";
-import type { Pace } from "./pace.ts";
+import type { Pace } from "./under_way.ts";
 import type { PatientDatabase } from "./patient_database.ts";
 import { readMany } from "./reads.ts";
 

@@ -18,10 +18,9 @@ import { KvKeys } from "./kv_keys.ts";
 import type { WriteState } from "./kv_updates.ts";
 import type { KvWrites } from "./kv_writes.ts";
 import type { OpenDatabase } from "./open_database.ts";
-import type { Pace } from "./pace.ts";
 import { StalledError } from "./patience.ts";
 import { type PatientDatabase, RetiredError } from "./patient_database.ts";
-import { CommitsUnderWay, WriteOrder } from "./under_way.ts";
+import { CommitsUnderWay, type Pace, WriteOrder } from "./under_way.ts";
 
 /** The parts of a KV table. */
 export interface KvParts {

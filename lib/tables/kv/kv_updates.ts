@@ -13,9 +13,8 @@ import {
 } from "./commits.ts";
 import type { KvKeys } from "./kv_keys.ts";
 import type { KvWrites } from "./kv_writes.ts";
-import type { Pace } from "./pace.ts";
 import { readMany } from "./reads.ts";
-import type { CommitsUnderWay } from "./under_way.ts";
+import type { CommitsUnderWay, Pace } from "./under_way.ts";
 
 /** The rules for updates. */
 export interface UpdateRules {

@@ -16,7 +16,7 @@ import {
   type Location,
   plainLocation,
 } from "./location.ts";
-import { far, near } from "./pace.ts";
+import { far, near } from "./under_way.ts";
 import type { RemoteDatabase } from "./remote_database.ts";
 
 /**

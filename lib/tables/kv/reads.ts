@@ -8,7 +8,7 @@ import type { KvDatabase, KvEntry, KvKey } from "../../kv_database.ts";
 import type { BatchAnswer } from "../driver.ts";
 import { KvFailure } from "./failures.ts";
 import type { KvKeys } from "./kv_keys.ts";
-import type { Pace } from "./pace.ts";
+import type { Pace } from "./under_way.ts";
 import { StalledError } from "./patience.ts";
 
 // Deno KV allows so many keys in one call.
