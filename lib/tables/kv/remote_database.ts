@@ -17,6 +17,30 @@ import {
 } from "./remote_service.ts";
 
 /**
+ * What keeps a write from being done late. A client goes on trying a write that
+ * was given up here, and may get it through after a newer one. So each write
+ * requires that the entry of this key does not exist; and where writes were given
+ * up, it is made before the next one.
+ */
+interface Fence {
+  readonly key: KvKey;
+  /** The number of writes under way. */
+  writes: number;
+}
+
+function newFence(): Fence {
+  return { key: ["memcache-table", "fence", crypto.randomUUID()], writes: 0 };
+}
+
+// Milliseconds: longer than any network keeps a request.
+const fenceLifetime = 86_400_000;
+
+/** The part of a client that writes a fence. */
+interface FenceWriter extends KvAtomic {
+  set(key: KvKey, value: unknown, options?: { expireIn: number }): KvAtomic;
+}
+
+/**
  * A database on another machine. The first call opens it, so that the time for that
  * counts as time of the call. When a call fails, it asks the service why.
  *
@@ -32,6 +56,9 @@ export class RemoteDatabase implements KvDatabase {
   // After a call without an answer, the service is asked before a client is opened:
   // a client cannot be stopped while it tries.
   #isDoubtful = false;
+  #fence = newFence();
+  #unraised: readonly Fence[] = [];
+  #raising: Promise<void> | undefined;
   #isClosed = false;
 
   /** Opens nothing yet. */
@@ -55,11 +82,11 @@ export class RemoteDatabase implements KvDatabase {
   }
 
   set(key: KvKey, value: unknown): Promise<unknown> {
-    return this.#run((client) => client.set(key, value));
+    return this.atomic().set(key, value).commit();
   }
 
-  delete(key: KvKey): Promise<void> {
-    return this.#run((client) => client.delete(key));
+  async delete(key: KvKey): Promise<void> {
+    await this.atomic().delete!(key).commit();
   }
 
   /** Reads all entries first. */
@@ -92,12 +119,29 @@ export class RemoteDatabase implements KvDatabase {
         steps.push((made) => made.delete!(key));
         return atomic;
       },
-      commit: () =>
-        this.#run((client) =>
-          steps.reduce((made, step) => step(made), client.atomic()).commit()
-        ),
+      commit: () => this.#write(steps),
     };
     return atomic;
+  }
+
+  #write(
+    steps: readonly ((made: KvAtomic) => KvAtomic)[],
+  ): Promise<{ ok: boolean }> {
+    return this.#run((client) => {
+      const fence = this.#fence;
+      const made = client.atomic().check({
+        key: fence.key,
+        versionstamp: null,
+      });
+      fence.writes++;
+      // Later than the request, where that gave up.
+      const ended = () => {
+        fence.writes--;
+      };
+      const written = steps.reduce((made, step) => step(made), made).commit();
+      written.then(ended, ended);
+      return written;
+    });
   }
 
   /**
@@ -106,6 +150,10 @@ export class RemoteDatabase implements KvDatabase {
    */
   abandon(): void {
     this.#isDoubtful = true;
+    if (this.#fence.writes > 0) {
+      this.#unraised = [...this.#unraised, this.#fence];
+      this.#fence = newFence();
+    }
     this.#forget(this.#opening);
     for (const giveUp of this.#giveUp) giveUp(new StalledError(true));
     this.#giveUp.clear();
@@ -135,6 +183,11 @@ export class RemoteDatabase implements KvDatabase {
         if (this.#isDoubtful) await this.#mustAnswer();
         if (this.#isClosed) throw new StalledError(false);
         opening = this.#opening ??= this.#open();
+        if (!isRead && this.#unraised.length > 0) {
+          await (this.#raising ??= this.#raise(await opening).finally(() =>
+            this.#raising = undefined
+          ));
+        }
         return await this.#unlessAbandoned(opening.then(call));
       } catch (error) {
         if (error instanceof StalledError || hadManyChecks(error)) throw error;
@@ -152,6 +205,16 @@ export class RemoteDatabase implements KvDatabase {
     const why = await this.#service.why();
     if (why !== undefined) throw why;
     this.#isDoubtful = false;
+  }
+
+  /** Raises the fences before writes that were abandoned. */
+  async #raise(client: KvDatabase): Promise<void> {
+    for (const fence of [...this.#unraised]) {
+      const raising = client.atomic() as FenceWriter;
+      raising.set(fence.key, new Uint8Array(), { expireIn: fenceLifetime });
+      await this.#unlessAbandoned(raising.commit());
+      this.#unraised = this.#unraised.filter((other) => other !== fence);
+    }
   }
 
   async #open(): Promise<KvDatabase> {

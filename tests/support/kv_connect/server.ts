@@ -81,6 +81,7 @@ export class KvServer implements AsyncDisposable {
   /** Called with each request, before it is answered. */
   onRequest: (kind: RequestKind) => void = () => {};
   #underWay = 0;
+  #onIdle: () => void = () => {};
   #server: Deno.HttpServer<Deno.NetAddr>;
   #versions: readonly number[];
   #databases = new Map<string, RemoteDatabase>();
@@ -123,6 +124,13 @@ export class KvServer implements AsyncDisposable {
     });
   }
 
+  /** Waits until no request is under way. */
+  async idle(): Promise<void> {
+    while (this.#underWay > 0) {
+      await new Promise<void>((resolve) => this.#onIdle = resolve);
+    }
+  }
+
   /** From now on all tokens that it gave for the data path are refused. */
   expireTokens(): void {
     this.#tokens.clear();
@@ -152,7 +160,7 @@ export class KvServer implements AsyncDisposable {
       if (!(error instanceof BadRequest)) throw error;
       return new Response(error.message, { status: 400 });
     } finally {
-      this.#underWay--;
+      if (--this.#underWay === 0) this.#onIdle();
     }
   }
 

@@ -285,6 +285,44 @@ Deno.test("kv: over the network a request ends within ten seconds, and the next 
   await table.close();
 });
 
+for (const [client, options] of clients) {
+  Deno.test(`kv: over the network a write that was given up is not done after a newer one (${client})`, async () => {
+    await using server = new KvServer();
+    const database = server.database();
+    const clock = new FakeClock();
+    const table = await openTable(`kv:${database.url}`, {
+      ...quiet,
+      ...options,
+      // What is handed in takes real time.
+      ...(client === "Deno" ? { clock } : {}),
+    });
+    assertEquals(await table.update("k", "first"), true);
+    const late = Promise.withResolvers<undefined>();
+    server.fault = (kind) =>
+      kind === "atomic_write"
+        ? late.promise as unknown as Promise<Response>
+        : undefined;
+    const asked = server.untilAsked("atomic_write", 2);
+    const given = [
+      table.update("k", "old"),
+      Array.fromAsync(table.updateMany([{ key: "k", value: "old" }])),
+      Array.fromAsync(table.updateMany([{ key: "l", value: "old" }])),
+    ].map((request) => assertRejects(() => request, TemporaryError));
+    await asked;
+    server.fault = () => undefined;
+    if (client === "Deno") clock.pass(5300);
+    await Promise.all(given);
+    // The service answers again, and the old writes are still on their way.
+    assertEquals(await table.update("k", "new"), true);
+    const done = server.requests.atomic_write;
+    late.resolve(undefined);
+    await server.idle();
+    assertEquals(server.requests.atomic_write, done);
+    assertEquals(await table.lookup("k"), "new");
+    await table.close();
+  });
+}
+
 Deno.test("kv: over the network closes at once, though requests hang", async () => {
   await using server = new KvServer();
   const { url } = server.database();
