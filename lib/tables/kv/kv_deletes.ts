@@ -28,6 +28,8 @@ export class KvDeletes implements KvWrites {
   #rules: DeleteRules;
   #state: WriteState;
   #isFinal: boolean[];
+  /** The first index of each key. */
+  #first = new Map<string, number>();
 
   /** `kvKeys` makes database keys of `keys`. */
   constructor(
@@ -42,6 +44,14 @@ export class KvDeletes implements KvWrites {
     this.#state = state;
     this.done = keys.map(() => false);
     this.#isFinal = keys.map(() => false);
+    for (const [at, key] of keys.entries()) {
+      if (!this.#first.has(key)) this.#first.set(key, at);
+    }
+  }
+
+  /** Whether it removes this key. */
+  has(key: string): boolean {
+    return this.#first.has(key);
   }
 
   get isEmpty(): boolean {
@@ -79,12 +89,8 @@ export class KvDeletes implements KvWrites {
 
   /** The keys without duplicates: only the first delete of a key removes it. */
   #removals(database: PatientDatabase): Removal[] {
-    const first = new Map<string, number>();
-    for (const [at, key] of this.#keys.entries()) {
-      if (!first.has(key)) first.set(key, at);
-    }
     const removals: Removal[] = [];
-    for (const [key, at] of first) {
+    for (const [key, at] of this.#first) {
       const bytes = this.#rules.text.encode(key);
       if (this.#kvKeys.isTooLong(database, bytes)) continue;
       const keyLength = this.#kvKeys.encodedLength(bytes);

@@ -172,7 +172,8 @@ export class KvDriver implements Driver {
   ): Promise<WriteAnswer> {
     const { writeAll } = await import("./kv_writes.ts");
     const run = () => this.#with(kind, (database) => writes.run(database));
-    return await writeAll(writes, () => this.#order.run(keys, run));
+    const has = (key: string) => writes.has(key);
+    return await writeAll(writes, () => this.#order.run(keys, has, run));
   }
 
   /**

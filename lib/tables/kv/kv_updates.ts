@@ -38,10 +38,12 @@ export interface WriteState {
   readonly underWay: CommitsUnderWay;
 }
 
-/** An entry to store, and the indexes of all entries of its key in the batch. */
+/** An entry to store, and its index in the batch. */
 interface EntryWrite extends KvWrite {
   data: Uint8Array;
-  readonly at: number[];
+  readonly at: number;
+  /** The indexes of later entries of the same key. */
+  later?: number[];
 }
 
 /** A batch of updates. */
@@ -66,6 +68,11 @@ export class KvUpdates implements KvWrites {
     this.#state = state;
     this.done = entries.map(() => false);
     this.#isFinal = entries.map(() => true);
+  }
+
+  /** Whether it writes an entry of this key. */
+  has(key: string): boolean {
+    return this.#writes.has(key);
   }
 
   get isEmpty(): boolean {
@@ -95,12 +102,12 @@ export class KvUpdates implements KvWrites {
       this.#isFinal[at] = false;
       const earlier = this.#writes.get(key);
       if (earlier !== undefined) {
-        earlier.at.push(at);
+        (earlier.later ??= []).push(at);
         if (replace) earlier.data = data;
         continue;
       }
       const keyLength = keys.encodedLength(bytes);
-      this.#writes.set(key, { key: keys.of(bytes), keyLength, data, at: [at] });
+      this.#writes.set(key, { key: keys.of(bytes), keyLength, data, at });
     }
   }
 
@@ -109,8 +116,9 @@ export class KvUpdates implements KvWrites {
     const writes = [...this.#writes.values()];
     this.done.fill(false);
     this.#kept = [];
-    for (const { at } of writes) {
-      for (const one of at) this.#isFinal[one] = false;
+    for (const { at, later } of writes) {
+      this.#isFinal[at] = false;
+      for (const other of later ?? []) this.#isFinal[other] = false;
     }
     const kind = replace
       ? replacing
@@ -121,20 +129,24 @@ export class KvUpdates implements KvWrites {
     await makeCommits(commits, this.#state.underWay, async (some) => {
       if (replace) {
         await replaceAll(database, some);
-        for (const { at } of some) for (const one of at) this.done[one] = true;
+        for (const { at, later } of some) {
+          this.done[at] = true;
+          for (const other of later ?? []) this.done[other] = true;
+        }
       } else {
         const added = await this.#addNew(database, some);
-        for (const { at: [first] } of added) this.done[first] = true;
+        for (const { at } of added) this.done[at] = true;
       }
-      for (const { at } of some) this.#end(at);
+      for (const { at, later } of some) {
+        this.#end(at);
+        for (const other of later ?? []) this.#end(other);
+      }
     });
   }
 
-  #end(at: readonly number[]): void {
-    for (const one of at) {
-      this.#isFinal[one] = true;
-      if (!this.done[one]) this.#kept.push(one);
-    }
+  #end(at: number): void {
+    this.#isFinal[at] = true;
+    if (!this.done[at]) this.#kept.push(at);
   }
 
   reportUnwritten(): void {

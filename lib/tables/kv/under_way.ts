@@ -82,27 +82,40 @@ export class CommitsUnderWay {
   }
 }
 
+/** Work on some keys. */
+interface WorkOnKeys {
+  /** Whether it writes this key. */
+  readonly has: (key: string) => boolean;
+  /** Ends when the work does. */
+  readonly done: Promise<unknown>;
+}
+
 /** Keeps the order of writes of one key, while others are under way. */
 export class WriteOrder {
-  #running = new Set<{ keys: Set<string>; work: Promise<unknown> }>();
+  #running: WorkOnKeys[] = [];
 
   /**
-   * Runs `work` after all earlier work on any of these keys. If that fails, so does
-   * this, with the same error: it has waited for the same database as long.
+   * Runs `work` after all earlier work on any of these keys, which `has` knows. If
+   * that fails, so does this, with the same error: it has waited for the same
+   * database as long.
    */
-  async run<T>(keys: readonly string[], work: () => Promise<T>): Promise<T> {
-    const before = [...this.#running].filter((other) =>
-      keys.some((key) => other.keys.has(key))
+  async run<T>(
+    keys: readonly string[],
+    has: (key: string) => boolean,
+    work: () => Promise<T>,
+  ): Promise<T> {
+    const before = this.#running.filter((other) =>
+      keys.some((key) => other.has(key))
     );
-    const running = before.length === 0
+    const done = before.length === 0
       ? work()
-      : Promise.all(before.map(({ work }) => work)).then(work);
-    const entry = { keys: new Set(keys), work: running };
-    this.#running.add(entry);
+      : Promise.all(before.map(({ done }) => done)).then(work);
+    const mine = { has, done };
+    this.#running.push(mine);
     try {
-      return await running;
+      return await done;
     } finally {
-      this.#running.delete(entry);
+      this.#running = this.#running.filter((other) => other !== mine);
     }
   }
 }
