@@ -1,4 +1,10 @@
 import type { KvDatabase } from "../../kv_database.ts";
+import {
+  type ByteStrings,
+  encodeAsciiStrings,
+  encodeStrings,
+  stringAt,
+} from "../../bytes/byte_strings.ts";
 import type { Text } from "../../bytes/text.ts";
 import type { Entry } from "../../table.ts";
 import type { Refuse } from "../driver_table.ts";
@@ -91,9 +97,11 @@ export class KvUpdates implements KvWrites {
    */
   prepare(keys: KvKeys, database: KvDatabase | undefined): void {
     const { text, refuse, replace } = this.#rules;
-    for (const [at, { key, value }] of this.#entries.entries()) {
-      const bytes = text.encode(key);
-      const data = text.encode(value);
+    const encodedKeys = encodeAll(this.#entries.map(({ key }) => key), text);
+    const values = encodeAll(this.#entries.map(({ value }) => value), text);
+    for (const [at, { key }] of this.#entries.entries()) {
+      const bytes = stringAt(encodedKeys, at)!;
+      const data = stringAt(values, at)!;
       const reason = keys.whyNotStored(database, bytes, data);
       if (reason !== undefined) {
         refuse(key, reason, "rules");
@@ -178,6 +186,11 @@ export class KvUpdates implements KvWrites {
     }
     return added;
   }
+}
+
+/** Encodes strings into one buffer: one for each would take twice as long. */
+function encodeAll(strings: readonly string[], text: Text): ByteStrings {
+  return encodeAsciiStrings(strings) ?? encodeStrings(strings, text);
 }
 
 async function replaceAll(
