@@ -82,7 +82,7 @@ export class KvDeletes implements KvWrites {
     for (const { at } of existing) this.#isFinal[at] = false;
     const commits = commitsOf(existing, removing, pace);
     await makeCommits(commits, this.#state.underWay, async (some) => {
-      await removeAll(database, some);
+      await database.remove(some.map(({ key }) => key));
       for (const { at } of some) this.done[at] = this.#isFinal[at] = true;
     });
   }
@@ -98,14 +98,4 @@ export class KvDeletes implements KvWrites {
     }
     return removals;
   }
-}
-
-async function removeAll(
-  database: PatientDatabase,
-  removals: readonly Removal[],
-): Promise<void> {
-  if (removals.length === 1) return await database.delete(removals[0].key);
-  let atomic = database.atomic();
-  for (const { key } of removals) atomic = atomic.delete!(key);
-  await atomic.commit();
 }

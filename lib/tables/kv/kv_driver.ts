@@ -216,12 +216,8 @@ export class KvDriver implements Driver {
     const { prefix } = this.#keys;
     const selector = start === undefined ? { prefix } : { prefix, start };
     // For each page, since the database may be created meanwhile.
-    const entries = await this.#with("reads", async (database) => {
-      const entries: KvEntry[] = [];
-      const found = database.list(selector, { limit, batchSize: limit });
-      for await (const entry of found) entries.push(entry);
-      return entries;
-    }) ?? [];
+    const read = (database: PatientDatabase) => database.page(selector, limit);
+    const entries = await this.#with("reads", read) ?? [];
     const last = entries.at(-1)?.key.at(-1);
     if (entries.length < limit || !(last instanceof Uint8Array)) {
       return { entries };

@@ -1,4 +1,3 @@
-import type { KvDatabase } from "../../kv_database.ts";
 import {
   type ByteStrings,
   encodeAsciiStrings,
@@ -19,6 +18,7 @@ import {
 } from "./commits.ts";
 import type { KvKeys } from "./kv_keys.ts";
 import type { KvWrites } from "./kv_writes.ts";
+import type { PatientDatabase } from "./patient_database.ts";
 import { readMany } from "./reads.ts";
 import type { CommitsUnderWay, Pace } from "./under_way.ts";
 
@@ -95,7 +95,7 @@ export class KvUpdates implements KvWrites {
    * several entries of one key, one is stored: the last, or the first where an
    * update keeps what exists.
    */
-  prepare(keys: KvKeys, database: KvDatabase | undefined): void {
+  prepare(keys: KvKeys, database: PatientDatabase | undefined): void {
     const { text, refuse, replace } = this.#rules;
     const encodedKeys = encodeAll(this.#entries.map(({ key }) => key), text);
     const values = encodeAll(this.#entries.map(({ value }) => value), text);
@@ -119,7 +119,7 @@ export class KvUpdates implements KvWrites {
     }
   }
 
-  async run(database: KvDatabase): Promise<void> {
+  async run(database: PatientDatabase): Promise<void> {
     const { replace, pace } = this.#rules;
     const writes = [...this.#writes.values()];
     this.done.fill(false);
@@ -166,7 +166,7 @@ export class KvUpdates implements KvWrites {
 
   /** Adds the entries that do not exist; returns those. */
   async #addNew(
-    database: KvDatabase,
+    database: PatientDatabase,
     writes: readonly EntryWrite[],
   ): Promise<readonly EntryWrite[]> {
     const { pace } = this.#rules;
@@ -194,21 +194,22 @@ function encodeAll(strings: readonly string[], text: Text): ByteStrings {
 }
 
 async function replaceAll(
-  database: KvDatabase,
+  database: PatientDatabase,
   writes: readonly EntryWrite[],
 ): Promise<void> {
   if (writes.length === 1) {
     await database.set(writes[0].key, writes[0].data);
     return;
   }
-  let atomic = database.atomic();
-  for (const { key, data } of writes) atomic = atomic.set(key, data);
-  await atomic.commit();
+  await database.commit((atomic) => {
+    for (const { key, data } of writes) atomic = atomic.set(key, data);
+    return atomic;
+  });
 }
 
 /** Adds the entries that do not exist; returns those. Their keys must differ. */
 async function addMissing(
-  database: KvDatabase,
+  database: PatientDatabase,
   writes: readonly EntryWrite[],
   pace: Pace,
 ): Promise<readonly EntryWrite[]> {
@@ -228,12 +229,14 @@ async function addMissing(
 
 /** Adds all entries, or none if one of them exists. Returns whether it did. */
 async function addAll(
-  database: KvDatabase,
+  database: PatientDatabase,
   writes: readonly EntryWrite[],
 ): Promise<boolean> {
-  let atomic = database.atomic();
-  for (const { key, data } of writes) {
-    atomic = atomic.check({ key, versionstamp: null }).set(key, data);
-  }
-  return (await atomic.commit()).ok;
+  const { ok } = await database.commit((atomic) => {
+    for (const { key, data } of writes) {
+      atomic = atomic.check({ key, versionstamp: null }).set(key, data);
+    }
+    return atomic;
+  });
+  return ok;
 }

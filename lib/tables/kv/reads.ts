@@ -4,12 +4,13 @@ import {
   countOf,
   stringAt,
 } from "../../bytes/byte_strings.ts";
-import type { KvDatabase, KvEntry, KvKey } from "../../kv_database.ts";
+import type { KvEntry, KvKey } from "../../kv_database.ts";
 import type { BatchAnswer } from "../driver.ts";
 import { KvFailure } from "./failures.ts";
 import type { KvKeys } from "./kv_keys.ts";
 import type { Pace } from "./under_way.ts";
 import { StalledError } from "./patience.ts";
+import type { PatientDatabase } from "./patient_database.ts";
 
 // Deno KV allows so many keys in one call.
 const keysPerCall = 10;
@@ -24,7 +25,7 @@ export interface KvReads {
 
 /** Reads many entries with concurrent calls. Never rejects. */
 export async function readMany(
-  database: KvDatabase,
+  database: PatientDatabase,
   keys: readonly KvKey[],
   { reads, gets }: Pick<Pace, "reads" | "gets">,
 ): Promise<KvReads> {
@@ -75,7 +76,7 @@ export function emptyAnswer(keys: ByteStrings): BatchAnswer {
 
 /** Looks up many keys; `toBytes` gets the bytes of the value of an entry. */
 export async function lookupMany(
-  database: KvDatabase,
+  database: PatientDatabase,
   kvKeys: KvKeys,
   keys: ByteStrings,
   pace: Pace,
