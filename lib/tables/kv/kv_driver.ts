@@ -92,6 +92,7 @@ export class KvDriver implements Driver {
     this.#keys = new KvKeys(parts.namespace, parts.text);
     this.#writeState = {
       fewChecks: false,
+      someExist: false,
       underWay: new CommitsUnderWay(parts.pace),
     };
     // A slow database matters only while a request waits.

@@ -40,6 +40,8 @@ export interface UpdateRules {
 export interface WriteState {
   /** Whether the database is known to allow only few checks in one commit. */
   fewChecks: boolean;
+  /** Whether some of the last entries that were looked for existed. */
+  someExist: boolean;
   /** The commits of all batches. */
   readonly underWay: CommitsUnderWay;
 }
@@ -173,7 +175,7 @@ export class KvUpdates implements KvWrites {
     const isFew = writes.length <= addingFew.maxWrites;
     if (isFew || !this.#state.fewChecks) {
       try {
-        return await addMissing(database, writes, pace);
+        return await addMissing(database, writes, pace, this.#state);
       } catch (error) {
         if (isFew || !hadManyChecks(error)) throw error;
         this.#state.fewChecks = true;
@@ -182,7 +184,7 @@ export class KvUpdates implements KvWrites {
     const added: EntryWrite[] = [];
     // One by one: together they count as one commit that is under way.
     for (const { writes: some } of commitsOf(writes, addingFew, pace)) {
-      added.push(...await addMissing(database, some, pace));
+      added.push(...await addMissing(database, some, pace, this.#state));
     }
     return added;
   }
@@ -212,19 +214,26 @@ async function addMissing(
   database: PatientDatabase,
   writes: readonly EntryWrite[],
   pace: Pace,
+  state: WriteState,
 ): Promise<readonly EntryWrite[]> {
   let missing = writes;
-  // Another process may add some of them between the look and the commit.
-  while (missing.length > 0 && !await addAll(database, missing)) {
-    const { entries, failed } = await readMany(
-      database,
-      missing.map(({ key }) => key),
-      pace,
-    );
-    if (failed !== undefined) throw failed.error;
-    missing = missing.filter((_, at) => entries[at].versionstamp === null);
+  // Look first where entries exist: a commit that fails takes as long as one that
+  // does not. Another process may add some between the look and the commit.
+  for (let mustLook = state.someExist;; mustLook = true) {
+    if (mustLook) {
+      const { entries, failed } = await readMany(
+        database,
+        missing.map(({ key }) => key),
+        pace,
+      );
+      if (failed !== undefined) throw failed.error;
+      state.someExist = entries.some(({ versionstamp }) =>
+        versionstamp !== null
+      );
+      missing = missing.filter((_, at) => entries[at].versionstamp === null);
+    }
+    if (missing.length === 0 || await addAll(database, missing)) return missing;
   }
-  return missing;
 }
 
 /** Adds all entries, or none if one of them exists. Returns whether it did. */

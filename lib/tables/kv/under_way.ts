@@ -33,7 +33,7 @@ export const far: Pace = {
   reads: 32,
   gets: 32,
   batches: 4,
-  commits: 32,
+  commits: 100,
   commitBytes: 131072,
   bytes: 1048576,
 };
