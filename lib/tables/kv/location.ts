@@ -11,33 +11,33 @@ export type Location =
 
 const isUrl = /^https?:\/\//;
 
+/** The name with the scheme of a URL in small letters, as the runtimes know it. */
+export function nameWithScheme(name: string): string {
+  return name.replace(/^https?:\/\//i, (scheme) => scheme.toLowerCase());
+}
+
 /**
- * The name with the scheme of a URL in small letters, as the runtimes know it.
- * Throws a `RangeError` for what was meant to be a URL and would be a file.
+ * Throws a `RangeError` for a name that was meant to be a URL, and would be taken
+ * for a file that does not exist.
  */
-export function checkedName(name: string): string {
+export function checkName(name: string): void {
   const [, scheme, rest] = /^([a-z][a-z0-9+.-]+):(\/[^]*)$/i.exec(name) ?? [];
-  if (scheme === undefined) return name;
-  const isHttp = /^https?$/i.test(scheme);
   // A folder may have such a name, too, but what has two slashes is no path.
-  if (!isHttp && (!rest.startsWith("//") || /^file$/i.test(scheme))) {
-    return name;
-  }
-  const url = `${scheme.toLowerCase()}:${rest}`;
-  if (!isUrl.test(url) || !URL.canParse(url)) {
+  const isPath = scheme === undefined || /^file$/i.test(scheme) ||
+    !/^https?$/i.test(scheme) && !rest.startsWith("//");
+  if (isPath) return;
+  if (!isUrl.test(name) || !URL.canParse(name)) {
     throw new RangeError(
       "a database on another machine is kv:https://HOST/PATH, or http:// for " +
         "one that needs no encryption",
     );
   }
-  const { username, password } = new URL(url);
-  if (username + password !== "") {
-    throw new RangeError(
-      "the URL must not have a user or password: set DENO_KV_ACCESS_TOKEN in " +
-        "the environment to the access token",
-    );
-  }
-  return url;
+  const { username, password } = new URL(name);
+  if (username + password === "") return;
+  throw new RangeError(
+    "the URL must not have a user or password: set DENO_KV_ACCESS_TOKEN in " +
+      "the environment to the access token",
+  );
 }
 
 /** The place that a name means, except to `Deno.openKv`. */

@@ -11,9 +11,10 @@ import { DatabaseSource } from "./database_source.ts";
 import { KvFailure } from "./failures.ts";
 import { KvDriver } from "./kv_driver.ts";
 import {
-  checkedName,
+  checkName,
   denoLocation,
   type Location,
+  nameWithScheme,
   plainLocation,
 } from "./location.ts";
 import { far, near } from "./under_way.ts";
@@ -27,16 +28,11 @@ import type { RemoteDatabase } from "./remote_database.ts";
  */
 export async function openKvTable(opening: Opening): Promise<DriverTable> {
   const { name, path, options, rules } = opening;
-  const parsed = parseKvPath(path);
-  const { namespace } = parsed;
-  // What openKv takes for a name is for it to say.
-  const database = options.openKv === undefined
-    ? orConfigError(
-      name,
-      {},
-      () => parsed.database && checkedName(parsed.database),
-    )
-    : parsed.database;
+  const { database, namespace } = parseKvPath(path);
+  // What the openKv option takes for a name is for it to say.
+  if (database !== undefined && options.openKv === undefined) {
+    orConfigError(name, {}, () => checkName(database));
+  }
   const { keepsFile, location, file } = await findPlace(database, options);
   const { onWarning } = rules;
   if (location.kind === "memory" && location.insteadOf !== undefined) {
@@ -94,7 +90,7 @@ export function parseKvPath(
   const hash = path.lastIndexOf("#");
   const database = hash < 0 ? path : path.slice(0, hash);
   return {
-    database: database === "" ? undefined : database,
+    database: database === "" ? undefined : nameWithScheme(database),
     namespace: hash < 0 ? "" : path.slice(hash + 1),
   };
 }

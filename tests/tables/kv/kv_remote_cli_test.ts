@@ -226,6 +226,21 @@ Deno.test("kv: over the network names the permissions that it needs, and works w
   assertStringIncludes(elsewhere.stderr, `--allow-net=localhost:${port}`);
 });
 
+Deno.test("check warns of a kv: table that is reached without encryption", async () => {
+  const { code, stdout } = await runCli([
+    "check",
+    "kv:HTTP://kv.example.invalid/#a",
+  ]);
+  assertEquals(code, 1);
+  assertStringIncludes(
+    stdout,
+    "warning: kv:HTTP://kv.example.invalid/#a: nothing is encrypted: whoever " +
+      "is on the way to kv.example.invalid can read the access token",
+  );
+  const encrypted = await runCli(["check", "kv:https://kv.example.invalid/"]);
+  assertMatch(encrypted.stdout, /\n {2}not good, 1 error\n$/);
+});
+
 Deno.test("kv: over the network a certificate must be trusted", async () => {
   await using folder = await Folder.make();
   const authority = await Authority.make(folder.path);

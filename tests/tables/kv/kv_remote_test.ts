@@ -483,11 +483,3 @@ Deno.test("kv: over the network an entry of something else, or expired, is no an
   await assertRejects(() => table.lookup("text"), ConfigError, "no byte value");
   assertEquals(await table.lookup("old"), undefined);
 });
-
-Deno.test("kv::memory: is a table in memory", async () => {
-  await using table = await openTable("kv::memory:#a", quiet);
-  assertEquals(await table.update("k", "v"), true);
-  assertEquals(await Array.fromAsync(table), [{ key: "k", value: "v" }]);
-  await using other = await openTable("kv::memory:#a", quiet);
-  assertEquals(await other.lookup("k"), undefined);
-});
