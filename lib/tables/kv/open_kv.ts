@@ -17,7 +17,7 @@ import {
   nameWithScheme,
   plainLocation,
 } from "./location.ts";
-import { far, near } from "./under_way.ts";
+import { far, near, unknown } from "./under_way.ts";
 import type { RemoteDatabase } from "./remote_database.ts";
 
 /**
@@ -62,7 +62,7 @@ export async function openKvTable(opening: Opening): Promise<DriverTable> {
     name,
     namespace,
     text: rules.text,
-    pace: location.kind === "remote" ? far : near,
+    pace: remote !== undefined ? far : keepsFile ? near : unknown,
     replace: (options.duplicates ?? "replace") === "replace",
     onDuplicate: duplicateHandler(opening),
     refuse: refusalHandler(name, rules),

@@ -25,6 +25,19 @@ export const near: Pace = {
 };
 
 /**
+ * A database that is handed in, of which nothing is known: Workers KV takes only six
+ * requests at once, and a commit there is many.
+ */
+export const unknown: Pace = {
+  reads: 8,
+  gets: 32,
+  batches: 1,
+  commits: 1,
+  commitBytes: 819200,
+  bytes: Infinity,
+};
+
+/**
  * A database on another machine: what is under way hides the time that an answer
  * takes. The limits of bytes are for slow networks, where a commit must still be
  * answered within some seconds.
