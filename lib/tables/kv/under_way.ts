@@ -4,6 +4,10 @@ export interface Pace {
   readonly reads: number;
   /** Calls of `get`, where there is no `getMany`. */
   readonly gets: number;
+  /** The calls of a batch until one of them is answered. */
+  readonly firstReads: number;
+  /** Bytes of the values that the calls of a batch return. */
+  readonly readBytes: number;
   /** Batches of writes. */
   readonly batches: number;
   /** Commits, of all batches together. */
@@ -18,6 +22,8 @@ export interface Pace {
 export const near: Pace = {
   reads: 25,
   gets: 32,
+  firstReads: Infinity,
+  readBytes: Infinity,
   batches: 2,
   commits: 4,
   commitBytes: 819200,
@@ -31,6 +37,8 @@ export const near: Pace = {
 export const unknown: Pace = {
   reads: 8,
   gets: 32,
+  firstReads: Infinity,
+  readBytes: Infinity,
   batches: 1,
   commits: 1,
   commitBytes: 819200,
@@ -39,12 +47,14 @@ export const unknown: Pace = {
 
 /**
  * A database on another machine: what is under way hides the time that an answer
- * takes. The limits of bytes are for slow networks, where a commit must still be
- * answered within some seconds.
+ * takes. The limits of bytes are for slow networks, where each request must still
+ * be answered within some seconds.
  */
 export const far: Pace = {
   reads: 32,
   gets: 32,
+  firstReads: 8,
+  readBytes: 524288,
   batches: 4,
   commits: 100,
   commitBytes: 131072,

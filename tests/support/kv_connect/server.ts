@@ -76,6 +76,8 @@ export class KvServer implements AsyncDisposable {
   };
   /** The most requests that were under way at once. */
   most = 0;
+  /** The most bytes of a request. */
+  longestRequest = 0;
   /** The most bytes of an answer. */
   longestAnswer = 0;
   /** Called with each request, before it is answered. */
@@ -152,6 +154,7 @@ export class KvServer implements AsyncDisposable {
     this.most = Math.max(this.most, ++this.#underWay);
     try {
       const body = new Uint8Array(await request.arrayBuffer());
+      this.longestRequest = Math.max(this.longestRequest, body.length);
       await this.#travel();
       const response = await this.#respond(request, body);
       await this.#travel();

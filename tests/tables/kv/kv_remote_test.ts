@@ -442,6 +442,34 @@ Deno.test("kv: over the network keeps to the limits of the service", async () =>
   }
 });
 
+Deno.test("kv: over the network large values are read few at a time, small ones many", async () => {
+  await using server = new KvServer();
+  for (const length of [limits.value, 10]) {
+    await using table = await openTable(
+      `kv:${server.database(`${length}`).url}`,
+      quiet,
+    );
+    const entries = numbered(1000).map(({ key }) => ({
+      key,
+      value: "v".repeat(length),
+    }));
+    server.most = 0;
+    server.longestRequest = 0;
+    await Array.fromAsync(table.updateMany(entries));
+    assert(server.longestRequest < 150_000, `${server.longestRequest}`);
+    // A commit has one of the large entries, and sixteen are a megabyte.
+    if (length > 10) assert(server.most <= 16, `${server.most}`);
+    server.most = 0;
+    server.delay = 5;
+    const keys = entries.map(({ key }) => key);
+    const found = await Array.fromAsync(table.lookupMany(keys));
+    assert(found.every(({ value }) => value?.length === length));
+    server.delay = 0;
+    const { most } = server;
+    assert(length > 10 ? most <= 8 : most > 16, `${length}: ${most}`);
+  }
+});
+
 Deno.test("kv: over the network an answer to a listing stays small, though values are large", async () => {
   await using server = new KvServer();
   await using table = await openTable(`kv:${server.database().url}`, quiet);
