@@ -431,7 +431,7 @@ export class DatabaseSource implements DatabaseUser {
     if (open.users.size > 0 && !open.isWritten) return;
     if (open.users.size === 0) {
       open.rejectWaiting(new ClosedSourceError());
-      this.#parts.remote?.abandon();
+      this.#parts.remote?.close();
     }
     if (open.retireNow()) return;
     const closing = open.retire();

@@ -167,6 +167,7 @@ export class RemoteDatabase implements KvDatabase {
   close(): void {
     this.#isClosed = true;
     this.abandon();
+    this.#service.end();
   }
 
   #read<T>(call: (client: KvDatabase) => Promise<T>): Promise<T> {
@@ -190,7 +191,9 @@ export class RemoteDatabase implements KvDatabase {
         }
         return await this.#unlessAbandoned(opening.then(call));
       } catch (error) {
-        if (error instanceof StalledError || hadManyChecks(error)) throw error;
+        const isFinal = this.#isClosed || error instanceof StalledError ||
+          hadManyChecks(error);
+        if (isFinal) throw error;
         const why = await this.#explain(error);
         if (why !== undefined) throw why;
         // A write that is repeated must not have been done.
@@ -210,9 +213,9 @@ export class RemoteDatabase implements KvDatabase {
   /** Raises the fences before writes that were abandoned. */
   async #raise(client: KvDatabase): Promise<void> {
     for (const fence of [...this.#unraised]) {
-      const raising = client.atomic() as FenceWriter;
-      raising.set(fence.key, new Uint8Array(), { expireIn: fenceLifetime });
-      await this.#unlessAbandoned(raising.commit());
+      const made = (client.atomic() as FenceWriter)
+        .set(fence.key, new Uint8Array(), { expireIn: fenceLifetime });
+      await this.#unlessAbandoned(made.commit());
       this.#unraised = this.#unraised.filter((other) => other !== fence);
     }
   }

@@ -10,7 +10,7 @@ import { KvFailure } from "./failures.ts";
 export const tokenVariable = "DENO_KV_ACCESS_TOKEN";
 
 // Milliseconds for all questions together.
-const longestQuestion = 3000;
+const longestQuestion = 2000;
 
 const versions = [1, 2, 3];
 
@@ -38,6 +38,7 @@ interface Metadata {
 export class KvService {
   #parts: ServiceParts;
   #asking: Promise<KvFailure | undefined> | undefined;
+  #end: (() => void) | undefined;
 
   /** Asks nothing yet. */
   constructor(parts: ServiceParts) {
@@ -69,20 +70,26 @@ export class KvService {
 
   /**
    * Why it cannot be used; `undefined` if it answers as it should, or the reason is
-   * unknown. Takes three seconds at most. Concurrent calls share the answer.
+   * unknown. Takes two seconds at most. Concurrent calls share the answer.
    */
   why(): Promise<KvFailure | undefined> {
     return this.#asking ??= this.#ask().finally(() => this.#asking = undefined);
+  }
+
+  /** Ends a question that is under way. */
+  end(): void {
+    this.#end?.();
   }
 
   async #ask(): Promise<KvFailure | undefined> {
     const abort = new AbortController();
     let timer: Timer | undefined;
     const late = new Promise<"late">((resolve) => {
-      timer = this.#parts.clock.setTimer(longestQuestion, () => {
+      this.#end = () => {
         abort.abort();
         resolve("late");
-      });
+      };
+      timer = this.#parts.clock.setTimer(longestQuestion, this.#end);
     });
     const asked = this.#questions(abort.signal);
     try {

@@ -245,8 +245,8 @@ Deno.test("kv: over the network a request ends within ten seconds, and the next 
     const again = server.untilAsked("exchange");
     clock.pass(5300);
     await again;
-    await clock.untilWaiting(3000);
-    clock.pass(3000);
+    await clock.untilWaiting(2000);
+    clock.pass(2000);
     await failed;
     assert(clock.now() - start < 10_000);
     server.fault = () => undefined;
@@ -268,8 +268,8 @@ Deno.test("kv: over the network a request ends within ten seconds, and the next 
   const question = server.untilAsked("exchange");
   clock.pass(5300);
   await question;
-  await clock.untilWaiting(3000);
-  clock.pass(3000);
+  await clock.untilWaiting(2000);
+  clock.pass(2000);
   await unknown;
   const before = server.requests.exchange;
   const many = Array.from(
@@ -277,7 +277,7 @@ Deno.test("kv: over the network a request ends within ten seconds, and the next 
     () => assertRejects(() => table.lookup("k"), TemporaryError),
   );
   await server.untilAsked("exchange");
-  clock.pass(3000);
+  clock.pass(2000);
   await Promise.all(many);
   assertEquals(server.requests.exchange, before + 1);
   server.release();
@@ -339,6 +339,25 @@ Deno.test("kv: over the network closes at once, though requests hang", async () 
     server.fault = () => undefined;
     server.release();
   }
+});
+
+Deno.test("kv: over the network closes at once while the service is asked why", async () => {
+  await using server = new KvServer();
+  const clock = new FakeClock();
+  const table = await openTable(`kv:${server.database().url}`, {
+    ...quiet,
+    clock,
+  });
+  await table.lookup("k");
+  server.fault = (kind) =>
+    kind === "exchange"
+      ? server.hang()
+      : new Response("no reason", { status: 400 });
+  const ended = assertRejects(() => table.lookup("k"), ClosedError);
+  await clock.untilWaiting(2000);
+  await table.close();
+  await ended;
+  assertEquals(clock.waiting, 0);
 });
 
 for (const duplicates of ["replace", "ignore"] as const) {
