@@ -485,7 +485,7 @@ Deno.test("kv: over the network large values are read few at a time, small ones 
     assert(found.every(({ value }) => value?.length === length));
     server.delay = 0;
     const { most } = server;
-    assert(length > 10 ? most <= 8 : most > 16, `${length}: ${most}`);
+    assert(length > 10 ? most <= 8 : most > 8, `${length}: ${most}`);
   }
 });
 
