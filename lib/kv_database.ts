@@ -57,6 +57,9 @@ export interface KvDatabase {
 
 /** A library that opens KV databases. */
 export interface KvLibrary {
-  /** Opens the database at a path, or the default one; makes it if it is missing. */
+  /**
+   * Opens the database at a path or URL, or the default one; makes a file that is
+   * missing.
+   */
   openKv(path: string | undefined): Promise<KvDatabase>;
 }

@@ -41,7 +41,7 @@ export const tableTypes: readonly string[] = /* @__PURE__ */ Object.keys(
  * Types: `memcache:` (memcache_table(5): a file, `memcache:/path/file`;
  * parameters of main.cf, `memcache:name`; or inline,
  * `memcache:{ name=value, … }`), `kv:` (Deno KV: `kv:PATH`,
- * `kv:PATH#NAMESPACE`, `kv:`), `proxy:` (proxymap(8)), `inline:`, `static:`,
+ * `kv:https://HOST/PATH`, each with `#NAMESPACE`; `kv:`), `proxy:` (proxymap(8)), `inline:`, `static:`,
  * `texthash:` and `fail:` (DATABASE_README of Postfix). Any other type is
  * opened by the `postmap` of the installed Postfix. The first request connects
  * to the server, not `openTable`.

@@ -205,7 +205,7 @@ export interface TableOptions {
    */
   readFile?: (path: string) => Promise<Uint8Array>;
   /**
-   * Opens the KV database at a path, or the default one. Without `create` the
+   * Opens the KV database at a path or URL, or the default one. Without `create` the
    * database is only read; then the function may return `undefined` if there is no
    * database, and the next request calls it again.
    *
@@ -216,9 +216,9 @@ export interface TableOptions {
     options: { create: boolean },
   ) => Promise<KvDatabase | undefined>;
   /**
-   * Loads the library that opens files of KV databases, in a runtime without one of
-   * its own: `@deno/kv` on Node and Bun. The table makes, checks and watches these
-   * files as on Deno; it does not do so for databases from `openKv`.
+   * Loads the library that opens KV databases, in files and over the network, in a
+   * runtime without one of its own: `@deno/kv` on Node and Bun. The table makes,
+   * checks and watches files as on Deno; it does not do so for databases from `openKv`.
    */
   kvLibrary?: (
     path: string | undefined,

@@ -50,6 +50,7 @@ export const tableTypeRows = [
     "kv:/path/file",
     "a table in a Deno KV database, created when needed",
   ],
+  ["kv:https://HOST/PATH", "the same on another machine, with an access token"],
   ["kv:/path#NAME", "one of several tables in the same database"],
   ["kv:", "the default database of the platform"],
   ["inline:{k=v, ...}", "the entries themselves; read-only"],

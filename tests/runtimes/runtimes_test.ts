@@ -9,6 +9,7 @@ import { Authority } from "../support/certificates.ts";
 import { CuttingRelay } from "../support/cutting_relay.ts";
 import { Folder } from "../support/folder.ts";
 import { ForeignSocket, resetConnections } from "../support/foreign_socket.ts";
+import { KvServer, useAccessToken } from "../support/kv_connect/server.ts";
 import { KvLock } from "../support/kv_lock.ts";
 import { freePort, Memcached } from "../support/memcached.ts";
 import { root, run, runCli, runPostmap } from "../support/processes.ts";
@@ -965,6 +966,74 @@ works(
       }
       assertEquals(await server.stop(), 0);
     }
+  },
+);
+
+works(
+  "the command line has the same kv: tables over the network on Node and Bun as on Deno",
+  async (installed) => {
+    useAccessToken();
+    const cli = installed.tool("memcache-table");
+    const bun = installed.tool("bun");
+    const programs = ["node", installed.node(leastNode), bun];
+    // Together, since they wait most of the time.
+    await Promise.all(programs.map(async (program) => {
+      await using server = new KvServer();
+      const { url } = server.database();
+      const table = `kv:${url}#aliases`;
+      const here = (args: string[], stdin = "") =>
+        installed.run(program, [cli, ...args], stdin);
+      const said = async (name: string) => {
+        const { code, stdout, stderr } = await here(["-q", "alice", name]);
+        assertEquals([code, stdout], [1, ""]);
+        const last = stderr.trim().split("\n").at(-1)!;
+        return last.replace(`memcache-table: fatal: ${name}: `, "");
+      };
+      assertEquals(await said(table), "");
+      const { code, stdout } = await runCli(["-i", table], {
+        stdin: "alice one\nbob two\n",
+      });
+      assertEquals([code, stdout], [0, ""]);
+      const found = await here(["-q", "-", table], "Bob\nno\nalice\n");
+      assertEquals(found, {
+        code: 0,
+        stdout: "Bob\ttwo\nalice\tone\n",
+        stderr: "",
+      });
+      assertEquals((await here(["-d", "bob", table])).code, 0);
+      assertEquals((await here(["-s", table])).stdout, "alice\tone\n");
+      server.expireTokens();
+      assertEquals((await here(["check", table])).code, 0);
+      server.delay = 20;
+      const many = Array.from(
+        { length: 10_000 },
+        (_, at) => `k${at} v${at}\n`,
+      );
+      const start = performance.now();
+      assertEquals((await here(["-i", table], many.join(""))).code, 0);
+      const listed = await here(["-s", table]);
+      assertEquals(listed.stdout.trim().split("\n").length, 10_001);
+      // On Deno it is held to three seconds each.
+      assert(performance.now() - start < 12_000);
+      server.delay = 0;
+      server.accessToken = "another token";
+      assertEquals(
+        await said(table),
+        "the access token is refused (401 Unauthorized: Invalid access token): " +
+          "set DENO_KV_ACCESS_TOKEN in the environment to a token of this database",
+      );
+      assertEquals(
+        await said("kv:https://kv.example.invalid/"),
+        "the host kv.example.invalid is unknown: check the URL, or the network",
+      );
+      const gone = `kv:http://127.0.0.1:${freePort()}/`;
+      assert((await said(gone)).endsWith(": is it running there?"), gone);
+      server.fault = () => server.hang();
+      assertEquals(
+        await said(table),
+        "the service does not answer: try again later",
+      );
+    }));
   },
 );
 

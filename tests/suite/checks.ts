@@ -43,6 +43,8 @@ export const dependencies: readonly Check[] = [
       "tests/support/assert.ts",
       "tests/cli/options_test.ts",
       "tests/package/program_build.ts",
+      "tests/support/kv_connect/messages.ts",
+      "tests/support/table_kinds.ts",
     ],
   },
   // A configuration of its own: who runs the command line does not load it.

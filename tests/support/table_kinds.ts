@@ -1,7 +1,9 @@
-import type { Entry, KvDatabase } from "../../mod.ts";
+import type { Entry, KvDatabase, OpenOptions } from "../../mod.ts";
 import { type Text, utf8Text } from "../../lib/bytes/text.ts";
+import { makeLimitedV8Serializer, openKv } from "npm:@deno/kv@0.14.0";
 import { type Kind, type Maker, opener } from "./conformance/kind.ts";
 import { Folder } from "./folder.ts";
+import { accessToken, KvServer, useAccessToken } from "./kv_connect/server.ts";
 import { Memcached } from "./memcached.ts";
 import { Postfix } from "./postfix.ts";
 import { runPostmap } from "./processes.ts";
@@ -173,6 +175,44 @@ export function kvHandedIn(
   };
 }
 
+/** kv: tables in databases of a server, each in one of its own. */
+function kvOverNetwork(
+  name: string,
+  versions: readonly (1 | 2 | 3)[],
+  more: OpenOptions = {},
+): Kind {
+  return {
+    name,
+    finds: "its entries",
+    writes: "yes",
+    lists: "bytes",
+    noKeys: ["empty"],
+    start() {
+      const stack = new AsyncDisposableStack();
+      const server = stack.use(new KvServer({ versions }));
+      useAccessToken();
+      return Promise.resolve(
+        maker(stack, async (entries, text, number) => {
+          const { url } = server.database(`${number}`);
+          using kv = await Deno.openKv(url);
+          await fill(kv, entries, text);
+          return opener(`kv:${url}`, more);
+        }),
+      );
+    },
+  };
+}
+
+/** The client of npm, which Deno could use too. */
+const byDenoKv: OpenOptions = {
+  openKv: (path) =>
+    openKv(path, {
+      ...makeLimitedV8Serializer(),
+      implementation: "remote",
+      accessToken,
+    }) as Promise<KvDatabase>,
+};
+
 const postmapNeverKeeps = [
   "empty",
   "with a space",
@@ -302,6 +342,10 @@ export const kinds: Kind[] = [
   memcacheWithBackup,
   kvFile,
   kvHandedIn("kv: handed in", () => Deno.openKv(":memory:")),
+  kvOverNetwork("kv: over the network", [1, 2, 3]),
+  kvOverNetwork("kv: over the network, version 1", [1]),
+  kvOverNetwork("kv: over the network, version 2", [2]),
+  kvOverNetwork("kv: over the network, by @deno/kv", [1, 2, 3], byDenoKv),
   installed("btree"),
   installed("hash", { lists: "any order" }),
   installed("lmdb"),

@@ -7,6 +7,7 @@ import { ClosedSourceError, KvFailure } from "./failures.ts";
 import { type DatabaseUser, OpenDatabase } from "./open_database.ts";
 import { fileKey, openFiles } from "./open_files.ts";
 import { endsWithin, Patience, pause, StalledError } from "./patience.ts";
+import type { RemoteDatabase } from "./remote_database.ts";
 
 /** How a table gets its database. */
 export interface SourceParts {
@@ -16,6 +17,8 @@ export interface SourceParts {
   readonly open: (create: boolean) => Promise<KvDatabase | undefined>;
   /** The file of the database, if it is known. */
   readonly file?: DatabaseFile;
+  /** The database, if it is on another machine. */
+  readonly remote?: RemoteDatabase;
   /**
    * Whether this class creates and examines the file. If not, it only notices when
    * another file replaces it.
@@ -263,7 +266,7 @@ export class DatabaseSource implements DatabaseUser {
       });
     } catch (error) {
       isLate = true;
-      throw this.#explainOpening(error);
+      throw await this.#explainOpening(error);
     }
     if (raw === undefined) return undefined;
     const state = stateOf(seen, file?.state());
@@ -344,9 +347,16 @@ export class DatabaseSource implements DatabaseUser {
    * The error to throw for a failure to use `open`, or to open a database. `writes`
    * tells whether the request writes.
    */
-  explain(error: unknown, open?: OpenDatabase, writes = false): unknown {
+  async explain(
+    error: unknown,
+    open?: OpenDatabase,
+    writes = false,
+  ): Promise<unknown> {
     if (error instanceof StalledError) {
-      return this.#stalled(error, writes && error.wasCalled);
+      const { remote } = this.#parts;
+      remote?.abandon();
+      const why = await remote?.why();
+      return this.#stalled(error, writes && error.wasCalled, why);
     }
     if (error instanceof KvFailure) return error;
     const { file, keepsFile } = this.#parts;
@@ -355,8 +365,8 @@ export class DatabaseSource implements DatabaseUser {
     return file?.explain(error) ?? error;
   }
 
-  #explainOpening(error: unknown): unknown {
-    const explained = this.explain(error);
+  async #explainOpening(error: unknown): Promise<unknown> {
+    const explained = await this.explain(error);
     const isExplained = explained instanceof KvFailure ||
       explained instanceof ConfigError || !this.#parts.keepsFile;
     return isExplained
@@ -369,12 +379,20 @@ export class DatabaseSource implements DatabaseUser {
     this.#parts.onSlow(`waiting: ${this.#writer() ?? "no answer yet"}`);
   }
 
-  #stalled(error: StalledError, mayBeDone = false): KvFailure {
+  #stalled(
+    error: StalledError,
+    mayBeDone = false,
+    found?: KvFailure,
+  ): KvFailure {
+    const late = mayBeDone ? "; it may still be written then" : "";
+    if (found !== undefined) {
+      const { message, lasting } = found;
+      return new KvFailure(message + late, { lasting, cause: found });
+    }
     const writer = this.#writer();
     const why = writer === undefined
       ? " of the database"
       : `: ${writer}: try again when it has ended`;
-    const late = mayBeDone ? "; it may still be written then" : "";
     const message = `no answer within 5 s${why}${late}`;
     return new KvFailure(message, { cause: error });
   }
@@ -413,6 +431,7 @@ export class DatabaseSource implements DatabaseUser {
     if (open.users.size > 0 && !open.isWritten) return;
     if (open.users.size === 0) {
       open.rejectWaiting(new ClosedSourceError());
+      this.#parts.remote?.close();
     }
     if (open.retireNow()) return;
     const closing = open.retire();

@@ -1,9 +1,19 @@
 import type { Text } from "../../bytes/text.ts";
-import { commitsOf, type KvWrite, removing } from "./commits.ts";
+import { commitsOf, type KvWrite, makeCommits, removing } from "./commits.ts";
 import type { KvKeys } from "./kv_keys.ts";
 import type { KvWrites } from "./kv_writes.ts";
+import type { WriteState } from "./kv_updates.ts";
+import type { Pace } from "./under_way.ts";
 import type { PatientDatabase } from "./patient_database.ts";
 import { readMany } from "./reads.ts";
+
+/** How a batch of deletes is done. */
+export interface DeleteRules {
+  /** How strings represent bytes. */
+  readonly text: Text;
+  /** How much is under way at once. */
+  readonly pace: Pace;
+}
 
 /** A key to remove, and its index in the batch. */
 interface Removal extends KvWrite {
@@ -13,66 +23,79 @@ interface Removal extends KvWrite {
 /** A batch of deletes. */
 export class KvDeletes implements KvWrites {
   done: boolean[];
-  known = 0;
   #keys: readonly string[];
-  #text: Text;
   #kvKeys: KvKeys;
+  #rules: DeleteRules;
+  #state: WriteState;
+  #isFinal: boolean[];
+  /** The first index of each key. */
+  #first = new Map<string, number>();
 
   /** `kvKeys` makes database keys of `keys`. */
-  constructor(keys: readonly string[], text: Text, kvKeys: KvKeys) {
+  constructor(
+    keys: readonly string[],
+    kvKeys: KvKeys,
+    rules: DeleteRules,
+    state: WriteState,
+  ) {
     this.#keys = keys;
-    this.#text = text;
     this.#kvKeys = kvKeys;
+    this.#rules = rules;
+    this.#state = state;
     this.done = keys.map(() => false);
+    this.#isFinal = keys.map(() => false);
+    for (const [at, key] of keys.entries()) {
+      if (!this.#first.has(key)) this.#first.set(key, at);
+    }
+  }
+
+  /** Whether it removes this key. */
+  has(key: string): boolean {
+    return this.#first.has(key);
   }
 
   get isEmpty(): boolean {
     return this.#keys.length === 0;
   }
 
+  get known(): number {
+    const at = this.#isFinal.indexOf(false);
+    return at < 0 ? this.done.length : at;
+  }
+
   async run(database: PatientDatabase): Promise<void> {
-    this.done = this.#keys.map(() => false);
-    this.known = 0;
+    const { pace } = this.#rules;
+    this.done.fill(false);
+    this.#isFinal.fill(false);
     const removals = this.#removals(database);
     const { entries, failed } = await readMany(
       database,
       removals.map(({ key }) => key),
+      pace,
     );
     if (failed !== undefined) throw failed.error;
     const existing = removals.filter((_, at) =>
       entries[at].versionstamp !== null
     );
-    for (const some of commitsOf(existing, removing)) {
-      this.known = some[0].at;
-      await removeAll(database, some);
-      for (const { at } of some) this.done[at] = true;
-    }
-    this.known = this.done.length;
+    // What is not there, or comes twice, is final.
+    this.#isFinal.fill(true);
+    for (const { at } of existing) this.#isFinal[at] = false;
+    const commits = commitsOf(existing, removing, pace);
+    await makeCommits(commits, this.#state.underWay, async (some) => {
+      await database.remove(some.map(({ key }) => key));
+      for (const { at } of some) this.done[at] = this.#isFinal[at] = true;
+    });
   }
 
   /** The keys without duplicates: only the first delete of a key removes it. */
   #removals(database: PatientDatabase): Removal[] {
-    const first = new Map<string, number>();
-    for (const [at, key] of this.#keys.entries()) {
-      if (!first.has(key)) first.set(key, at);
-    }
     const removals: Removal[] = [];
-    for (const [key, at] of first) {
-      const bytes = this.#text.encode(key);
+    for (const [key, at] of this.#first) {
+      const bytes = this.#rules.text.encode(key);
       if (this.#kvKeys.isTooLong(database, bytes)) continue;
       const keyLength = this.#kvKeys.encodedLength(bytes);
       removals.push({ key: this.#kvKeys.of(bytes), keyLength, at });
     }
     return removals;
   }
-}
-
-async function removeAll(
-  database: PatientDatabase,
-  removals: readonly Removal[],
-): Promise<void> {
-  if (removals.length === 1) return await database.delete(removals[0].key);
-  let atomic = database.atomic();
-  for (const { key } of removals) atomic = atomic.delete!(key);
-  await atomic.commit();
 }

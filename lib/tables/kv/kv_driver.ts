@@ -15,10 +15,12 @@ import type { Refuse } from "../driver_table.ts";
 import type { DatabaseSource } from "./database_source.ts";
 import { ClosedSourceError, KvFailure } from "./failures.ts";
 import { KvKeys } from "./kv_keys.ts";
+import type { WriteState } from "./kv_updates.ts";
 import type { KvWrites } from "./kv_writes.ts";
 import type { OpenDatabase } from "./open_database.ts";
 import { StalledError } from "./patience.ts";
 import { type PatientDatabase, RetiredError } from "./patient_database.ts";
+import { CommitsUnderWay, type Pace, WriteOrder } from "./under_way.ts";
 
 /** The parts of a KV table. */
 export interface KvParts {
@@ -32,6 +34,8 @@ export interface KvParts {
   readonly replace: boolean;
   /** Called with the key when an update keeps the existing entry. */
   readonly onDuplicate: (key: string) => void;
+  /** How much is under way at once. */
+  readonly pace: Pace;
   /** Makes the source of the database, which calls `onSlow` with a reason. */
   readonly source: (onSlow: (message: string) => void) => DatabaseSource;
   /** Called with each refused update. */
@@ -43,7 +47,28 @@ export interface KvParts {
 /** What a request does; one that `creates` creates a missing database. */
 type RequestKind = "reads" | "changes" | "creates";
 
-const listBatchSize = 500;
+// A listing is read page by page. Deno KV returns 500 entries at once at most.
+const firstPage = 100;
+const longestPage = 500;
+// Bytes of a page, about: for memory, and for slow networks.
+const pageBytes = 524288;
+
+/** A part of a listing. */
+interface KvPage {
+  readonly entries: readonly KvEntry[];
+  /** Reads the next part; absent after the last one. */
+  readonly next?: () => Promise<KvPage>;
+}
+
+/** The number of entries of the page after this one. */
+function nextLimit(entries: readonly KvEntry[]): number {
+  let bytes = 0;
+  for (const { value } of entries) {
+    if (value instanceof Uint8Array) bytes += value.length;
+  }
+  const average = Math.max(bytes / entries.length, 1);
+  return Math.max(1, Math.min(longestPage, Math.floor(pageBytes / average)));
+}
 
 // How often a request starts again because the file was replaced meanwhile.
 const maxAttempts = 10;
@@ -58,13 +83,18 @@ export class KvDriver implements Driver {
   #source: DatabaseSource;
   #running = 0;
   #hasWarnedOfAbsence = false;
-  // Whether the database is known to allow only few checks in one commit.
-  #limits = { fewChecks: false };
+  #writeState: WriteState;
+  #order = new WriteOrder();
 
   /** Opens nothing yet. */
   constructor(parts: KvParts) {
     this.#parts = parts;
     this.#keys = new KvKeys(parts.namespace, parts.text);
+    this.#writeState = {
+      fewChecks: false,
+      someExist: false,
+      underWay: new CommitsUnderWay(parts.pace),
+    };
     // A slow database matters only while a request waits.
     this.#source = parts.source((message) => {
       if (this.#running > 0) this.#warn(message);
@@ -95,6 +125,7 @@ export class KvDriver implements Driver {
           database,
           this.#keys,
           keys,
+          this.#parts.pace,
           (key, value) => this.#bytesOf(key, value),
         );
         if (answer.failed !== undefined) throw answer.failed.error;
@@ -113,28 +144,37 @@ export class KvDriver implements Driver {
     return this.#keys.whyNotStored(undefined, bytes, data);
   }
 
+  get concurrentWriteBatches(): number {
+    return this.#parts.pace.batches;
+  }
+
   /** Uses few commits, since each one waits for the disk. */
   async updateBatch(entries: readonly Entry[]): Promise<WriteAnswer> {
     const { KvUpdates } = await import("./kv_updates.ts");
-    const updates = new KvUpdates(entries, this.#parts, this.#limits);
+    const updates = new KvUpdates(entries, this.#parts, this.#writeState);
     // A refused update must not create the database.
     const open = await this.#named(() => this.#source.get(false));
     updates.prepare(this.#keys, open?.database);
-    return await this.#writeAll("creates", updates);
+    const keys = entries.map(({ key }) => key);
+    return await this.#writeAll("creates", keys, updates);
   }
 
   async deleteBatch(keys: readonly string[]): Promise<WriteAnswer> {
     const { KvDeletes } = await import("./kv_deletes.ts");
-    const deletes = new KvDeletes(keys, this.#parts.text, this.#keys);
-    return await this.#writeAll("changes", deletes);
+    const state = this.#writeState;
+    const deletes = new KvDeletes(keys, this.#keys, this.#parts, state);
+    return await this.#writeAll("changes", keys, deletes);
   }
 
-  async #writeAll(kind: RequestKind, writes: KvWrites): Promise<WriteAnswer> {
+  async #writeAll(
+    kind: RequestKind,
+    keys: readonly string[],
+    writes: KvWrites,
+  ): Promise<WriteAnswer> {
     const { writeAll } = await import("./kv_writes.ts");
-    return await writeAll(
-      writes,
-      () => this.#with(kind, (database) => writes.run(database)),
-    );
+    const run = () => this.#with(kind, (database) => writes.run(database));
+    const has = (key: string) => writes.has(key);
+    return await writeAll(writes, () => this.#order.run(keys, has, run));
   }
 
   /**
@@ -143,43 +183,56 @@ export class KvDriver implements Driver {
    */
   async *sequence(): AsyncGenerator<Entry> {
     const { name, text } = this.#parts;
-    const { prefix } = this.#keys;
-    let start: KvKey | undefined;
-    for (;;) {
-      const selector = start === undefined ? { prefix } : { prefix, start };
-      // For each batch, since the database may be created meanwhile.
-      const batch = await this.#with("reads", async (database) => {
-        const entries: KvEntry[] = [];
-        const found = database.list(selector, {
-          limit: listBatchSize,
-          batchSize: listBatchSize,
-        });
-        for await (const entry of found) entries.push(entry);
-        return entries;
-      });
-      if (batch === undefined) return;
-      for (const entry of batch) {
-        const bytes = entry.key.at(-1);
-        if (!(bytes instanceof Uint8Array)) continue;
-        const key = text.decode(bytes);
-        if (key === undefined) {
-          const shown = new TextDecoder().decode(bytes);
-          throw new ConfigError(
-            `${name}: the key "${shown}" is not UTF-8: turn UTF-8 support off`,
-          );
+    let page: Promise<KvPage> | undefined = this.#page(undefined, firstPage);
+    try {
+      while (page !== undefined) {
+        const { entries, next }: KvPage = await page;
+        page = undefined;
+        for (const [at, entry] of entries.entries()) {
+          const bytes = entry.key.at(-1);
+          if (!(bytes instanceof Uint8Array)) continue;
+          const key = text.decode(bytes);
+          if (key === undefined) {
+            const shown = new TextDecoder().decode(bytes);
+            throw new ConfigError(
+              `${name}: the key "${shown}" is not UTF-8: turn UTF-8 support off`,
+            );
+          }
+          const data = this.#bytesOf(key, entry.value);
+          const value = text.decode(data);
+          if (value === undefined) throw new NotUtf8Error(name, key, data);
+          yield { key, value };
+          // Read on meanwhile, but not long before it is needed.
+          if (at >= entries.length / 2) page ??= next?.();
         }
-        const data = this.#bytesOf(key, entry.value);
-        const value = text.decode(data);
-        if (value === undefined) throw new NotUtf8Error(name, key, data);
-        yield { key, value };
+        page ??= next?.();
       }
-      const last = batch.at(-1)?.key.at(-1);
-      if (batch.length < listBatchSize || !(last instanceof Uint8Array)) return;
-      // The smallest key that is greater than the last one.
-      const next = new Uint8Array(last.length + 1);
-      next.set(last);
-      start = [...prefix, next];
+    } finally {
+      await page?.catch(() => undefined);
     }
+  }
+
+  /** Reads a part of the listing, at most `limit` entries from `start` on. */
+  async #page(start: KvKey | undefined, limit: number): Promise<KvPage> {
+    const { prefix } = this.#keys;
+    const selector = start === undefined ? { prefix } : { prefix, start };
+    // For each page, since the database may be created meanwhile.
+    const read = (database: PatientDatabase) => database.page(selector, limit);
+    const entries = await this.#with("reads", read) ?? [];
+    const last = entries.at(-1)?.key.at(-1);
+    if (entries.length < limit || !(last instanceof Uint8Array)) {
+      return { entries };
+    }
+    // The smallest key that is greater than the last one.
+    const after = new Uint8Array(last.length + 1);
+    after.set(last);
+    const next = () => {
+      const page = this.#page([...prefix, after], nextLimit(entries));
+      // It may fail before anybody waits for it.
+      page.catch(() => undefined);
+      return page;
+    };
+    return { entries, next };
   }
 
   async close(): Promise<void> {
@@ -227,7 +280,7 @@ export class KvDriver implements Driver {
       if (error instanceof RetiredError) return "again";
       if (isForCallers(error)) throw error;
       if (source.hasChanged(open, writes)) return "again";
-      throw source.explain(error, open, writes);
+      throw await source.explain(error, open, writes);
     }
   }
 

@@ -1,5 +1,6 @@
-import type { KvDatabase, KvKey } from "../../kv_database.ts";
+import type { KvKey } from "../../kv_database.ts";
 import type { Text } from "../../bytes/text.ts";
+import type { PatientDatabase } from "./patient_database.ts";
 
 // Limits of Deno KV, in bytes.
 const longestEncodedKey = 2048;
@@ -30,7 +31,7 @@ export class KvKeys {
   }
 
   /** Whether a key is too long for the database, which would fail to look it up. */
-  isTooLong(database: KvDatabase, bytes: Uint8Array): boolean {
+  isTooLong(database: PatientDatabase, bytes: Uint8Array): boolean {
     const short = bytes.length * 2 <= this.#longestKey;
     if (short && database.measureKey === undefined) return false;
     const measured = this.#measure(database, bytes);
@@ -39,7 +40,7 @@ export class KvKeys {
 
   /** Why an entry cannot be stored; `undefined` when it can. */
   whyNotStored(
-    database: KvDatabase | undefined,
+    database: PatientDatabase | undefined,
     key: Uint8Array,
     value: Uint8Array,
   ): string | undefined {
@@ -54,7 +55,7 @@ export class KvKeys {
   }
 
   #measure(
-    database: KvDatabase | undefined,
+    database: PatientDatabase | undefined,
     bytes: Uint8Array,
   ): { bytes: number; longest: number } {
     const measured = database?.measureKey?.(this.of(bytes));

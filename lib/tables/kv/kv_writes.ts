@@ -3,15 +3,17 @@ import type { PatientDatabase } from "./patient_database.ts";
 
 /** A batch of writes. It takes several commits, and can be repeated as a whole. */
 export interface KvWrites {
+  /** Whether it writes an entry of this key. */
+  has(key: string): boolean;
   /** Whether there is nothing to do. */
   readonly isEmpty: boolean;
   /** Whether each write was done. */
   readonly done: boolean[];
-  /** How many of the first elements of `done` are final. */
+  /** How many of the first elements of `done` are final, if no more is done. */
   readonly known: number;
   /** Does all writes, from the first on. */
   run(database: PatientDatabase): Promise<void>;
-  /** Reports the writes that were not done. */
+  /** Reports the writes that were not done, in their order. */
   reportUnwritten?(): void;
 }
 
@@ -24,7 +26,9 @@ export async function writeAll(
     if (!writes.isEmpty) await run();
     return { done: writes.done };
   } catch (error) {
-    return { done: writes.done, failed: { at: writes.known, error } };
+    // The file may have been replaced after all was written: then nothing is final.
+    const { known, done } = writes;
+    return { done, failed: { at: known < done.length ? known : 0, error } };
   } finally {
     writes.reportUnwritten?.();
   }

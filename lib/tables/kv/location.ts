@@ -5,14 +5,45 @@ export type Location =
   /** In memory; `insteadOf` is the file that the name would mean otherwise. */
   | { readonly kind: "memory"; readonly insteadOf?: string }
   /** On another machine. */
-  | { readonly kind: "remote" }
+  | { readonly kind: "remote"; readonly url: string }
   /** Only the runtime knows. */
   | { readonly kind: "untold" };
+
+const isUrl = /^https?:\/\//;
+
+/** The name with the scheme of a URL in small letters, as the runtimes know it. */
+export function nameWithScheme(name: string): string {
+  return name.replace(/^https?:\/\//i, (scheme) => scheme.toLowerCase());
+}
+
+/**
+ * Throws a `RangeError` for a name that was meant to be a URL, and would be taken
+ * for a file that does not exist.
+ */
+export function checkName(name: string): void {
+  const [, scheme, rest] = /^([a-z][a-z0-9+.-]+):(\/[^]*)$/i.exec(name) ?? [];
+  // A folder may have such a name, too, but what has two slashes is no path.
+  const isPath = scheme === undefined || /^file$/i.test(scheme) ||
+    !/^https?$/i.test(scheme) && !rest.startsWith("//");
+  if (isPath) return;
+  if (!isUrl.test(name) || !URL.canParse(name)) {
+    throw new RangeError(
+      "a database on another machine is kv:https://HOST/PATH, or http:// for " +
+        "one that needs no encryption",
+    );
+  }
+  const { username, password } = new URL(name);
+  if (username + password === "") return;
+  throw new RangeError(
+    "the URL must not have a user or password: set DENO_KV_ACCESS_TOKEN in " +
+      "the environment to the access token",
+  );
+}
 
 /** The place that a name means, except to `Deno.openKv`. */
 export function plainLocation(name: string | undefined): Location {
   if (name === undefined) return { kind: "untold" };
-  if (/^https?:\/\//i.test(name)) return { kind: "remote" };
+  if (isUrl.test(name)) return { kind: "remote", url: name };
   if (name === ":memory:") return { kind: "memory" };
   return { kind: "file", path: name };
 }

@@ -5,21 +5,34 @@ import { runtime } from "../../system/runtime.ts";
 import type { KvDatabase } from "../../kv_database.ts";
 import type { OpenOptions } from "../../table.ts";
 import { DriverTable, refusalHandler } from "../driver_table.ts";
-import { duplicateHandler, type Opening } from "../opening.ts";
+import { duplicateHandler, type Opening, orConfigError } from "../opening.ts";
 import { DatabaseFile } from "./database_file.ts";
 import { DatabaseSource } from "./database_source.ts";
 import { KvFailure } from "./failures.ts";
 import { KvDriver } from "./kv_driver.ts";
-import { denoLocation, type Location, plainLocation } from "./location.ts";
+import {
+  checkName,
+  denoLocation,
+  type Location,
+  nameWithScheme,
+  plainLocation,
+} from "./location.ts";
+import { far, near, unknown } from "./under_way.ts";
+import type { RemoteDatabase } from "./remote_database.ts";
 
 /**
  * Opens `kv:PATH`, a table in a Deno KV database; `kv:` alone means the platform's
- * default database. `kv:PATH#NAMESPACE` is one of several tables in a database.
- * The first write creates the database.
+ * default database, and `kv:https://HOST/PATH` one on another machine.
+ * `kv:PATH#NAMESPACE` is one of several tables in a database. The first write
+ * creates a database in a file.
  */
 export async function openKvTable(opening: Opening): Promise<DriverTable> {
   const { name, path, options, rules } = opening;
   const { database, namespace } = parseKvPath(path);
+  // What the openKv option takes for a name is for it to say.
+  if (database !== undefined && options.openKv === undefined) {
+    orConfigError(name, {}, () => checkName(database));
+  }
   const { keepsFile, location, file } = await findPlace(database, options);
   const { onWarning } = rules;
   if (location.kind === "memory" && location.insteadOf !== undefined) {
@@ -28,22 +41,41 @@ export async function openKvTable(opening: Opening): Promise<DriverTable> {
         `from ${location.insteadOf}, and nothing is kept`,
     );
   }
+  const clock = options.clock ?? systemClock;
+  let opener = openerOf(database, options, location);
+  let remote: RemoteDatabase | undefined;
+  if (location.kind === "remote") {
+    const [{ RemoteDatabase }, { KvService, tokenVariable }] = await Promise
+      .all([
+        import("./remote_database.ts"),
+        import("./remote_service.ts"),
+      ]);
+    const token = () => environment(tokenVariable) || undefined;
+    const { url } = location;
+    const isNamed = name.includes(url);
+    const service = new KvService({ url, isNamed, token, clock });
+    const { ready, open } = opener;
+    const made = remote = new RemoteDatabase(() => open(true), service);
+    opener = { ready, open: () => Promise.resolve(made) };
+  }
   const driver = new KvDriver({
     name,
     namespace,
     text: rules.text,
+    pace: remote !== undefined ? far : keepsFile ? near : unknown,
     replace: (options.duplicates ?? "replace") === "replace",
     onDuplicate: duplicateHandler(opening),
     refuse: refusalHandler(name, rules),
     onWarning,
     source: (onSlow) =>
       new DatabaseSource({
-        ...openerOf(database, options, location),
+        ...opener,
+        remote,
         file,
         keepsFile,
         hasLocks: keepsFile && ["file", "untold"].includes(location.kind),
         hasTimers: runtime !== "other",
-        clock: options.clock ?? systemClock,
+        clock,
         onSlow,
         onWarning: (message) => onWarning(`${name}: ${message}`),
       }),
@@ -58,7 +90,7 @@ export function parseKvPath(
   const hash = path.lastIndexOf("#");
   const database = hash < 0 ? path : path.slice(0, hash);
   return {
-    database: database === "" ? undefined : database,
+    database: database === "" ? undefined : nameWithScheme(database),
     namespace: hash < 0 ? "" : path.slice(hash + 1),
   };
 }
@@ -113,7 +145,7 @@ function openerOf(
     };
   }
   if (opensByDeno({ openKv, kvLibrary })) {
-    const path = location.kind === "file" ? location.path : database;
+    const path = location.kind === "file" ? location.path : undefined;
     return {
       ready: () => Promise.resolve(void denoOpenKv()),
       open: () => openDenoKv(database, path),
@@ -157,7 +189,9 @@ async function openDenoKv(
   try {
     return await denoOpenKv()(database);
   } catch (cause) {
-    if (!(cause instanceof Deno.errors.NotCapable)) throw cause;
+    const isFile = path !== undefined &&
+      cause instanceof Deno.errors.NotCapable;
+    if (!isFile) throw cause;
     throw new KvFailure(
       `no permission to open it: run Deno with --allow-read=${path} --allow-write=${path}`,
       { lasting: true, cause },

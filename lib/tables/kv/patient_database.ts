@@ -10,7 +10,7 @@ import type { Patience } from "./patience.ts";
 export class RetiredError extends Error {}
 
 /** A database with a time limit for each call, from {@linkcode Patience}. */
-export class PatientDatabase implements KvDatabase {
+export class PatientDatabase {
   #database: KvDatabase;
   #patience: Patience;
   /** As in KvDatabase; absent where the database does not have it. */
@@ -44,17 +44,14 @@ export class PatientDatabase implements KvDatabase {
     return this.#run(() => this.#database.set(key, value));
   }
 
-  delete(key: KvKey): Promise<void> {
-    return this.#run(() => this.#database.delete(key));
-  }
-
-  /** Reads all entries first, so that an unfinished listing keeps nothing open. */
-  async *list(
+  /** Reads a part of a listing as a whole, so that nothing of it is left open. */
+  page(
     selector: { prefix: KvKey } | { prefix: KvKey; start: KvKey },
-    options?: { limit?: number; batchSize?: number },
-  ): AsyncGenerator<KvEntry> {
-    yield* await this.#run(async () => {
+    limit: number,
+  ): Promise<KvEntry[]> {
+    return this.#run(async () => {
       const entries: KvEntry[] = [];
+      const options = { limit, batchSize: limit };
       for await (const entry of this.#database.list(selector, options)) {
         entries.push(entry);
       }
@@ -63,48 +60,27 @@ export class PatientDatabase implements KvDatabase {
   }
 
   /**
-   * Records the steps and applies them on commit, so that they can be repeated
-   * when the database is locked. Keys are removed one by one where the database
-   * has no atomic delete.
+   * Does a transaction, with the steps that `build` adds to it. `build` is called
+   * again when the database is locked.
    */
-  atomic(): KvAtomic {
-    const steps: ((atomic: KvAtomic) => KvAtomic)[] = [];
-    const removed: KvKey[] = [];
-    const atomic: KvAtomic = {
-      check(...checks) {
-        steps.push((made) => made.check(...checks));
-        return atomic;
-      },
-      set(key, value) {
-        steps.push((made) => made.set(key, value));
-        return atomic;
-      },
-      delete(key) {
-        removed.push(key);
-        return atomic;
-      },
-      commit: () => this.#run(() => this.#commit(steps, removed)),
-    };
-    return atomic;
+  commit(build: (atomic: KvAtomic) => KvAtomic): Promise<{ ok: boolean }> {
+    return this.#run(() => build(this.#database.atomic()).commit());
   }
 
-  async #commit(
-    steps: readonly ((atomic: KvAtomic) => KvAtomic)[],
-    removed: readonly KvKey[],
-  ): Promise<{ ok: boolean }> {
-    const database = this.#database;
-    let made = database.atomic();
-    for (const step of steps) made = step(made);
-    if (made.delete === undefined && removed.length > 0) {
-      for (const key of removed) await database.delete(key);
-      return { ok: true };
-    }
-    for (const key of removed) made = made.delete!(key);
-    return await made.commit();
-  }
-
-  /** As in KvDatabase. */
-  close(): void {
-    this.#database.close();
+  /**
+   * Removes entries, all or none; one by one where the database has no atomic
+   * delete.
+   */
+  async remove(keys: readonly KvKey[]): Promise<void> {
+    await this.#run(async () => {
+      const database = this.#database;
+      let made = keys.length === 1 ? undefined : database.atomic();
+      if (made?.delete === undefined) {
+        for (const key of keys) await database.delete(key);
+        return;
+      }
+      for (const key of keys) made = made.delete!(key);
+      await made.commit();
+    });
   }
 }

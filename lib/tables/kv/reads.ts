@@ -4,14 +4,16 @@ import {
   countOf,
   stringAt,
 } from "../../bytes/byte_strings.ts";
-import type { KvDatabase, KvEntry, KvKey } from "../../kv_database.ts";
+import type { KvEntry, KvKey } from "../../kv_database.ts";
 import type { BatchAnswer } from "../driver.ts";
+import { KvFailure } from "./failures.ts";
 import type { KvKeys } from "./kv_keys.ts";
+import type { Pace } from "./under_way.ts";
+import { StalledError } from "./patience.ts";
+import type { PatientDatabase } from "./patient_database.ts";
 
 // Deno KV allows so many keys in one call.
 const keysPerCall = 10;
-const concurrentCalls = 8;
-const concurrentGets = 32;
 
 /** The result of {@linkcode readMany}. */
 export interface KvReads {
@@ -23,8 +25,9 @@ export interface KvReads {
 
 /** Reads many entries with concurrent calls. Never rejects. */
 export async function readMany(
-  database: KvDatabase,
+  database: PatientDatabase,
   keys: readonly KvKey[],
+  { reads, gets, firstReads, readBytes }: Pace,
 ): Promise<KvReads> {
   const entries: KvEntry[] = new Array(keys.length);
   const hasGetMany = database.getMany !== undefined;
@@ -34,8 +37,8 @@ export async function readMany(
   const fail = (at: number, error: unknown) => {
     if (failed === undefined || at < failed.at) failed = { at, error };
   };
-  const readEach = async (start: number, end: number) => {
-    for (let at = start; at < end; at++) {
+  const readEach = async (from: number, to: number) => {
+    for (let at = from; at < to; at++) {
       try {
         entries[at] = await database.get(keys[at]);
       } catch (error) {
@@ -44,22 +47,54 @@ export async function readMany(
       }
     }
   };
-  const worker = async () => {
-    while (next < keys.length && failed === undefined) {
-      const start = next;
-      const end = next = Math.min(start + size, keys.length);
-      try {
-        const found = await database.getMany?.(keys.slice(start, end));
-        found?.forEach((entry, at) => entries[start + at] = entry);
-        if (found !== undefined) continue;
-      } catch {
-        // One key failed: read them one by one to find it.
-      }
-      await readEach(start, end);
+  // How many calls may be under way depends on how much one returns.
+  const most = hasGetMany ? reads : gets;
+  let allowed = Math.min(most, firstReads);
+  let calls = 0;
+  let bytes = 0;
+  const working: Promise<void>[] = [];
+  let workers = 0;
+  const adjust = (found: readonly KvEntry[]) => {
+    if (allowed === most && readBytes === Infinity) return;
+    calls++;
+    for (const { value } of found) {
+      if (value instanceof Uint8Array) bytes += value.length;
+    }
+    const fitting = Math.floor(readBytes * calls / Math.max(bytes, 1));
+    allowed = Math.max(1, Math.min(most, fitting));
+    start();
+  };
+  const start = () => {
+    while (workers < allowed && next < keys.length && failed === undefined) {
+      workers++;
+      working.push(work());
     }
   };
-  const workers = hasGetMany ? concurrentCalls : concurrentGets;
-  await Promise.all(Array.from({ length: workers }, worker));
+  const work = async () => {
+    while (next < keys.length && failed === undefined) {
+      if (workers > allowed) break;
+      await readSome();
+    }
+    workers--;
+  };
+  const readSome = async () => {
+    const from = next;
+    const to = next = Math.min(from + size, keys.length);
+    try {
+      const found = await database.getMany?.(keys.slice(from, to));
+      found?.forEach((entry, at) => entries[from + at] = entry);
+      if (found !== undefined) return adjust(found);
+    } catch (error) {
+      // Else one key failed: read them one by one to find it.
+      if (error instanceof StalledError || error instanceof KvFailure) {
+        return fail(from, error);
+      }
+    }
+    await readEach(from, to);
+  };
+  start();
+  // More of them start meanwhile.
+  for (const one of working) await one;
   return { entries, failed };
 }
 
@@ -70,9 +105,10 @@ export function emptyAnswer(keys: ByteStrings): BatchAnswer {
 
 /** Looks up many keys; `toBytes` gets the bytes of the value of an entry. */
 export async function lookupMany(
-  database: KvDatabase,
+  database: PatientDatabase,
   kvKeys: KvKeys,
   keys: ByteStrings,
+  pace: Pace,
   toBytes: (key: Uint8Array, value: unknown) => Uint8Array,
 ): Promise<BatchAnswer> {
   const values = new ByteStringsBuilder(countOf(keys), keys.bytes.length);
@@ -84,6 +120,7 @@ export async function lookupMany(
   const { entries, failed } = await readMany(
     database,
     sent.map((at) => kvKeys.of(stringAt(keys, at)!)),
+    pace,
   );
   const end = failed?.at ?? sent.length;
   for (let next = 0; next < end; next++) {

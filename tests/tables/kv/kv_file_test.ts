@@ -1,11 +1,11 @@
 import { denoLocation } from "../../../lib/tables/kv/location.ts";
 import {
-  ConfigError,
   type Entry,
   type KvDatabase,
   openTable,
   type Table,
   type TableOptions,
+  TemporaryError,
 } from "../../../mod.ts";
 import {
   assert,
@@ -15,6 +15,7 @@ import {
 } from "../../support/assert.ts";
 import { FakeClock } from "../../support/fake_clock.ts";
 import { Folder } from "../../support/folder.ts";
+import { useAccessToken } from "../../support/kv_connect/server.ts";
 import { root, runCli } from "../../support/processes.ts";
 import { Random } from "../../support/random.ts";
 import { Serving } from "../../support/serving.ts";
@@ -533,7 +534,8 @@ Deno.test("denoLocation() knows what is no file", () => {
   assertEquals(denoLocation(undefined, none), { kind: "untold" });
   assertEquals(denoLocation(":memory:", none), { kind: "memory" });
   assertEquals(denoLocation(":other", none), { kind: "untold" });
-  assertEquals(denoLocation("https://kv.example/", none), { kind: "remote" });
+  const url = "https://kv.example/";
+  assertEquals(denoLocation(url, none), { kind: "remote", url });
   const memory = (name: string) =>
     name === "DENO_KV_DB_MODE" ? "memory" : undefined;
   assertEquals(denoLocation("a.kv", memory), {
@@ -563,8 +565,13 @@ Deno.test("kv::memory: is a table while it is open", async () => {
 });
 
 Deno.test("kv: over the network is asked, whatever files there are", async () => {
+  useAccessToken();
   await using table = await openTable("kv:http://127.0.0.1:1/x", {
     utf8: true,
   });
-  await assertRejects(() => table.lookup("k"), ConfigError, "kv:http://");
+  await assertRejects(
+    () => table.lookup("k"),
+    TemporaryError,
+    "kv:http://127.0.0.1:1/x: cannot connect to 127.0.0.1:1 ",
+  );
 });
