@@ -40,6 +40,10 @@ function points(results: readonly Result[], column: Column): Point[] {
   });
 }
 
+function count(keys: number): string {
+  return keys < 1e6 ? keys.toLocaleString("en") : `${keys / 1e6} M`;
+}
+
 function duration(milliseconds: number): string {
   return milliseconds < 1000
     ? `${milliseconds} ms`
@@ -85,7 +89,7 @@ export function growthChart(
         x(keys),
         height - bottom + 18,
         "small middle",
-        keys.toLocaleString("en"),
+        count(keys),
       ),
     );
   }
