@@ -33,6 +33,7 @@ export interface Place {
 }
 
 function quoted(text: string): string {
+  if (/^[\w./+@-]+$/.test(text)) return text;
   return `'${text.replaceAll("'", `'\\''`)}'`;
 }
 
@@ -166,9 +167,8 @@ function advice({ prefix, deno }: Place): string[] {
       `${prefix}/bin is not in PATH: export PATH="${prefix}/bin:$PATH"`,
     );
   }
-  lines.push(
-    `Try it: ${prefix}/bin/${name} -q alice inline:{alice=wonderland}`,
-  );
+  const command = quoted(`${prefix}/bin/${name}`);
+  lines.push(`Try it: ${command} -q alice inline:{alice=wonderland}`);
   if (prefix === "/usr/local" || prefix === "/usr") {
     lines.push(
       "As a service: systemd-sysusers; then write /etc/memcache-table/NAME.conf,",
@@ -176,7 +176,8 @@ function advice({ prefix, deno }: Place): string[] {
     );
   } else {
     lines.push(
-      `Services: systemctl link ${prefix}/lib/systemd/system/${name}@.service`,
+      "Services: systemctl link " +
+        quoted(`${prefix}/lib/systemd/system/${name}@.service`),
     );
   }
   return lines;

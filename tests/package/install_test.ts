@@ -191,10 +191,17 @@ Deno.test("bash completes options, subcommands, topics, tables and paths", async
   }
 });
 
-Deno.test("systemd understands the units", async () => {
+Deno.test("systemd understands the units, wherever they are", async () => {
   await using scene = await makeScene();
-  const { prefix, install } = scene;
-  await install("--prefix", prefix);
+  const { install } = scene;
+  const prefix = `${scene.prefix}, of "Bob's" 100%`;
+  assertEquals((await install("--prefix", prefix)).code, 0);
+  const answer = await run(`${prefix}/bin/memcache-table`, [
+    "-q",
+    "a",
+    "inline:{a=b}",
+  ]);
+  assertEquals(answer, { code: 0, stdout: "b\n", stderr: "" });
   const folder = `${prefix}/lib/systemd/system`;
   const { stdout, stderr } = await run("systemd-analyze", [
     "verify",

@@ -37,8 +37,19 @@ function settings(names: readonly string[]): string[] {
   ];
 }
 
-/** The units, by their file names. `program` is the path of the command. */
-export function units(program: string): Record<string, string> {
+/**
+ * The start of a command line in a unit. An executable may not have a quote in its
+ * name, but the command is a script.
+ */
+function commandOf(path: string): string {
+  if (/^[\w./+-]+$/.test(path)) return path;
+  const escaped = path.replace(/[\\"]/g, "\\$&").replaceAll("%", "%%");
+  return `/bin/sh "${escaped}"`;
+}
+
+/** The units, by their file names. `path` is that of the command. */
+export function units(path: string): Record<string, string> {
+  const program = commandOf(path);
   const file = "EnvironmentFile=/etc/memcache-table/%i.conf";
   const all: Record<string, string[]> = {
     "memcache-table@.service": [
