@@ -46,20 +46,7 @@ export {
   TableError,
   TemporaryError,
 } from "./lib/errors.ts";
-export type {
-  ConnectEvent,
-  DeleteEvent,
-  DisconnectEvent,
-  EventListener,
-  LookupEvent,
-  OutageEvent,
-  RecoveryEvent,
-  RetryEvent,
-  TableEvent,
-  TimeoutEvent,
-  UnreachableEvent,
-  UpdateEvent,
-} from "./lib/events.ts";
+export type * from "./lib/events.ts";
 export { openTable, tableTypes } from "./lib/open.ts";
 export type {
   KvAtomic,

@@ -178,20 +178,5 @@ export type TableEvent =
   | OutageEvent
   | RecoveryEvent;
 
-/** An event of a connection, without its table and endpoint. */
-export type ConnectionEvent = WithoutOrigin<
-  | ConnectEvent
-  | UnreachableEvent
-  | DisconnectEvent
-  | RetryEvent
-  | TimeoutEvent
-  | OutageEvent
-  | RecoveryEvent
->;
-
-type WithoutOrigin<Event> = Event extends unknown
-  ? Omit<Event, "table" | "endpoint">
-  : never;
-
 /** Called with each event. */
 export type EventListener = (event: TableEvent) => void;

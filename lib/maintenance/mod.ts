@@ -47,20 +47,7 @@
  */
 // The types that these functions take and return, so that each entry point is whole.
 export type * from "../errors.ts";
-export type {
-  ConnectEvent,
-  DeleteEvent,
-  DisconnectEvent,
-  EventListener,
-  LookupEvent,
-  OutageEvent,
-  RecoveryEvent,
-  RetryEvent,
-  TableEvent,
-  TimeoutEvent,
-  UnreachableEvent,
-  UpdateEvent,
-} from "../events.ts";
+export type * from "../events.ts";
 export type * from "../kv_database.ts";
 export type * from "../socket/socket.ts";
 export type { Clock, Timer } from "../system/clock.ts";

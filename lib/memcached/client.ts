@@ -1,5 +1,5 @@
 import { NoAnswerError, reasonOf, TemporaryError } from "../errors.ts";
-import type { ConnectionEvent } from "../events.ts";
+import type { ConnectionEvent } from "./connection_event.ts";
 import { formatEndpoint } from "../socket/endpoint.ts";
 import type { Connect, Endpoint } from "../socket/socket.ts";
 import { type Clock, systemClock } from "../system/clock.ts";
@@ -272,7 +272,7 @@ export class MemcacheClient implements ConnectionOwner {
       const isTooLittle = size > enoughInFlight && queue.size < enough;
       if (size >= windowSize || isTooLittle) return;
       this.#send(connection, enough);
-      if (more === undefined && this.#more === undefined) return;
+      if (this.#more === undefined) return;
     }
   }
 

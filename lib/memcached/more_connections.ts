@@ -1,6 +1,6 @@
 import { formatEndpoint } from "../socket/endpoint.ts";
 import type { Clock, Timer } from "../system/clock.ts";
-import type { ConnectionEvent } from "../events.ts";
+import type { ConnectionEvent } from "./connection_event.ts";
 import type { Endpoint } from "../socket/socket.ts";
 import type { Connection } from "./connection.ts";
 import { CommandRequest, type Request } from "./queue.ts";

@@ -43,20 +43,7 @@ import type { SocketmapMetrics } from "./metrics/metrics.ts";
 export { ConfigError };
 // The types that these functions take and return, so that the entry point is whole.
 export type * from "../errors.ts";
-export type {
-  ConnectEvent,
-  DeleteEvent,
-  DisconnectEvent,
-  EventListener,
-  LookupEvent,
-  OutageEvent,
-  RecoveryEvent,
-  RetryEvent,
-  TableEvent,
-  TimeoutEvent,
-  UnreachableEvent,
-  UpdateEvent,
-} from "../events.ts";
+export type * from "../events.ts";
 export type * from "../kv_database.ts";
 export type * from "../socket/socket.ts";
 export type * from "../table.ts";

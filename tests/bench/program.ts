@@ -27,11 +27,18 @@ export async function wholeProgram(
   return took;
 }
 
+/** As `wholeProgram`. Throws unless it prints so many lines. */
+export async function printingProgram(
+  program: Program & { stdout: string },
+  lines: number,
+): Promise<number> {
+  const took = await wholeProgram(program);
+  await mustHaveLines(program.stdout, lines);
+  return took;
+}
+
 /** Throws unless a file has `wanted` lines. */
-export async function mustHaveLines(
-  file: string,
-  wanted: number,
-): Promise<void> {
+async function mustHaveLines(file: string, wanted: number): Promise<void> {
   const bytes = await Deno.readFile(file);
   let lines = 0;
   for (let at = bytes.indexOf(10); at >= 0; at = bytes.indexOf(10, at + 1)) {

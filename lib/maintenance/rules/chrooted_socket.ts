@@ -1,10 +1,9 @@
 import type { Service } from "../../config/master_cf.ts";
 import type { Endpoint } from "../../socket/socket.ts";
-import { fileSystem } from "../../system/file_system.ts";
 import { type Instance, orUndefined } from "../instances.ts";
 import type { Use } from "../named_tables.ts";
 import { type Problem, problem } from "../parameter_checks.ts";
-import type { UsedTable } from "./rule.ts";
+import { localSocket, type UsedTable } from "./rule.ts";
 
 /** The programs that look the tables of a parameter up; others may do so too. */
 const readers: readonly [parameter: RegExp, program: string][] = [
@@ -24,15 +23,13 @@ const readers: readonly [parameter: RegExp, program: string][] = [
  * socket, because they run in a chroot: the directory of the queue is their root.
  */
 export async function chrootProblems(
-  { source, uses, options }: UsedTable,
+  used: UsedTable,
   endpoint: Endpoint,
 ): Promise<Problem[]> {
-  if (endpoint.transport !== "unix" || options.readFile !== undefined) {
-    return [];
-  }
-  const files = await fileSystem();
-  const { path } = endpoint;
-  if (files === undefined || !path.startsWith("/")) return [];
+  const socket = await localSocket(used, endpoint);
+  if (socket === undefined) return [];
+  const { path, files } = socket;
+  const { source, uses } = used;
   const problems: Problem[] = [];
   for (const use of uses) {
     const service = readersOf(use).find(({ chroot }) => chroot === "y");

@@ -1,3 +1,5 @@
+import type { Endpoint } from "../../socket/socket.ts";
+import { type FileSystem, fileSystem } from "../../system/file_system.ts";
 import type { OpenOptions } from "../../table.ts";
 import type {
   MemcacheParameters,
@@ -19,4 +21,26 @@ export interface UsedTable {
   readonly instances: readonly Instance[];
   /** The options of the check. */
   readonly options: OpenOptions;
+}
+
+/** A UNIX-domain socket on this machine. */
+export interface LocalSocket {
+  readonly path: string;
+  readonly files: FileSystem;
+}
+
+/**
+ * The UNIX-domain socket of a table, if its file can be looked at; `undefined` for
+ * other servers, and for a path that depends on the directory of a program.
+ */
+export async function localSocket(
+  { options }: UsedTable,
+  endpoint: Endpoint,
+): Promise<LocalSocket | undefined> {
+  if (endpoint.transport !== "unix" || options.readFile !== undefined) {
+    return undefined;
+  }
+  const { path } = endpoint;
+  const files = path.startsWith("/") ? await fileSystem() : undefined;
+  return files && { path, files };
 }

@@ -1,9 +1,5 @@
 import type { Endpoint } from "../../socket/socket.ts";
-import {
-  type FileSystem,
-  fileSystem,
-  type User,
-} from "../../system/file_system.ts";
+import type { FileSystem, User } from "../../system/file_system.ts";
 import {
   blockedFolder,
   folderOf,
@@ -16,7 +12,7 @@ import { ConfigError } from "../../errors.ts";
 import { orUndefined } from "../instances.ts";
 import { isLookupParameter } from "../named_tables.ts";
 import { type Problem, problem } from "../parameter_checks.ts";
-import type { UsedTable } from "./rule.ts";
+import { localSocket, type UsedTable } from "./rule.ts";
 
 /**
  * Finds out whether the user that Postfix runs as can connect to the UNIX-domain
@@ -25,17 +21,13 @@ import type { UsedTable } from "./rule.ts";
  * Implements "memcache" of memcache_table(5).
  */
 export async function socketProblems(
-  { source, uses, options }: UsedTable,
+  used: UsedTable,
   endpoint: Endpoint,
 ): Promise<Problem[]> {
-  if (endpoint.transport !== "unix" || options.readFile !== undefined) {
-    return [];
-  }
-  const files = await fileSystem();
-  if (files === undefined) return [];
-  const { path } = endpoint;
-  // Postfix finds another path in its own directory.
-  if (!path.startsWith("/")) return [];
+  const socket = await localSocket(used, endpoint);
+  if (socket === undefined) return [];
+  const { path, files } = socket;
+  const { source, uses } = used;
   const names = new Set(
     uses.filter(({ namedBy }) => isLookupParameter(namedBy.parameter))
       .flatMap(({ instance }) =>

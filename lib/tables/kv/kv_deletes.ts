@@ -1,7 +1,7 @@
 import type { Text } from "../../bytes/text.ts";
 import { commitsOf, type KvWrite, makeCommits, removing } from "./commits.ts";
 import type { KvKeys } from "./kv_keys.ts";
-import type { KvWrites } from "./kv_writes.ts";
+import { countFinal, type KvWrites } from "./kv_writes.ts";
 import type { WriteState } from "./kv_updates.ts";
 import type { Pace } from "./under_way.ts";
 import type { PatientDatabase } from "./patient_database.ts";
@@ -59,8 +59,7 @@ export class KvDeletes implements KvWrites {
   }
 
   get known(): number {
-    const at = this.#isFinal.indexOf(false);
-    return at < 0 ? this.done.length : at;
+    return countFinal(this.#isFinal);
   }
 
   async run(database: PatientDatabase): Promise<void> {

@@ -17,7 +17,7 @@ import {
   replacing,
 } from "./commits.ts";
 import type { KvKeys } from "./kv_keys.ts";
-import type { KvWrites } from "./kv_writes.ts";
+import { countFinal, type KvWrites } from "./kv_writes.ts";
 import type { PatientDatabase } from "./patient_database.ts";
 import { readMany } from "./reads.ts";
 import type { CommitsUnderWay, Pace } from "./under_way.ts";
@@ -88,8 +88,7 @@ export class KvUpdates implements KvWrites {
   }
 
   get known(): number {
-    const at = this.#isFinal.indexOf(false);
-    return at < 0 ? this.done.length : at;
+    return countFinal(this.#isFinal);
   }
 
   /**

@@ -17,6 +17,12 @@ export interface KvWrites {
   reportUnwritten?(): void;
 }
 
+/** How many of the first writes are final. */
+export function countFinal(isFinal: readonly boolean[]): number {
+  const at = isFinal.indexOf(false);
+  return at < 0 ? isFinal.length : at;
+}
+
 /** Does a batch of writes. After a failure, the answer tells what was done. */
 export async function writeAll(
   writes: KvWrites,

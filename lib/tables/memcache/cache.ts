@@ -1,6 +1,6 @@
 import { byteLength } from "../../bytes/text.ts";
 import { ClosedError, recoveryMessage, TemporaryError } from "../../errors.ts";
-import type { ConnectionEvent } from "../../events.ts";
+import type { ConnectionEvent } from "../../memcached/connection_event.ts";
 import type {
   ClientRequestOptions,
   MemcacheClient,

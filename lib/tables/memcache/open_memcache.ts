@@ -8,7 +8,8 @@ import {
 } from "./parameters.ts";
 import { systemClock } from "../../system/clock.ts";
 import { ConfigError, reasonOf, shownText } from "../../errors.ts";
-import type { ConnectionEvent, EventListener } from "../../events.ts";
+import type { EventListener } from "../../events.ts";
+import type { ConnectionEvent } from "../../memcached/connection_event.ts";
 import type { Digest } from "./key_digest.ts";
 import { type KeyFormat, parseKeyFormat } from "./key_format.ts";
 import { type KeyFilter, KeyRules } from "./key_rules.ts";

@@ -2,7 +2,26 @@ import type { Installed } from "../../runtimes/installed.ts";
 import { key } from "../data.mjs";
 import type { Environment } from "../environment.ts";
 import { wholeProgram } from "../program.ts";
-import type { Row } from "../row.ts";
+import type { Row, Turn } from "../row.ts";
+
+/** The turns of one lookup by a program, and of an empty script. */
+async function lookUpOnce(
+  environment: Environment,
+  cli: string[],
+  empty: string[],
+): Promise<Record<"tcp" | "unix" | "floor", Turn>> {
+  const tcp = await environment.server("tcp");
+  const unix = await environment.server("unix");
+  return {
+    tcp: timed(environment, [...cli, "-q", key(123), tcp.table]),
+    unix: timed(environment, [...cli, "-q", key(123), unix.table]),
+    floor: timed(environment, empty),
+  };
+}
+
+function timed({ signal }: Environment, command: string[]): Turn {
+  return () => wholeProgram({ command, signal });
+}
 
 /** One key, from the program's start to its end. */
 function onDeno(
@@ -14,18 +33,15 @@ function onDeno(
     unit: "ms",
     note: "floor: empty Deno script",
     contestants: async (environment) => {
-      const { signal } = environment;
-      const cli = await command(environment);
       const empty = await environment.folder.write("empty.ts", "");
-      const tcp = await environment.server("tcp");
-      const unix = await environment.server("unix");
-      const time = (command: string[]) => () =>
-        wholeProgram({ command, signal });
+      const { table } = await environment.server("tcp");
       return {
-        tcp: time([...cli, "-q", key(123), tcp.table]),
-        unix: time([...cli, "-q", key(123), unix.table]),
-        postmap: time(["postmap", "-q", key(123), tcp.table]),
-        floor: time([Deno.execPath(), "run", "-A", empty]),
+        ...await lookUpOnce(
+          environment,
+          await command(environment),
+          [Deno.execPath(), "run", "-A", empty],
+        ),
+        postmap: timed(environment, ["postmap", "-q", key(123), table]),
       };
     },
   };
@@ -59,20 +75,13 @@ function installed(
     note: `floor: empty ${runtime} script`,
     targets: [{ against: "floor", atMost }],
     contestants: async (environment) => {
-      const { signal } = environment;
       const installed = await environment.installed();
       const program = command(installed);
-      const cli = [program, installed.tool("memcache-table")];
-      const empty = await installed.write("empty.js", "");
-      const tcp = await environment.server("tcp");
-      const unix = await environment.server("unix");
-      const time = (command: string[]) => () =>
-        wholeProgram({ command, signal });
-      return {
-        tcp: time([...cli, "-q", key(123), tcp.table]),
-        unix: time([...cli, "-q", key(123), unix.table]),
-        floor: time([program, empty]),
-      };
+      return await lookUpOnce(
+        environment,
+        [program, installed.tool("memcache-table")],
+        [program, await installed.write("empty.js", "")],
+      );
     },
   };
 }

@@ -1,6 +1,6 @@
 import { count } from "../data.mjs";
 import type { Environment } from "../environment.ts";
-import { mustHaveLines, wholeProgram } from "../program.ts";
+import { printingProgram, wholeProgram } from "../program.ts";
 import type { Row, Turn } from "../row.ts";
 import { Worker } from "../worker.ts";
 import { requests } from "../workers/serve.mjs";
@@ -54,11 +54,8 @@ export const list: Row = {
     const btree = `btree:${await environment.entriesFile()}`;
     await wholeProgram({ command: ["postmap", btree], signal });
     const stdout = `${environment.folder.path}/listed`;
-    const time = (command: string[]): Turn => async () => {
-      const took = await wholeProgram({ command, stdout, signal });
-      await mustHaveLines(stdout, count);
-      return took;
-    };
+    const time = (command: string[]): Turn => () =>
+      printingProgram({ command, stdout, signal }, count);
     const path = await filledDatabase(environment);
     return {
       tcp: time([...cli, "-s", `kv:${path}`]),
@@ -102,11 +99,8 @@ export const bulk: Row = {
     const stdin = await environment.keysFile();
     const stdout = `${environment.folder.path}/kv-bulk`;
     const path = await filledDatabase(environment);
-    const time = (command: string[]): Turn => async () => {
-      const took = await wholeProgram({ command, stdin, stdout, signal });
-      await mustHaveLines(stdout, count);
-      return count / took;
-    };
+    const time = (command: string[]): Turn => async () =>
+      count / await printingProgram({ command, stdin, stdout, signal }, count);
     return {
       tcp: time([...await environment.cli(), "-q", "-", `kv:${path}`]),
       floor: time(bare("get", path)),

@@ -1,25 +1,22 @@
 import { count } from "../data.mjs";
 import { type Environment, pinned, type ServerName } from "../environment.ts";
-import { mustHaveLines, wholeProgram } from "../program.ts";
+import { printingProgram } from "../program.ts";
 import type { Row, Turn } from "../row.ts";
 
 /** Thousands of keys per second, including the start and end of the program. */
 export async function lookUpAll(
   environment: Environment,
   name: string,
-  program: string[],
+  cli: string[],
   server: ServerName,
 ): Promise<Turn> {
   const { table } = await environment.server(server);
   const stdin = await environment.keysFile();
   const stdout = `${environment.folder.path}/out-${name}`;
-  const command = [...program, "-q", "-", table];
+  const command = [...cli, "-q", "-", table];
   const { signal } = environment;
-  return async () => {
-    const took = await wholeProgram({ command, stdin, stdout, signal });
-    await mustHaveLines(stdout, count);
-    return count / took;
-  };
+  const program = { command, stdin, stdout, signal };
+  return async () => count / await printingProgram(program, count);
 }
 
 /** `-q -`, the whole process. */
