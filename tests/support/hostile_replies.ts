@@ -169,8 +169,10 @@ export async function attack(
     }
     // The server is as it should be again.
     server.corrupt = undefined;
+    // After a time-out, a table with a backup leaves it alone for retry_pause.
+    const untilAsked = 2 * bound + 1000 * retry_pause;
     await clock.during(
-      new Promise<void>((resolve) => clock.setTimer(2 * bound, resolve)),
+      new Promise<void>((resolve) => clock.setTimer(untilAsked, resolve)),
     );
     await clock.during(table.update("a", "value of a"));
     assertEquals(await clock.during(table.lookup("a")), "value of a", what);
