@@ -7,7 +7,10 @@ import type { OpenOptions } from "../table.ts";
 export interface Terminal {
   /** The command-line arguments. */
   readonly args: readonly string[];
-  /** Opens sockets. Loaded at the start, because most commands need it at once. */
+  /**
+   * Opens sockets for a single lookup, after which the program ends itself. Loaded
+   * at the start, because most commands need it at once.
+   */
   readonly connect: Connect;
   /** Opens KV databases on runtimes without their own. */
   readonly kvLibrary?: OpenOptions["kvLibrary"];
