@@ -160,6 +160,8 @@ export async function connectBun(
   return await new Promise<Socket>((resolve, reject) => {
     let socket: BunSocket | undefined;
     const abort = () => reject(signal!.reason);
+    const closed = (_: BunConnection, error?: Error) =>
+      socket?.closed(error && worded(error, endpoint));
     const settle = () => signal?.removeEventListener("abort", abort);
     signal?.addEventListener("abort", abort);
     bun.connect({
@@ -174,12 +176,12 @@ export async function connectBun(
         data: (_, bytes) => socket?.received(bytes),
         drain: () => socket?.drained(),
         end: () => socket?.ended(),
-        close: (_, error) => socket?.closed(error),
-        error: (_, error) => socket?.closed(error),
+        close: closed,
+        error: closed,
       },
     }).catch((error) => {
       settle();
-      reject(explained(error, endpoint));
+      reject(worded(error, endpoint));
     });
   });
 }
@@ -190,15 +192,15 @@ function address(endpoint: Endpoint) {
   return { hostname, port };
 }
 
-/** The error in the words of Node; Bun says only "Failed to connect". */
-function explained(error: unknown, endpoint: Endpoint): unknown {
+/** An error in the words of Node; those of Bun do not name the place. */
+function worded(error: unknown, endpoint: Endpoint): Error {
   const { code, syscall } = error as { code?: string; syscall?: string };
-  if (syscall !== "connect") return error;
-  const place = "path" in endpoint
-    ? endpoint.path
-    : `${endpoint.hostname}:${endpoint.port}`;
-  return Object.assign(
-    new Error(`connect ${code} ${place}`, { cause: error }),
-    { code },
-  );
+  if (syscall !== "connect" && syscall !== "read") return error as Error;
+  let message = `${syscall} ${code}`;
+  if (syscall === "connect") {
+    message += "path" in endpoint
+      ? ` ${endpoint.path}`
+      : ` ${endpoint.hostname}:${endpoint.port}`;
+  }
+  return Object.assign(new Error(message, { cause: error }), { code });
 }
