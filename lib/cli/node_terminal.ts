@@ -101,14 +101,11 @@ interface BunOutput {
 const shortWrite = 4096;
 
 /** The terminal on Node and Bun. */
-export async function nodeTerminal(): Promise<Terminal> {
+export function nodeTerminal(): Terminal {
   const process = nodeProcess();
   const bun = bunFunctions<BunOutput>();
-  const loaded = bun === undefined
-    ? await loadNodeModule("node:fs")
-    : undefined;
-  // Bun takes long to load it, and a single lookup does without.
-  const files = () => loaded ?? nodeModule("node:fs") as Files;
+  let loaded: Files | undefined;
+  const files = () => loaded ??= nodeModule("node:fs") as Files;
   let input: NodeInput | undefined;
 
   /** Asynchronous, so that replies can be read while a write waits. */
@@ -136,6 +133,10 @@ export async function nodeTerminal(): Promise<Terminal> {
 
   return {
     args: process.argv.slice(2),
+    // Bun takes long to load it, and a single lookup does without.
+    load: bun !== undefined ? undefined : async () => {
+      loaded = await loadNodeModule("node:fs");
+    },
     connect: bun === undefined ? connectNode : connectBun,
     kvLibrary,
     async read(buffer) {

@@ -7,6 +7,8 @@ import type { OpenOptions } from "../table.ts";
 export interface Terminal {
   /** The command-line arguments. */
   readonly args: readonly string[];
+  /** Loads what all other functions need; to be called first. May be missing. */
+  load?(): Promise<void>;
   /**
    * Opens sockets for a single lookup, after which the program ends itself. Loaded
    * at the start, because most commands need it at once.
@@ -161,4 +163,4 @@ const denoTerminal: Terminal = {
 /** The terminal of this program. */
 export const terminal: Terminal = runtime === "deno"
   ? denoTerminal
-  : await (await import("./node_terminal.ts")).nodeTerminal();
+  : (await import("./node_terminal.ts")).nodeTerminal();

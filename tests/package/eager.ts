@@ -49,15 +49,14 @@ export function compiledAtOnce(
   isUsed: (start: number) => boolean,
 ): { code: string; map: SourceMap } {
   const text = new MagicString(code);
-  let classes = 0;
+  let count = 0;
 
   function makePublic(node: Node, names: ReadonlyMap<string, string>) {
     if (node.type === "ClassBody") {
       const own = new Map(names);
-      const prefix = `_${(classes++).toString(36)}_`;
       for (const { key } of node.body) {
         if (key?.type === "PrivateIdentifier") {
-          own.set(key.name, prefix + key.name);
+          own.set(key.name, `_${(count++).toString(36)}`);
         }
       }
       names = own;

@@ -556,7 +556,7 @@ works("the package asks no registry", async (installed) => {
   await using folder = await Folder.make();
   const place = "node_modules/@postmaps/memcache-table";
   await installed.must("cp", ["-rL", place, `${folder.path}/package`]);
-  const script = `${folder.path}/package/bin/memcache-table.js`;
+  const script = `${folder.path}/package/bin/memcache-table.cjs`;
   for (const program of ["node", installed.tool("bun")]) {
     for (
       const [args, code] of [
