@@ -219,6 +219,19 @@ export interface TableOptions {
    * Loads the library that opens KV databases, in files and over the network, in a
    * runtime without one of its own: `@deno/kv` on Node and Bun. The table makes,
    * checks and watches files as on Deno; it does not do so for databases from `openKv`.
+   *
+   * @example On Node and Bun
+   * ```ts ignore
+   * import { makeLimitedV8Serializer, openKv } from "@deno/kv";
+   * import { openTable } from "@postmaps/memcache-table";
+   *
+   * await using table = await openTable("kv:/tmp/aliases.kv", {
+   *   write: true,
+   *   kvLibrary: () => ({
+   *     openKv: (path) => openKv(path, makeLimitedV8Serializer()),
+   *   }),
+   * });
+   * ```
    */
   kvLibrary?: (
     path: string | undefined,

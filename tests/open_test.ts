@@ -112,7 +112,7 @@ Deno.test("openTable() takes parameters of main.cf, expanded", async () => {
     configDirectory: folder.path,
   });
   assertEquals(await table.lookup("X"), `in ${folder.path}`);
-  assertEquals(await memcached.get("a:x"), `in ${folder.path}`);
+  await memcached.until("a:x", `in ${folder.path}`);
   await folder.mailConfiguration("bad_ttl = $x\nx = 1h\nworse_memcache = ${\n");
   await assertRejects(
     () => openTable("memcache:bad", { configDirectory: folder.path }),

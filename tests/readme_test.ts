@@ -1,8 +1,8 @@
-import { install } from "./package/install.ts";
-import { assert, assertEquals } from "./support/assert.ts";
+import { assert, assertEquals, assertMatch } from "./support/assert.ts";
 import { Folder } from "./support/folder.ts";
-import { Memcached } from "./support/memcached.ts";
-import { root, run } from "./support/processes.ts";
+import { freePort, Memcached } from "./support/memcached.ts";
+import { Postfix } from "./support/postfix.ts";
+import { denoCache, root, run } from "./support/processes.ts";
 import { isAsShown, shownInReadme } from "./support/readme_commands.ts";
 
 // Every command of README that stands behind "$ " is run, in its order, on a machine
@@ -38,36 +38,44 @@ Deno.test("README's commands do what README shows", async () => {
   const folder = stack.use(await Folder.make());
   const memcached = stack.use(await Memcached.tcp());
   const home = folder.path;
-  for (const name of ["etc/postfix", "var", "tmp", "home"]) {
+  // Postfix's services read what is here.
+  await Deno.chmod(home, 0o755);
+  for (const name of ["etc/cron.d", "var/lib", "tmp", "home"]) {
     await Deno.mkdir(`${home}/${name}`, { recursive: true });
   }
-  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  const { port } = listener.addr;
-  listener.close();
-  const here = (text: string) =>
-    text.replaceAll(/(?<=^|[\s:=<'"])\/(etc|var|tmp)\//gm, `${home}/$1/`)
-      .replaceAll("inet:localhost:11211", memcached.server)
-      .replaceAll("127.0.0.1:10027", `127.0.0.1:${port}`);
-  await install({ prefix: `${home}/usr`, deno: Deno.execPath() });
-  await Deno.writeTextFile(
-    `${home}/etc/postfix/main.cf`,
-    `compatibility_level = 3.6\nvirtual_alias_maps = hash:${home}/etc/postfix/virtual\n`,
+  const aliases = `hash:${home}/etc/postfix/virtual`;
+  const postfix = stack.use(
+    await Postfix.startMail([
+      `virtual_alias_maps = ${aliases}`,
+      "virtual_alias_domains = example.com",
+    ]),
   );
-  await Deno.writeTextFile(`${home}/etc/postfix/master.cf`, "");
+  await Deno.symlink(postfix.configDirectory, `${home}/etc/postfix`);
   await Deno.writeTextFile(
     `${home}/etc/postfix/virtual`,
     "alice@example.com alice@mx.example.net\n" +
       "bob@example.com bob@mx.example.net, carol@mx.example.net\n",
   );
+  const port = freePort();
+  const here = (text: string) =>
+    text.replaceAll(/(?<=^|[\s:=<'"])\/(etc|var|tmp)\//gm, `${home}/$1/`)
+      .replaceAll("inet:localhost:11211", memcached.server)
+      .replaceAll("127.0.0.1:10027", `127.0.0.1:${port}`)
+      .replaceAll("/usr/local/", `${home}/usr/`)
+      .replaceAll(
+        "deno task install",
+        `deno task install --prefix ${home}/usr`,
+      );
   const env = {
     HOME: `${home}/home`,
-    MAIL_CONFIG: `${home}/etc/postfix`,
-    PATH: `${home}/usr/bin:${Deno.env.get("PATH")}:/usr/sbin:/sbin`,
+    DENO_DIR: denoCache,
+    MAIL_CONFIG: postfix.configDirectory,
+    PATH: `${home}/usr/bin:${Deno.execPath().replace(/\/[^/]*$/, "")}:${
+      Deno.env.get("PATH")
+    }:/usr/sbin:/sbin`,
     NO_COLOR: "1",
   };
-  const postmap = await run("postmap", [`hash:${home}/etc/postfix/virtual`], {
-    env,
-  });
+  const postmap = await run("postmap", [aliases], { env });
   assertEquals(postmap.code, 0, postmap.stderr);
   let commands = 0;
   for (const shown of await shownInReadme()) {
@@ -90,15 +98,7 @@ Deno.test("README's commands do what README shows", async () => {
         await started.child.status;
       });
       output = started.output;
-    } else {
-      const { stdout } = await new Deno.Command("bash", {
-        args: ["-c", `exec 2>&1; ${command}`],
-        env,
-        cwd: root,
-        stdin: "null",
-      }).output();
-      output = new TextDecoder().decode(stdout);
-    }
+    } else output = (await shell("bash", command, env)).output;
     const expected = here(shown.output);
     assert(
       isAsShown(output, expected),
@@ -106,4 +106,49 @@ Deno.test("README's commands do what README shows", async () => {
     );
   }
   assert(commands > 0);
+
+  // Postfix uses the table, and cron's line keeps it equal to the file.
+  await postfix.send("bob@example.com");
+  await postfix.logged(/to=<carol@mx.example.net>/);
+  const line = /^\*\/5 \* \* \* \* root (.*)\n$/.exec(
+    await Deno.readTextFile(`${home}/etc/cron.d/memcache-table`),
+  );
+  assert(line !== null, "the line for cron");
+  await Deno.writeTextFile(
+    `${home}/etc/postfix/virtual`,
+    "bob@example.com dave@mx.example.net\n",
+  );
+  // As cron does it.
+  const cron = await shell("sh", line[1], {
+    HOME: env.HOME,
+    PATH: "/usr/bin:/bin",
+  });
+  assertEquals(cron, { code: 0, output: "" });
+  await postfix.send("bob@example.com");
+  await postfix.logged(/to=<dave@mx.example.net>/);
+  // The service's user writes from then on.
+  const readme = await Deno.readTextFile(`${root}README.md`);
+  const sed = readme.match(/^sed .*(?= {2}# )/m);
+  assert(sed !== null, "sed for the line of cron");
+  assertEquals(await shell("bash", here(sed[0]), env), { code: 0, output: "" });
+  assertMatch(
+    await Deno.readTextFile(`${home}/etc/cron.d/memcache-table`),
+    /^\*\/5 \* \* \* \* memcache-table \//,
+  );
 });
+
+/** Runs a command line, with what it prints on either stream. */
+async function shell(
+  program: "bash" | "sh",
+  command: string,
+  env: Record<string, string>,
+): Promise<{ code: number; output: string }> {
+  const { code, stdout } = await new Deno.Command(program, {
+    args: ["-c", `exec 2>&1; ${command}`],
+    env,
+    clearEnv: true,
+    cwd: root,
+    stdin: "null",
+  }).output();
+  return { code, output: new TextDecoder().decode(stdout) };
+}

@@ -13,11 +13,11 @@
  *   async fetch(request: Request, env: { PASSWORD: string }): Promise<Response> {
  *     const { PASSWORD: password } = env;
  *     await using table = new MemcacheLookup(
- *       { memcache: "inet:cache.example.com:11211" },
+ *       { memcache: "tls:cache.example.com:11211", key_format: "aliases:%s" },
  *       { connect: logIn(connectCloudflare, { user: "worker", password }) },
  *     );
- *     const key = new URL(request.url).pathname.slice(1);
- *     return new Response(await table.lookup(key));
+ *     const value = await table.lookup(new URL(request.url).pathname.slice(1));
+ *     return new Response(value, { status: value === undefined ? 404 : 200 });
  *   },
  * };
  * ```

@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertMatch } from "../support/assert.ts";
 import { Folder } from "../support/folder.ts";
-import { root, run, runPostmap } from "../support/processes.ts";
+import { denoCache, root, run, runPostmap } from "../support/processes.ts";
 import { Memcached } from "../support/memcached.ts";
 import { Serving } from "../support/serving.ts";
 import { version } from "../../lib/cli/help.ts";
@@ -20,9 +20,11 @@ async function makeScene(): Promise<Scene> {
   const folder = await Folder.make();
   await Deno.mkdir(`${folder.path}/home`);
   // What Deno has fetched stays: nothing is fetched again.
-  const DENO_DIR = Deno.env.get("DENO_DIR") ??
-    `${Deno.env.get("HOME")}/.cache/deno`;
-  const env = { HOME: `${folder.path}/home`, DENO_DIR, NO_COLOR: "1" };
+  const env = {
+    HOME: `${folder.path}/home`,
+    DENO_DIR: denoCache,
+    NO_COLOR: "1",
+  };
   const script = `${root}tests/package/install.ts`;
   return {
     prefix: `${folder.path}/prefix`,

@@ -20,10 +20,11 @@ import { samples } from "../support/metrics.ts";
 import { netstring, RawClient } from "../support/socketmap.ts";
 import { OpensslServer } from "../support/tls_servers.ts";
 import {
+  docExample,
   lookupWorker,
-  readmeExample,
+  plainWorker,
+  readmeWorker,
   replaced,
-  wholeWorker,
 } from "../support/readme.ts";
 import { MemcacheTable, openTable } from "../../mod.ts";
 import { leastNode } from "../package/build.ts";
@@ -711,7 +712,7 @@ works(
 );
 
 works("a Worker's bundle imports nothing of Node", async (installed) => {
-  await installed.write("whole_worker.ts", await wholeWorker());
+  await installed.write("whole_worker.ts", await readmeWorker());
   const path = await installed.bundle("whole_worker", { whole: true });
   const text = await Deno.readTextFile(path);
   // wrangler warns of each.
@@ -728,36 +729,39 @@ works("lookups at the edge are a small bundle", async (installed) => {
   assert(!text.includes("node:"), "it needs something of Node");
 });
 
-works("the Workers of README answer from memcached", async (installed) => {
-  await using memcached = await Memcached.tcp();
-  await memcached.set("aliases:alice", "alice@mx.example.net");
-  const place = memcached.server.replace("inet:", "");
-  const answers = async (name: string, code: string) => {
-    const here = replaced(code, "cache.example.com:11211", place);
-    await installed.write(`${name}.ts`, here);
-    const script = await installed.bundle(name, { whole: true });
-    await using workerd = await Workerd.run(script);
-    const ask = async (key: string) => {
-      const response = await fetch(workerd.url + key, {
-        signal: AbortSignal.timeout(longest),
-      });
-      return `${response.status} ${await response.text()}`;
+works(
+  "README's Worker answers from memcached without TLS, as a whole table and for lookups only",
+  async (installed) => {
+    await using memcached = await Memcached.tcp();
+    await memcached.set("aliases:alice", "alice@mx.example.net");
+    const place = memcached.server.replace("inet:", "");
+    const answers = async (name: string, code: string) => {
+      const here = replaced(code, "cache.example.com:11211", place);
+      await installed.write(`${name}.ts`, here);
+      const script = await installed.bundle(name, { whole: true });
+      await using workerd = await Workerd.run(script);
+      const ask = async (key: string) => {
+        const response = await fetch(workerd.url + key, {
+          signal: AbortSignal.timeout(longest),
+        });
+        return `${response.status} ${await response.text()}`;
+      };
+      return [await ask("alice"), await ask("ALICE"), await ask("nobody")];
     };
-    return [await ask("alice"), await ask("ALICE"), await ask("nobody")];
-  };
-  const found = "200 alice@mx.example.net";
-  const whole = await wholeWorker();
-  assertEquals(
-    await Promise.all([
-      answers("whole", whole),
-      answers("lookups", await lookupWorker()),
-    ]),
-    [[found, found, "404 "], [found, found, "404 "]],
-  );
-});
+    const found = "200 alice@mx.example.net";
+    const whole = await plainWorker();
+    assertEquals(
+      await Promise.all([
+        answers("whole", whole),
+        answers("lookups", await lookupWorker()),
+      ]),
+      [[found, found, "404 "], [found, found, "404 "]],
+    );
+  },
+);
 
 works(
-  "the Worker of README for the cloud reads over TLS, with a secret from its environment",
+  "the Workers of README and of logIn() read over TLS, with a secret from their environment",
   async (installed) => {
     await using folder = await Folder.make();
     const authority = await Authority.make(folder.path);
@@ -778,27 +782,19 @@ works(
       }, { write: true });
       assert(await table.update("alice", "alice@mx.example.net"));
     }
-    const code = await readmeExample("logIn(connectCloudflare");
-    const whole = `import { MemcacheTable } from "@postmaps/memcache-table";
-import { connectCloudflare } from "@postmaps/memcache-table/cloudflare";
-
-export default {
-  async fetch(request: Request, { PASSWORD }: { PASSWORD: string }) {
-    try {
-      await using table = new MemcacheTable({
-        memcache: "tls:cache.example.com:11211",
-        key_format: "aliases:%s",
-        user: "worker",
-        password: PASSWORD,
-      }, { connect: connectCloudflare });
-      const value = await table.lookup(new URL(request.url).pathname.slice(1));
-      return new Response(value, { status: value === undefined ? 404 : 200 });
-    } catch (error) {
-      return new Response((error as Error).message, { status: 503 });
-    }
-  },
-};
-`;
+    const code = await docExample("lib/memcached/log_in.ts", "MemcacheLookup");
+    const whole = replaced(
+      replaced(
+        await readmeWorker(),
+        "const value =",
+        "let value: string | undefined;\ntry { value =",
+      ),
+      "return new Response(value,",
+      `} catch (error) {
+  return new Response((error as Error).message, { status: 503 });
+}
+return new Response(value,`,
+    );
     const bundle = async (name: string, code: string) => {
       const here = replaced(code, "cache.example.com:11211", place);
       await installed.write(`${name}.ts`, here);
@@ -835,28 +831,31 @@ export default {
   },
 );
 
-works("README's table of @deno/kv is that of Deno", async (installed) => {
-  await using folder = await Folder.make();
-  const path = `${folder.path}/t.kv`;
-  const code = replaced(
-    await readmeExample("makeLimitedV8Serializer"),
-    "/tmp/aliases.kv",
-    path,
-  );
-  // As it stands it only opens the table.
-  await installed.write(
-    "readme_kv.ts",
-    `${code}
+works(
+  "the table of @deno/kv that kvLibrary shows is that of Deno",
+  async (installed) => {
+    await using folder = await Folder.make();
+    const path = `${folder.path}/t.kv`;
+    const code = replaced(
+      await docExample("lib/table.ts", "makeLimitedV8Serializer"),
+      "/tmp/aliases.kv",
+      path,
+    );
+    // As it stands it only opens the table.
+    await installed.write(
+      "kv_library.ts",
+      `${code}
 await table.update("bob", "written by node");
 console.log(await table.lookup("alice"));
 `,
-  );
-  await using table = await openTable(`kv:${path}`, { write: true });
-  await table.update("alice", "written by deno");
-  const program = await installed.bundle("readme_kv", { whole: false });
-  assertEquals(await installed.must("node", [program]), "written by deno\n");
-  assertEquals(await table.lookup("bob"), "written by node");
-});
+    );
+    await using table = await openTable(`kv:${path}`, { write: true });
+    await table.update("alice", "written by deno");
+    const program = await installed.bundle("kv_library", { whole: false });
+    assertEquals(await installed.must("node", [program]), "written by deno\n");
+    assertEquals(await table.lookup("bob"), "written by node");
+  },
+);
 
 works(
   "kv: reads on Node and Bun what Deno wrote, and the other way",

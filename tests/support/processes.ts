@@ -16,6 +16,11 @@ export interface ProgramOptions {
 }
 
 export const root = new URL("../..", import.meta.url).pathname;
+
+/** Where Deno keeps what it has fetched: a program with another HOME need not fetch it again. */
+export const denoCache: string = Deno.env.get("DENO_DIR") ??
+  `${Deno.env.get("HOME")}/.cache/deno`;
+
 const cliPath = new URL("../../cli.ts", import.meta.url).pathname;
 
 /**

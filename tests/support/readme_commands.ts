@@ -20,8 +20,7 @@ export interface ShownCommand {
 export async function shownInReadme(): Promise<(ShownFile | ShownCommand)[]> {
   const readme = await Deno.readTextFile(`${root}README.md`);
   const shown: (ShownFile | ShownCommand)[] = [];
-  for (const [, indent, language, indented] of readme.matchAll(blocks)) {
-    const text = indented.replaceAll(new RegExp(`^${indent}`, "gm"), "");
+  for (const [, language, text] of readme.matchAll(blocks)) {
     if (language === "console") shown.push(...commandsIn(text));
     else if (language === "ini" || language === "cf" || language === "") {
       const [first, ...lines] = text.split("\n");
@@ -34,14 +33,14 @@ export async function shownInReadme(): Promise<(ShownFile | ShownCommand)[]> {
   return shown;
 }
 
-// In a list they are indented.
-const blocks = /^( *)```(\S*)[^\n]*\n([^]*?)^\1```$/gm;
+const blocks = /^```(\S*)[^\n]*\n([^]*?)^```$/gm;
 
-/** Commands begin with `$ `; lines of `> ` continue them. */
+/** Commands begin with `$ `; lines of `> ` continue them, those of `# ` are comments. */
 function commandsIn(text: string): ShownCommand[] {
   const commands: { kind: "command"; command: string; output: string }[] = [];
   for (const line of text.trimEnd().split("\n")) {
     const last = commands.at(-1);
+    if (line.startsWith("# ")) continue;
     if (line.startsWith("$ ")) {
       commands.push({ kind: "command", command: line.slice(2), output: "" });
     } else if (last === undefined) {

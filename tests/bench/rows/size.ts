@@ -1,4 +1,4 @@
-import { lookupWorker, wholeWorker } from "../../support/readme.ts";
+import { lookupWorker, plainWorker } from "../../support/readme.ts";
 import type { Row, Target } from "../row.ts";
 
 /** The size of a minified bundle of a module that uses the package. */
@@ -39,7 +39,7 @@ export const lookup: Row = size(
 export const table: Row = size(
   "size-table",
   "MemcacheTable, minified bundle",
-  wholeWorker,
+  plainWorker,
   [],
 );
 

@@ -369,7 +369,7 @@ Deno.test("MemcacheTable takes parameters alone", async () => {
     { openTable },
   );
   assertEquals(await table.lookup("a"), "1");
-  assertEquals(await memcached.get("x:a"), "1");
+  await memcached.until("x:a", "1");
   assertEquals(await table.first(), { key: "a", value: "1" });
   await using writable = new MemcacheTable(
     { memcache: memcached.server, key_format: "x:%s" },

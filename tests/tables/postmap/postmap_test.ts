@@ -215,7 +215,7 @@ Deno.test("memcache table has a Postfix database as backup and in its domain lis
     { ...quiet, write: true },
   );
   assertEquals(await table.lookup("Alice@Example.com"), "one");
-  assertEquals(await memcached.get("b:alice@example.com"), "one");
+  await memcached.until("b:alice@example.com", "one");
   assertEquals(await table.lookup("alice@example.org"), undefined);
   assertEquals(await table.update("bob@example.com", "two"), true);
   assertEquals(

@@ -134,7 +134,7 @@ Deno.test("proxy: asks a real Postfix, and writes through it", async () => {
     { ...options, write: true },
   );
   assertEquals(await cached.lookup("alice"), "one");
-  assertEquals(await memcached.get("alice"), "one");
+  await memcached.until("alice", "one");
   assertEquals(await cached.update("dave", "five"), true);
   assertEquals(
     (await runPostmap([...config, "-q", "dave", database])).stdout,
