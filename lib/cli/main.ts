@@ -18,6 +18,7 @@ const brokenPipeStatus = 141;
 export async function main(args: readonly string[]): Promise<number> {
   let report = new Report(false);
   try {
+    await terminal.load?.();
     if (mayBeDamaged(args)) args = await withRawArguments(args);
     let command = plainLookup(args);
     // A single value is too short to need it, and it takes a while.

@@ -1,6 +1,7 @@
 import { ConfigError, reasonOf } from "../errors.ts";
 import type { KvDatabase, KvLibrary } from "../kv_database.ts";
-import { loadNodeModule } from "../system/runtime.ts";
+import { bunFunctions, loadNodeModule, nodeModule } from "../system/runtime.ts";
+import { connectBun } from "../socket/bun.ts";
 import { connectNode } from "../socket/node.ts";
 import type { NodeInput } from "./node_input.ts";
 import type { Terminal } from "./terminal.ts";
@@ -50,8 +51,8 @@ async function loadDenoKv(path: string): Promise<DenoKv> {
   const notInstalled = `kv:${path}: on Node and Bun this needs ${library}, ` +
     `beside this package: npm install ${library}`;
   // Bun would download a package that is not installed.
-  const { process, files } = await loadNode();
-  if ("bun" in process.versions && !isInstalled(library, files)) {
+  const isBun = "bun" in nodeProcess().versions;
+  if (isBun && !isInstalled(library, (await loadNodeModule("node:fs"))!)) {
     throw new ConfigError(notInstalled);
   }
   // Deno, and tools that publish, would try to resolve an import.
@@ -86,22 +87,34 @@ const stopSignals = ["SIGTERM", "SIGINT"] as const;
 
 // Not at the top of the module: the built program has all modules in one file,
 // and Deno would spend a short command's time on loading its copy of Node's.
-async function loadNode(): Promise<{ process: Process; files: Files }> {
-  const { process } = globalThis as unknown as { process: Process };
-  const files = (await loadNodeModule("node:fs"))!;
-  return { process, files };
+function nodeProcess(): Process {
+  return (globalThis as unknown as { process: Process }).process;
 }
 
+/** The part of Bun that is used here. */
+interface BunOutput {
+  readonly stdout: object;
+  write(destination: object, bytes: Uint8Array): Promise<number>;
+}
+
+// Bytes. A pipe nearly always has room for so many.
+const shortWrite = 4096;
+
 /** The terminal on Node and Bun. */
-export async function nodeTerminal(): Promise<Terminal> {
-  const { process, files } = await loadNode();
-  const { fstatSync, write, writeSync } = files;
+export function nodeTerminal(): Terminal {
+  const process = nodeProcess();
+  const bun = bunFunctions<BunOutput>();
+  let loaded: Files | undefined;
+  const files = () => loaded ??= nodeModule("node:fs") as Files;
   let input: NodeInput | undefined;
 
   /** Asynchronous, so that replies can be read while a write waits. */
   function writeOut(bytes: Uint8Array): Promise<number> {
+    if (bun !== undefined && bytes.length <= shortWrite) {
+      return bun.write(bun.stdout, bytes);
+    }
     return new Promise((resolve, reject) => {
-      write(1, bytes, (error: Failure | null, written) => {
+      files().write(1, bytes, (error: Failure | null, written) => {
         if (error === null) resolve(written);
         else if (error.code !== "EAGAIN") reject(error);
         else {
@@ -120,12 +133,16 @@ export async function nodeTerminal(): Promise<Terminal> {
 
   return {
     args: process.argv.slice(2),
-    connect: connectNode,
+    // Bun takes long to load it, and a single lookup does without.
+    load: bun !== undefined ? undefined : async () => {
+      loaded = await loadNodeModule("node:fs");
+    },
+    connect: bun === undefined ? connectNode : connectBun,
     kvLibrary,
     async read(buffer) {
       if (input === undefined) {
         const { NodeInput } = await import("./node_input.ts");
-        input = new NodeInput(process, files);
+        input = new NodeInput(process, files());
       }
       return await input.read(buffer);
     },
@@ -133,7 +150,7 @@ export async function nodeTerminal(): Promise<Terminal> {
     isBrokenPipe: (error) => (error as Failure).code === "EPIPE",
     writeError: (bytes) => {
       try {
-        return writeSync(2, bytes);
+        return files().writeSync(2, bytes);
       } catch (error) {
         if ((error as Failure).code === "EAGAIN") return 0;
         throw error;
@@ -146,7 +163,7 @@ export async function nodeTerminal(): Promise<Terminal> {
     },
     inputSize: () => {
       try {
-        const stat = fstatSync(0);
+        const stat = files().fstatSync(0);
         return stat.isFile() ? stat.size : undefined;
       } catch {
         return undefined;

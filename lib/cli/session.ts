@@ -60,12 +60,13 @@ export class Session {
 
   async #open(name: string, write: boolean): Promise<LineTable> {
     const { command, tableText, report } = this;
+    const isSingle = command.action === "lookup" && command.key !== "-";
     const table = await openStored(name, {
       write,
       fold: command.fold,
       utf8: tableText.utf8,
       configDirectory: command.configDirectory,
-      connect: terminal.connect,
+      connect: isSingle ? terminal.connect : undefined,
       kvLibrary: terminal.kvLibrary,
       duplicates: command.duplicates,
       fileValues: command.fileValues,

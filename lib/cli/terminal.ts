@@ -7,7 +7,12 @@ import type { OpenOptions } from "../table.ts";
 export interface Terminal {
   /** The command-line arguments. */
   readonly args: readonly string[];
-  /** Opens sockets. Loaded at the start, because most commands need it at once. */
+  /** Loads what all other functions need; to be called first. May be missing. */
+  load?(): Promise<void>;
+  /**
+   * Opens sockets for a single lookup, after which the program ends itself. Loaded
+   * at the start, because most commands need it at once.
+   */
   readonly connect: Connect;
   /** Opens KV databases on runtimes without their own. */
   readonly kvLibrary?: OpenOptions["kvLibrary"];
@@ -57,10 +62,27 @@ const stopSignals = ["SIGTERM", "SIGINT"] as const;
 // Bytes. A pipe nearly always has room for so many.
 const shortWrite = 4096;
 
+/** Writes synchronously. Returns the number of bytes, 0 if it would have to wait. */
+function writeNow(
+  stream: { writeSync(bytes: Uint8Array): number },
+  bytes: Uint8Array,
+): number {
+  try {
+    return stream.writeSync(bytes);
+  } catch (error) {
+    if (error instanceof Deno.errors.WouldBlock) return 0;
+    throw error;
+  }
+}
+
 let standardOutput: { write(bytes: Uint8Array): Promise<number> } | undefined;
 
 async function writeOut(bytes: Uint8Array): Promise<number> {
-  if (bytes.length <= shortWrite) return await Deno.stdout.write(bytes);
+  if (bytes.length <= shortWrite) {
+    // At once: a single lookup needs no turn of the event loop for it.
+    const length = writeNow(Deno.stdout, bytes);
+    return length > 0 ? length : await Deno.stdout.write(bytes);
+  }
   return await (standardOutput ??= waitingOutput()).write(bytes);
 }
 
@@ -97,14 +119,7 @@ const denoTerminal: Terminal = {
   read: (buffer) => Deno.stdin.read(buffer),
   write: writeOut,
   isBrokenPipe: (error) => error instanceof Deno.errors.BrokenPipe,
-  writeError: (bytes) => {
-    try {
-      return Deno.stderr.writeSync(bytes);
-    } catch (error) {
-      if (error instanceof Deno.errors.WouldBlock) return 0;
-      throw error;
-    }
-  },
+  writeError: (bytes) => writeNow(Deno.stderr, bytes),
   isTerminal: (stream) =>
     ({ input: Deno.stdin, output: Deno.stdout, error: Deno.stderr })[stream]
       .isTerminal(),
@@ -158,4 +173,4 @@ const denoTerminal: Terminal = {
 /** The terminal of this program. */
 export const terminal: Terminal = runtime === "deno"
   ? denoTerminal
-  : await (await import("./node_terminal.ts")).nodeTerminal();
+  : (await import("./node_terminal.ts")).nodeTerminal();

@@ -1,6 +1,6 @@
 import { configBytes, isUtf8 } from "../bytes/text.ts";
 import { ConfigError } from "../errors.ts";
-import { loadNodeModule, runtime } from "./runtime.ts";
+import { bunFunctions, loadNodeModule, runtime } from "./runtime.ts";
 
 // Only this file and file_system.ts read files and the environment. In a runtime
 // without files, the program passes the `readFile` option.
@@ -15,7 +15,23 @@ async function nodeFiles(): Promise<Files | undefined> {
   return await loadNodeModule("node:fs");
 }
 
-/** A path for Node's functions: bytes if it is not UTF-8, which Deno cannot open. */
+/** The part of Bun that is used here. */
+interface BunFiles {
+  file(path: string): { bytes(): Promise<Uint8Array> };
+}
+
+/** What reads a file on Node and Bun; `undefined` in other runtimes. */
+async function nodeReader(): Promise<
+  ((path: string) => Uint8Array | Promise<Uint8Array>) | undefined
+> {
+  // Bun loads its node:fs in half of the time that an empty script takes.
+  const bun = bunFunctions<BunFiles>();
+  if (bun !== undefined) return (path) => bun.file(path).bytes();
+  const files = await nodeFiles();
+  return files && ((path) => files.readFileSync(path));
+}
+
+/** A path for the functions of Node and Bun: bytes if it is not UTF-8, which Deno cannot open. */
 function nodePath(path: string): string {
   // The types require a Buffer or a string, but any Uint8Array works.
   return isUtf8(path) ? path : configBytes(path) as unknown as string;
@@ -42,15 +58,15 @@ export async function readFile(path: string): Promise<Uint8Array> {
       throw new ConfigError(explain(cause, path), { file, cause });
     }
   }
-  const files = await nodeFiles();
-  if (files === undefined) {
+  const read = await nodeReader();
+  if (read === undefined) {
     throw new ConfigError(
       "this runtime gives no access to files: hand in the readFile option",
       { file },
     );
   }
   try {
-    return files.readFileSync(nodePath(path));
+    return await read(nodePath(path));
   } catch (cause) {
     throw new ConfigError(explainCode(cause as Error), { file, cause });
   }

@@ -72,3 +72,8 @@ export function nodeModule(name: string): unknown {
   };
   return process?.getBuiltinModule?.(name);
 }
+
+/** Functions of Bun that Node does not have; `undefined` in other runtimes. */
+export function bunFunctions<Functions>(): Functions | undefined {
+  return (globalThis as { Bun?: Functions }).Bun;
+}

@@ -1,3 +1,4 @@
+import { unstableFlags } from "../package/install.ts";
 import { buildProgram } from "../package/program_build.ts";
 import { Installed } from "../runtimes/installed.ts";
 import { Authority } from "../support/certificates.ts";
@@ -77,11 +78,11 @@ export class Environment implements AsyncDisposable {
     })();
   }
 
-  /** The command that runs the built program on Deno. */
+  /** The command that runs the built program on Deno, as the installed one does. */
   async cli(): Promise<string[]> {
     const folder = `${this.folder.path}/program`;
     this.#program ??= buildProgram(folder, undefined).then(() => folder);
-    const flags = ["run", "-A", "--unstable-kv"];
+    const flags = ["run", "-A", ...unstableFlags];
     return [Deno.execPath(), ...flags, `${await this.#program}/cli.js`];
   }
 

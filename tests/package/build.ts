@@ -55,7 +55,7 @@ function manifest(): unknown {
     type: "module",
     sideEffects: false,
     engines: { node: `>=${leastNode}` },
-    bin: { "memcache-table": "bin/memcache-table.js" },
+    bin: { "memcache-table": "bin/memcache-table.cjs" },
     man: ["man/memcache-table.1"],
     exports: Object.fromEntries(places),
     // Only users of kv: tables on the command line need to install it.
@@ -164,10 +164,10 @@ async function build(folder: string): Promise<void> {
   await Deno.writeTextFile(`${folder}/man/memcache-table.1`, await manPage());
   await writeTypes(folder);
   await Deno.copyFile(
-    `${root}tests/package/bin.js`,
-    `${folder}/bin/memcache-table.js`,
+    `${root}tests/package/bin.cjs`,
+    `${folder}/bin/memcache-table.cjs`,
   );
-  await Deno.chmod(`${folder}/bin/memcache-table.js`, 0o755);
+  await Deno.chmod(`${folder}/bin/memcache-table.cjs`, 0o755);
   await Deno.copyFile(`${root}LICENSE`, `${folder}/LICENSE`);
   await Deno.writeTextFile(`${folder}/README.md`, await readme());
   await Deno.writeTextFile(

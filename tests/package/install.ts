@@ -23,6 +23,15 @@ const permissions = [
   "--allow-env",
 ];
 
+/**
+ * What is asked of Deno besides. The second makes it read rest.js only when something
+ * of it is called for. It then needs a permission for that, which the command has.
+ */
+export const unstableFlags = [
+  "--unstable-kv",
+  "--unstable-lazy-dynamic-imports",
+];
+
 /** A mistake of who calls it. The message says what to do. */
 export class InstallError extends Error {}
 
@@ -42,7 +51,8 @@ function launcher({ prefix, deno }: Place): string {
   return launcherStart +
     // Where postmap is, which only root has in PATH.
     "PATH=$PATH:/usr/sbin:/sbin\n" +
-    `exec ${quoted(deno)} run ${flags.join(" ")} --no-npm --unstable-kv \\\n` +
+    `exec ${quoted(deno)} run ${flags.join(" ")} --no-npm \\\n` +
+    `  ${unstableFlags.join(" ")} \\\n` +
     `  ${permissions.join(" ")} \\\n` +
     `  ${quoted(`${prefix}/lib/${name}/cli.js`)} "$@"\n`;
 }

@@ -1,8 +1,7 @@
 // The program that people install, as it is built; see program_build.ts.
 import { main } from "../../lib/cli/main.ts";
 import { terminal } from "../../lib/cli/terminal.ts";
-// These belong into its first file: a lookup on Node or Bun needs them.
-import "../../lib/cli/node_terminal.ts";
 
-// Without a top-level await: rest.js imports this file, and would wait for it.
+// Without a top-level await: rest.js imports this file, and would wait for it. Nor could
+// Node require it.
 main(terminal.args).then((status) => terminal.exit(status));

@@ -8,13 +8,36 @@
 //
 // rollup is used because it can put modules into files as it is told, and changes
 // each import() so that it takes its part of the file. esbuild removes the types
-// and white space. `deno bundle` makes a file of each import().
-import { rollup } from "npm:rollup@4.68.8";
+// and white space. `deno bundle` makes a file of each import(). What a lookup calls
+// is compiled at once; see eager.ts.
+import { type OutputOptions, rollup } from "npm:rollup@4.68.8";
 import { stop, transform } from "npm:esbuild@0.28.2";
+import { calledAtLookup, compiledAtOnce } from "./eager.ts";
 
 const root = new URL("../..", import.meta.url).pathname;
 const entry = `${root}tests/package/program.ts`;
 const commitModule = `${root}lib/cli/commit.ts`;
+
+const terminalModule = `${root}lib/cli/terminal.ts`;
+
+/**
+ * The source of a module. In one file, what Node and Bun need is loaded anyway; and
+ * without a top-level await, Node can `require` it, which takes it less time.
+ */
+async function sourceOf(
+  module: string,
+  commit: string | undefined,
+): Promise<string> {
+  if (module === commitModule) {
+    return `export const commit = ${JSON.stringify(commit)};`;
+  }
+  const source = await Deno.readTextFile(module);
+  if (module !== terminalModule) return source;
+  const loading = '(await import("./node_terminal.ts"))';
+  if (!source.includes(loading)) throw new Error(`${module} has no ${loading}`);
+  return source.replace(loading, "node") +
+    'import * as node from "./node_terminal.ts";\n';
+}
 
 /** The name of the program's main file. */
 export const mainFile = "cli.js";
@@ -62,22 +85,13 @@ export async function buildProgram(
       plugins: [{
         name: "types",
         async load(id) {
-          const source = id === commitModule
-            ? `export const commit = ${JSON.stringify(commit)};`
-            : await Deno.readTextFile(id);
+          const source = await sourceOf(id, commit);
           return await transform(source, { ...options, sourcefile: id });
         },
       }],
     });
-    await bundle.write({
-      dir: folder,
+    const output: OutputOptions = {
       format: "esm",
-      sourcemap: true,
-      // The names are enough for a stack trace; the text is in the repository.
-      sourcemapExcludeSources: true,
-      // Wherever the program is built: as in a folder of the repository.
-      sourcemapPathTransform: (source, map) =>
-        `../${new URL(source, `file://${map}`).pathname.slice(root.length)}`,
       entryFileNames: "[name].js",
       chunkFileNames: "[name].js",
       onlyExplicitManualChunks: true,
@@ -88,7 +102,31 @@ export async function buildProgram(
         );
         return first.has(id) ? "cli" : "rest";
       },
+    };
+    const plain = await Deno.makeTempDir();
+    let called: Set<number>;
+    try {
+      await bundle.write({ ...output, dir: plain });
+      called = await calledAtLookup(`${plain}/${mainFile}`);
+    } finally {
+      await Deno.remove(plain, { recursive: true });
+    }
+    await bundle.write({
+      ...output,
+      dir: folder,
+      sourcemap: true,
+      // The names are enough for a stack trace; the text is in the repository.
+      sourcemapExcludeSources: true,
+      // Wherever the program is built: as in a folder of the repository.
+      sourcemapPathTransform: (source, map) =>
+        `../${new URL(source, `file://${map}`).pathname.slice(root.length)}`,
       plugins: [{
+        name: "compiled at once",
+        renderChunk(code, { fileName }) {
+          if (fileName !== mainFile) return null;
+          return compiledAtOnce(code, (start) => called.has(start));
+        },
+      }, {
         name: "size",
         async renderChunk(code) {
           return await transform(code, { ...options, minify: true });

@@ -46,6 +46,9 @@ Deno.test("the built program is two files, and a single lookup needs the first",
     "rest.js",
     "rest.js.map",
   ]);
+  const atOnce = (await Deno.readTextFile(program))
+    .match(/=\((?:async )?function\b/g) ?? [];
+  assert(atOnce.length > 100, `${atOnce.length} functions`);
   const permissions = [
     "--no-prompt",
     `--allow-net=${memcached.server.slice("inet:".length)}`,

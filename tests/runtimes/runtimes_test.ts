@@ -272,6 +272,69 @@ works(
   },
 );
 
+works(
+  "a single lookup on Bun has sockets like all others",
+  async (installed) => {
+    const file = await installed.write("no-socket", "");
+    const program = `${root}tests/runtimes/bun_sockets.ts`;
+    const printed = await installed.must(installed.tool("bun"), [
+      program,
+      file,
+      `${freePort()}`,
+    ]);
+    const [own, ofNode] = JSON.parse(printed);
+    assertEquals(own, ofNode);
+    assert(Object.keys(own).length >= 19);
+    assertEquals(own["long writes at once, for one who reads late"], [
+      true,
+      "48000001 to 122",
+    ]);
+    assertEquals(own["it is not read, and then it is"], [true, 24_000_000]);
+    assertEquals(own["the other side ends"], ["last", null, null]);
+  },
+);
+
+works("a single lookup on Bun ends as on Node", async (installed) => {
+  await using folder = await Folder.make();
+  await Deno.chmod(folder.path, 0o777);
+  const value = "0123456789".repeat(20_000);
+  await using tcp = await Memcached.tcp();
+  await using unix = await Memcached.unix(`${folder.path}/mc.sock`);
+  for (const memcached of [tcp, unix]) await memcached.set("long", value);
+  await using server = new ScriptedServer(({ line }) => {
+    const how = line.split(" ")[1];
+    if (how === "late") {
+      return ["VALUE late 0 4\r\n", "v\r", "\nw", "\r\nEND\r\n"];
+    }
+    if (how === "part") return ["VALUE part 0 40\r\nv", "CLOSE"];
+    return how === "hang" ? ["HANG"] : ["CLOSE"];
+  });
+  const scripted = `memcache = ${server.server}, timeout = 1, retry_pause = 0`;
+  const questions = [
+    ["long", `memcache = ${tcp.server}`],
+    ["long", `memcache = ${unix.server}`],
+    ["none", `memcache = ${unix.server}`],
+    ["k", `memcache = unix:${folder.path}/none`],
+    ["k", `memcache = unix:${folder.path}`],
+    ["k", `memcache = inet:127.0.0.1:${freePort()}`],
+    ["k", "memcache = inet:nohost.invalid:11211"],
+    ["k", `memcache = unix:${folder.path}/none, backup = static:b`],
+    ["late", scripted],
+    ["part", scripted],
+    ["close", scripted],
+    ["hang", scripted],
+  ];
+  const bin = installed.tool("memcache-table");
+  for (const [key, parameters] of questions) {
+    const args = [bin, "-q", key, `memcache:{ ${parameters} }`];
+    const [ofNode, own] = await Promise.all([
+      installed.run("node", args),
+      installed.run(installed.tool("bun"), args),
+    ]);
+    assertEquals(own, ofNode, `${key}: ${parameters}`);
+  }
+});
+
 works("Node and Bun open files of any name", async (installed) => {
   const source = `${installed.path}/source-`;
   // Deno cannot write one either.
@@ -494,7 +557,7 @@ works("the package asks no registry", async (installed) => {
   await using folder = await Folder.make();
   const place = "node_modules/@postmaps/memcache-table";
   await installed.must("cp", ["-rL", place, `${folder.path}/package`]);
-  const script = `${folder.path}/package/bin/memcache-table.js`;
+  const script = `${folder.path}/package/bin/memcache-table.cjs`;
   for (const program of ["node", installed.tool("bun")]) {
     for (
       const [args, code] of [

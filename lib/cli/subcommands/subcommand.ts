@@ -97,7 +97,6 @@ export async function runSubcommand(
     tableOptions: {
       utf8,
       configDirectory,
-      connect: terminal.connect,
       kvLibrary: terminal.kvLibrary,
       onWarning: report.warning,
       onDetail: report.detail,

@@ -1,5 +1,6 @@
 #!/usr/bin/env node
-// No import at the top: an old Node would fail before it reads the check below.
+// A script, no module: Node starts it sooner, and so it does what it requires. Old
+// versions would not even read a module, and could not say why.
 const [major, minor] = process.versions.node.split(".").map(Number);
 if (major < 20 || (major === 20 && minor < 4)) {
   console.error(
@@ -7,6 +8,8 @@ if (major < 20 || (major === 20 && minor < 4)) {
       "use Node 20.4 or later, Bun or Deno",
   );
   process.exitCode = 1;
+} else if (process.features.require_module || process.versions.bun) {
+  require("./cli.js");
 } else {
   import("./cli.js");
 }

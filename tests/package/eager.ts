@@ -1,0 +1,156 @@
+// Marks functions of the built program for V8 to compile at once.
+//
+// V8 compiles a function when it is called first, and Deno's code cache holds only
+// what is compiled before the program runs. So a lookup would compile two hundred
+// functions at each start, which takes longer than all else that it does. A function
+// in parentheses is compiled at once: V8 takes it for one that is called in place.
+import MagicString, { type SourceMap } from "npm:magic-string@0.30.21";
+import { parseAst } from "npm:rollup@4.68.8/parseAst";
+
+/** The part of ESTree that is used here. */
+interface Node {
+  readonly type: string;
+  readonly start: number;
+  readonly end: number;
+  readonly body: Node & Node[];
+  readonly id: Node & { readonly name: string };
+  readonly key?: Node & { readonly name: string };
+  readonly value: Node & {
+    readonly async: boolean;
+    readonly generator: boolean;
+  };
+  readonly kind: string;
+  readonly static: boolean;
+  readonly computed: boolean;
+  readonly generator: boolean;
+  readonly left: Node & { readonly name: string };
+  readonly name: string;
+}
+
+function* children(node: Node): Generator<Node> {
+  for (const value of Object.values(node)) {
+    for (const one of Array.isArray(value) ? value : [value]) {
+      if (typeof one?.type === "string") yield one;
+    }
+  }
+}
+
+function hasSuper(node: Node): boolean {
+  return node.type === "Super" || [...children(node)].some(hasSuper);
+}
+
+/**
+ * Puts the functions and methods of a module that begin at certain places into
+ * parentheses. A function comes before all else, where its declaration is in effect;
+ * a method comes after its class, whose private names become public ones.
+ */
+export function compiledAtOnce(
+  code: string,
+  isUsed: (start: number) => boolean,
+): { code: string; map: SourceMap } {
+  const text = new MagicString(code);
+  let count = 0;
+
+  function makePublic(node: Node, names: ReadonlyMap<string, string>) {
+    if (node.type === "ClassBody") {
+      const own = new Map(names);
+      for (const { key } of node.body) {
+        if (key?.type === "PrivateIdentifier") {
+          own.set(key.name, `_${(count++).toString(36)}`);
+        }
+      }
+      names = own;
+    } else if (node.type === "PrivateIdentifier") {
+      text.overwrite(node.start, node.end, names.get(node.name)!);
+    } else if (node.left?.type === "PrivateIdentifier") {
+      throw new Error(
+        `"#${node.left.name} in" needs a name that stays private`,
+      );
+    }
+    for (const child of children(node)) makePublic(child, names);
+  }
+
+  function moveMethods({ id, body, end }: Node) {
+    for (const method of body.body) {
+      const { kind, computed, value, key } = method;
+      const isPlain = method.type === "MethodDefinition" && kind === "method" &&
+        !method.static && !computed && !value.generator && !hasSuper(method);
+      if (!isPlain || !isUsed(method.start)) continue;
+      const name = text.slice(key!.start, key!.end);
+      const word = value.async ? "async function" : "function";
+      const start = `\n${id.name}.prototype.${name} = (${word}`;
+      text.overwrite(method.start, value.start, start);
+      text.appendLeft(method.end, ");");
+      text.move(method.start, method.end, end);
+    }
+  }
+
+  const program = parseAst(code) as unknown as Node;
+  makePublic(program, new Map());
+  for (const statement of program.body) {
+    const { type, start, end, id, generator } = statement;
+    if (type === "ClassDeclaration") moveMethods(statement);
+    if (type !== "FunctionDeclaration" || generator || !isUsed(start)) continue;
+    text.prependRight(start, `var ${id.name} = (`);
+    text.appendLeft(end, ");\n");
+    text.move(start, end, 0);
+  }
+  return { code: text.toString(), map: text.generateMap({ hires: true }) };
+}
+
+/**
+ * Runs a single lookup by a program, and returns where in its main file the functions
+ * begin that are called.
+ */
+export async function calledAtLookup(program: string): Promise<Set<number>> {
+  const folder = await Deno.makeTempDir();
+  const server = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const answering = answer(server);
+  try {
+    const table = `${folder}/t.cf`;
+    const { port } = server.addr;
+    await Deno.writeTextFile(table, `memcache = inet:127.0.0.1:${port}\n`);
+    const { success, stderr } = await new Deno.Command(Deno.execPath(), {
+      args: [
+        ...["run", "-A", "--no-config", "--quiet", `--coverage=${folder}/seen`],
+        ...[program, "-q", "key", `memcache:${table}`],
+      ],
+      stdout: "null",
+    }).output();
+    if (!success) throw new Error(new TextDecoder().decode(stderr));
+    const { href } = new URL(`file://${await Deno.realPath(program)}`);
+    const called = new Set<number>();
+    for await (const { name } of Deno.readDir(`${folder}/seen`)) {
+      const text = await Deno.readTextFile(`${folder}/seen/${name}`);
+      const seen: Coverage = JSON.parse(text);
+      if (seen.url !== href) continue;
+      for (const { ranges: [{ count, startOffset }] } of seen.functions) {
+        if (count > 0) called.add(startOffset);
+      }
+    }
+    if (called.size === 0) throw new Error(`Deno saw no function of ${href}`);
+    return called;
+  } finally {
+    server.close();
+    await answering;
+    await Deno.remove(folder, { recursive: true });
+  }
+}
+
+/** The part of V8's coverage that is used here. */
+interface Coverage {
+  readonly url: string;
+  readonly functions: {
+    readonly ranges: { readonly count: number; readonly startOffset: number }[];
+  }[];
+}
+
+/** Has one value for whoever asks, until the listener is closed. */
+async function answer(server: Deno.TcpListener): Promise<void> {
+  for await (const connection of server) {
+    await connection.read(new Uint8Array(1024));
+    const value = "VALUE key 0 5\r\nvalue\r\nEND\r\n";
+    await connection.write(new TextEncoder().encode(value));
+    connection.close();
+  }
+}
