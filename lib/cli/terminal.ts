@@ -75,13 +75,20 @@ function writeNow(
   }
 }
 
+// The first short output is written at once: a single lookup needs no turn of the
+// event loop for it. Later ones must not make all else wait for a slow reader.
+let hasWritten = false;
+
 let standardOutput: { write(bytes: Uint8Array): Promise<number> } | undefined;
 
 async function writeOut(bytes: Uint8Array): Promise<number> {
   if (bytes.length <= shortWrite) {
-    // At once: a single lookup needs no turn of the event loop for it.
-    const length = writeNow(Deno.stdout, bytes);
-    return length > 0 ? length : await Deno.stdout.write(bytes);
+    if (!hasWritten) {
+      hasWritten = true;
+      const length = writeNow(Deno.stdout, bytes);
+      if (length > 0) return length;
+    }
+    return await Deno.stdout.write(bytes);
   }
   return await (standardOutput ??= waitingOutput()).write(bytes);
 }
