@@ -16,7 +16,7 @@ import type {
   LookupResult,
   UpdateResult,
 } from "../table.ts";
-import { Batches, type BatchResult } from "./batches.ts";
+import { Batches, type BatchResult, Lists } from "./batches.ts";
 import type { BatchAnswer, Driver, WriteAnswer } from "./driver.ts";
 import type { TableRules } from "./driver_table.ts";
 
@@ -82,6 +82,23 @@ export function updateMany(
   entries: Iterable<Entry> | AsyncIterable<Entry>,
   signal?: AbortSignal,
 ): AsyncIterableIterator<UpdateResult> {
+  return updates(entries, parts, signal);
+}
+
+/** Stores lists of entries. The results are lists too, of other lengths. */
+export function updateLists(
+  parts: BulkParts,
+  lists: AsyncIterable<readonly Entry[]>,
+  signal?: AbortSignal,
+): AsyncIterableIterator<readonly UpdateResult[]> {
+  return updates(new Lists(lists), parts, signal).lists();
+}
+
+function updates(
+  entries: Iterable<Entry> | AsyncIterable<Entry> | Lists<Entry>,
+  parts: BulkParts,
+  signal: AbortSignal | undefined,
+): Batches<Entry, UpdateResult> {
   const { driver } = parts;
   return writeMany<Entry, Entry, UpdateResult>(entries, parts, signal, {
     admit: ({ key, value }) => parts.admitEntry(key, value),
@@ -124,13 +141,13 @@ interface WriteKind<Item, Admitted, Result> {
 }
 
 function writeMany<Item, Admitted, Result>(
-  items: Iterable<Item> | AsyncIterable<Item>,
+  items: Iterable<Item> | AsyncIterable<Item> | Lists<Item>,
   parts: BulkParts,
   signal: AbortSignal | undefined,
   { admit, writeBatch, writeOne, result }: WriteKind<Item, Admitted, Result>,
-): AsyncIterableIterator<Result> {
+): Batches<Item, Result> {
   return new Batches<Item, Result>(items, {
-    size: writeBatchSize,
+    size: parts.driver.writeBatchSize ?? writeBatchSize,
     concurrency: parts.driver.concurrentWriteBatches ?? 1,
     run: async (batch) => {
       parts.mustBeOpen();

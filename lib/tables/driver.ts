@@ -44,6 +44,8 @@ export interface Driver {
     entries: readonly Entry[],
     signal?: AbortSignal,
   ): Promise<WriteAnswer>;
+  /** How many writes a batch has; 1024 by default. */
+  readonly writeBatchSize?: number;
   /** How many batches of writes may run concurrently; 1 by default. */
   readonly concurrentWriteBatches?: number;
   /** As in Table. */

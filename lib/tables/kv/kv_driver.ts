@@ -148,6 +148,10 @@ export class KvDriver implements Driver {
     return this.#parts.pace.batches;
   }
 
+  get writeBatchSize(): number {
+    return this.#parts.pace.batchSize;
+  }
+
   /** Uses few commits, since each one waits for the disk. */
   async updateBatch(entries: readonly Entry[]): Promise<WriteAnswer> {
     const { KvUpdates } = await import("./kv_updates.ts");
