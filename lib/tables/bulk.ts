@@ -17,12 +17,12 @@ import type {
   UpdateResult,
 } from "../table.ts";
 import { Batches, type BatchResult, Lists } from "./batches.ts";
-import type { BatchAnswer, Driver, WriteAnswer } from "./driver.ts";
+import type { BatchAnswer, Driver, WriteAnswer, WritePace } from "./driver.ts";
 import type { TableRules } from "./driver_table.ts";
 
 const lookupBatchSize = 1024;
 const concurrentLookupBatches = 4;
-const writeBatchSize = 1024;
+const defaultPace: WritePace = { batchSize: 1024, batches: 1 };
 
 /** The parts of a table that bulk requests use. */
 export interface BulkParts {
@@ -146,9 +146,10 @@ function writeMany<Item, Admitted, Result>(
   signal: AbortSignal | undefined,
   { admit, writeBatch, writeOne, result }: WriteKind<Item, Admitted, Result>,
 ): Batches<Item, Result> {
+  const { batchSize, batches } = parts.driver.writePace ?? defaultPace;
   return new Batches<Item, Result>(items, {
-    size: parts.driver.writeBatchSize ?? writeBatchSize,
-    concurrency: parts.driver.concurrentWriteBatches ?? 1,
+    size: batchSize,
+    concurrency: batches,
     run: async (batch) => {
       parts.mustBeOpen();
       signal?.throwIfAborted();

@@ -10,7 +10,7 @@ import type {
   UpdateResult,
 } from "../table.ts";
 import { LazyIterator } from "./lazy_iterator.ts";
-import type { BatchAnswer, Driver, WriteAnswer } from "./driver.ts";
+import type { BatchAnswer, Driver, WriteAnswer, WritePace } from "./driver.ts";
 
 /**
  * Called with each refused update and the reason. A rule of the table refuses the
@@ -87,6 +87,11 @@ export class DriverTable implements LineTable {
       );
     }
     rules.signal?.addEventListener("abort", this.#onAbort);
+  }
+
+  /** How its driver takes batches of writes. */
+  get writePace(): WritePace | undefined {
+    return this.#driver.writePace;
   }
 
   /**

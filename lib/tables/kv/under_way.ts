@@ -1,5 +1,7 @@
-/** How much of a database is under way at once. */
-export interface Pace {
+import type { WritePace } from "../driver.ts";
+
+/** How much of a database is under way at once. A batch of writes is some full commits. */
+export interface Pace extends WritePace {
   /** Calls of `getMany` for one batch of keys. */
   readonly reads: number;
   /** Calls of `get`, where there is no `getMany`. */
@@ -8,10 +10,6 @@ export interface Pace {
   readonly firstReads: number;
   /** Bytes of the values that the calls of a batch return. */
   readonly readBytes: number;
-  /** Writes of one batch: those of some full commits. */
-  readonly batchSize: number;
-  /** Batches of writes. */
-  readonly batches: number;
   /** Commits, of all batches together. */
   readonly commits: number;
   /** Bytes of one commit. */

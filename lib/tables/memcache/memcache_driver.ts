@@ -9,7 +9,8 @@ import {
 import { beforeNull, keyOfGet } from "../../memcached/protocol.ts";
 import type { ClientRequestOptions } from "../../memcached/client.ts";
 import type { Entry, Table } from "../../table.ts";
-import type { BatchAnswer, Driver, WriteAnswer } from "../driver.ts";
+import type { BatchAnswer, Driver, WriteAnswer, WritePace } from "../driver.ts";
+import { DriverTable } from "../driver_table.ts";
 import type { MemcacheParts } from "./cache.ts";
 import { type GetCommand, tooLongKey } from "./key_rules.ts";
 import type { LookupTrace, MemcacheState } from "./memcache_state.ts";
@@ -126,9 +127,13 @@ export class MemcacheDriver implements Driver {
     return await lookupKeys(await this.#load(), keys, signal, trace);
   }
 
-  /** With a backup, batches must be written in their order. */
-  get concurrentWriteBatches(): number {
-    return this.#parts.backup === undefined ? 4 : 1;
+  /** With a backup that takes several batches, one more is in memcached meanwhile. */
+  get writePace(): WritePace | undefined {
+    const { backup } = this.#parts;
+    if (backup === undefined) return { batchSize: 1024, batches: 4 };
+    const pace = backup instanceof DriverTable ? backup.writePace : undefined;
+    if (pace === undefined || pace.batches === 1) return undefined;
+    return { batchSize: pace.batchSize, batches: pace.batches + 1 };
   }
 
   async updateBatch(
