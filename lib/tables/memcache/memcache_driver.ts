@@ -127,13 +127,11 @@ export class MemcacheDriver implements Driver {
     return await lookupKeys(await this.#load(), keys, signal, trace);
   }
 
-  /** With a backup that takes several batches, one more is in memcached meanwhile. */
+  /** With a backup as that takes them: one batch is in memcached, another in it. */
   get writePace(): WritePace | undefined {
     const { backup } = this.#parts;
     if (backup === undefined) return { batchSize: 1024, batches: 4 };
-    const pace = backup instanceof DriverTable ? backup.writePace : undefined;
-    if (pace === undefined || pace.batches === 1) return undefined;
-    return { batchSize: pace.batchSize, batches: pace.batches + 1 };
+    return backup instanceof DriverTable ? backup.writePace : undefined;
   }
 
   async updateBatch(
