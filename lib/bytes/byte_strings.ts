@@ -117,6 +117,14 @@ export function encodeAsciiStrings(
     : undefined;
 }
 
+/** Encodes strings, as fast as it can be done: one for each would take twice as long. */
+export function encodeAllStrings(
+  strings: readonly string[],
+  text: Text,
+): ByteStrings {
+  return encodeAsciiStrings(strings) ?? encodeStrings(strings, text);
+}
+
 const LF = 10;
 
 /** The lines of some bytes, without their ends. */

@@ -22,6 +22,8 @@ export interface SourceListeners {
   readonly onRead?: (bytes: number) => void;
 }
 
+const linesAtOnce = 200;
+
 /** Parses the entries of standard input, in batches as they arrive. */
 export async function* sourceEntries(
   text: Text,
@@ -47,7 +49,12 @@ export async function* sourceEntries(
     onFlaw(line, "a line that continues nothing")
   );
   for await (const lines of readLines(text, { onRead })) {
-    yield lines.flatMap((line) => parse(logical.push(physicalLine(line))));
+    // A part at a time: whoever stores them does that meanwhile.
+    for (let at = 0; at < lines.length; at += linesAtOnce) {
+      yield lines.slice(at, at + linesAtOnce).flatMap((line) =>
+        parse(logical.push(physicalLine(line)))
+      );
+    }
   }
   yield parse(logical.end());
 }

@@ -19,6 +19,17 @@ export interface BatchRules<Item, Result> {
   ) => Promise<BatchResult<Result>>;
 }
 
+/** A source that gives several items at once, which takes less time for each. */
+export class Lists<Item> {
+  /** The items. */
+  readonly lists: AsyncIterable<readonly Item[]>;
+
+  /** Reads nothing. */
+  constructor(lists: AsyncIterable<readonly Item[]>) {
+    this.lists = lists;
+  }
+}
+
 // A source with an item in memory yields it within this many microtask turns.
 const maxSourceTurns = 24;
 
@@ -29,9 +40,16 @@ const maxSourceTurns = 24;
  */
 export class Batches<Item, Result> implements AsyncIterableIterator<Result> {
   #rules: BatchRules<Item, Result>;
-  #source: Iterator<Item> | AsyncIterator<Item>;
+  #source:
+    | Iterator<Item>
+    | AsyncIterator<Item>
+    | AsyncIterator<readonly Item[]>;
   #isAsync: boolean;
-  #reading: Promise<IteratorResult<Item>> | undefined;
+  #isInLists: boolean;
+  #reading: Promise<IteratorResult<Item | readonly Item[]>> | undefined;
+  /** The items that were read last, and how many of them are in batches. */
+  #list: readonly Item[] = [];
+  #taken = 0;
   #sourceEnded = false;
   #sourceFailed: { error: unknown } | undefined;
   #running: Promise<BatchResult<Result>>[] = [];
@@ -44,14 +62,16 @@ export class Batches<Item, Result> implements AsyncIterableIterator<Result> {
 
   /** Reads nothing yet. */
   constructor(
-    items: Iterable<Item> | AsyncIterable<Item>,
+    items: Iterable<Item> | AsyncIterable<Item> | Lists<Item>,
     rules: BatchRules<Item, Result>,
   ) {
     this.#rules = rules;
-    this.#isAsync = Symbol.asyncIterator in items;
-    this.#source = Symbol.asyncIterator in items
-      ? items[Symbol.asyncIterator]()
-      : items[Symbol.iterator]();
+    this.#isInLists = items instanceof Lists;
+    const source = items instanceof Lists ? items.lists : items;
+    this.#isAsync = Symbol.asyncIterator in source;
+    this.#source = Symbol.asyncIterator in source
+      ? source[Symbol.asyncIterator]()
+      : source[Symbol.iterator]();
   }
 
   [Symbol.asyncIterator](): this {
@@ -66,6 +86,15 @@ export class Batches<Item, Result> implements AsyncIterableIterator<Result> {
       });
     }
     return this.#inTurn(() => this.#advance());
+  }
+
+  /** Gives the results as lists, of a batch each. Use it instead of `next`. */
+  async *lists(): AsyncGenerator<readonly Result[]> {
+    for await (const first of this) {
+      const rest = this.#results.slice(this.#next);
+      this.#next = this.#results.length;
+      yield [first, ...rest];
+    }
   }
 
   /** Stops reading, and waits for running batches. */
@@ -150,9 +179,13 @@ export class Batches<Item, Result> implements AsyncIterableIterator<Result> {
 
   /** Reads items that are ready now; waits for one only if no batch is running. */
   async #readAsync(batch: Item[], size: number): Promise<void> {
-    const source = this.#source as AsyncIterator<Item>;
+    const source = this.#source as AsyncIterator<Item | readonly Item[]>;
     try {
       while (batch.length < size) {
+        if (this.#taken < this.#list.length) {
+          batch.push(this.#list[this.#taken++]);
+          continue;
+        }
         this.#reading ??= source.next();
         const idle = batch.length === 0 && this.#running.length === 0;
         if (!idle && !await isReady(this.#reading)) return;
@@ -162,7 +195,11 @@ export class Batches<Item, Result> implements AsyncIterableIterator<Result> {
           this.#sourceEnded = true;
           return;
         }
-        batch.push(value);
+        if (!this.#isInLists) batch.push(value as Item);
+        else {
+          this.#list = value as readonly Item[];
+          this.#taken = 0;
+        }
       }
     } catch (error) {
       this.#reading = undefined;

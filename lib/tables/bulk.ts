@@ -16,13 +16,13 @@ import type {
   LookupResult,
   UpdateResult,
 } from "../table.ts";
-import { Batches, type BatchResult } from "./batches.ts";
-import type { BatchAnswer, Driver, WriteAnswer } from "./driver.ts";
+import { Batches, type BatchResult, Lists } from "./batches.ts";
+import type { BatchAnswer, Driver, WriteAnswer, WritePace } from "./driver.ts";
 import type { TableRules } from "./driver_table.ts";
 
 const lookupBatchSize = 1024;
 const concurrentLookupBatches = 4;
-const writeBatchSize = 1024;
+const defaultPace: WritePace = { batchSize: 1024, batches: 1 };
 
 /** The parts of a table that bulk requests use. */
 export interface BulkParts {
@@ -82,6 +82,23 @@ export function updateMany(
   entries: Iterable<Entry> | AsyncIterable<Entry>,
   signal?: AbortSignal,
 ): AsyncIterableIterator<UpdateResult> {
+  return updates(entries, parts, signal);
+}
+
+/** Stores lists of entries. The results are lists too, of other lengths. */
+export function updateLists(
+  parts: BulkParts,
+  lists: AsyncIterable<readonly Entry[]>,
+  signal?: AbortSignal,
+): AsyncIterableIterator<readonly UpdateResult[]> {
+  return updates(new Lists(lists), parts, signal).lists();
+}
+
+function updates(
+  entries: Iterable<Entry> | AsyncIterable<Entry> | Lists<Entry>,
+  parts: BulkParts,
+  signal: AbortSignal | undefined,
+): Batches<Entry, UpdateResult> {
   const { driver } = parts;
   return writeMany<Entry, Entry, UpdateResult>(entries, parts, signal, {
     admit: ({ key, value }) => parts.admitEntry(key, value),
@@ -124,14 +141,15 @@ interface WriteKind<Item, Admitted, Result> {
 }
 
 function writeMany<Item, Admitted, Result>(
-  items: Iterable<Item> | AsyncIterable<Item>,
+  items: Iterable<Item> | AsyncIterable<Item> | Lists<Item>,
   parts: BulkParts,
   signal: AbortSignal | undefined,
   { admit, writeBatch, writeOne, result }: WriteKind<Item, Admitted, Result>,
-): AsyncIterableIterator<Result> {
+): Batches<Item, Result> {
+  const { batchSize, batches } = parts.driver.writePace ?? defaultPace;
   return new Batches<Item, Result>(items, {
-    size: writeBatchSize,
-    concurrency: parts.driver.concurrentWriteBatches ?? 1,
+    size: batchSize,
+    concurrency: batches,
     run: async (batch) => {
       parts.mustBeOpen();
       signal?.throwIfAborted();

@@ -25,6 +25,14 @@ export interface WriteAnswer {
   readonly failed?: { readonly at: number; readonly error: unknown };
 }
 
+/** How a driver takes batches of writes. */
+export interface WritePace {
+  /** How many writes a batch has. */
+  readonly batchSize: number;
+  /** How many batches may run concurrently. */
+  readonly batches: number;
+}
+
 /**
  * What a table type implements; {@linkcode DriverTable} makes a table of it. Keys
  * and values arrive checked, and keys folded, unless the type folds them itself.
@@ -44,8 +52,8 @@ export interface Driver {
     entries: readonly Entry[],
     signal?: AbortSignal,
   ): Promise<WriteAnswer>;
-  /** How many batches of writes may run concurrently; 1 by default. */
-  readonly concurrentWriteBatches?: number;
+  /** How it takes batches of writes; by default large ones, one after the other. */
+  readonly writePace?: WritePace;
   /** As in Table. */
   delete?(key: string, signal?: AbortSignal): Promise<boolean>;
   /**

@@ -10,7 +10,7 @@ import type {
   UpdateResult,
 } from "../table.ts";
 import { LazyIterator } from "./lazy_iterator.ts";
-import type { BatchAnswer, Driver, WriteAnswer } from "./driver.ts";
+import type { BatchAnswer, Driver, WriteAnswer, WritePace } from "./driver.ts";
 
 /**
  * Called with each refused update and the reason. A rule of the table refuses the
@@ -38,7 +38,7 @@ export interface TableRules {
   readonly signal?: AbortSignal;
 }
 
-/** A table that can look up lines of input. */
+/** A table that can look up lines of input, and store lists of entries. */
 export interface LineTable extends Table {
   /**
    * Looks up raw lines: bytes, not folded, perhaps not valid text. A line that is
@@ -49,6 +49,14 @@ export interface LineTable extends Table {
     onNotText: (line: Uint8Array) => void,
     options?: RequestOptions,
   ): Promise<BatchAnswer>;
+  /**
+   * Stores lists of entries, as `updateMany` does. The results are lists too, of
+   * other lengths.
+   */
+  updateLists(
+    lists: AsyncIterable<readonly Entry[]>,
+    options?: RequestOptions,
+  ): AsyncIterableIterator<readonly UpdateResult[]>;
   /** Whether a program that ends now need not close it. */
   endsWithProgram?(): boolean;
 }
@@ -79,6 +87,11 @@ export class DriverTable implements LineTable {
       );
     }
     rules.signal?.addEventListener("abort", this.#onAbort);
+  }
+
+  /** How its driver takes batches of writes. */
+  get writePace(): WritePace | undefined {
+    return this.#driver.writePace;
   }
 
   /**
@@ -172,6 +185,19 @@ export class DriverTable implements LineTable {
       await this.open();
       const { updateMany } = await import("./bulk.ts");
       return updateMany(this.#bulk, entries, options?.signal);
+    });
+  }
+
+  /** As in LineTable. */
+  updateLists(
+    lists: AsyncIterable<readonly Entry[]>,
+    options?: RequestOptions,
+  ): AsyncIterableIterator<readonly UpdateResult[]> {
+    return new LazyIterator(async () => {
+      this.#mustWrite("updateMany");
+      await this.open();
+      const { updateLists } = await import("./bulk.ts");
+      return updateLists(this.#bulk, lists, options?.signal);
     });
   }
 

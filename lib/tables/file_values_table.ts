@@ -115,6 +115,19 @@ export class FileValuesTable implements LineTable {
     }
   }
 
+  /** As in LineTable. */
+  async *updateLists(
+    lists: AsyncIterable<readonly Entry[]>,
+    options?: RequestOptions,
+  ): AsyncGenerator<readonly UpdateResult[]> {
+    const entries = (async function* () {
+      for await (const list of lists) yield* list;
+    })();
+    for await (const result of this.updateMany(entries, options)) {
+      yield [result];
+    }
+  }
+
   async *#encodeAll(
     entries: Iterable<Entry> | AsyncIterable<Entry>,
   ): AsyncGenerator<Entry> {

@@ -1,6 +1,6 @@
 import type { ByteStrings } from "../bytes/byte_strings.ts";
 import type { Entry } from "../table.ts";
-import type { BatchAnswer, Driver, WriteAnswer } from "./driver.ts";
+import type { BatchAnswer, Driver, WriteAnswer, WritePace } from "./driver.ts";
 
 /** A driver with all batch methods. */
 export type FullDriver =
@@ -45,8 +45,8 @@ export class LazyDriver implements Driver {
   }
 
   /** As in Driver. */
-  get concurrentWriteBatches(): number {
-    return this.#opened?.concurrentWriteBatches ?? 1;
+  get writePace(): WritePace | undefined {
+    return this.#opened?.writePace;
   }
 
   /** As in Driver. */

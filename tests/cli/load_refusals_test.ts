@@ -63,3 +63,30 @@ Deno.test("-i into a memcached that is full, with a backup, takes no pause for e
   const { stdout } = await runCli(["-q", "k999", table]);
   assertEquals(stdout, "x".repeat(4000) + "\n");
 });
+
+Deno.test("-i tells of lines in their order, though later ones are read while earlier ones are stored", async () => {
+  await using folder = await Folder.make();
+  const table = `kv:${folder.path}/t.kv`;
+  const long = "k".repeat(3000);
+  // Each fifth line has no value, and the one before it has a key that is too long.
+  const lines = Array.from(
+    { length: 6000 },
+    (_, at) =>
+      at % 250 === 4
+        ? `${long}${at} x`
+        : at % 250 === 5
+        ? `k${at}`
+        : `k${at} x`,
+  );
+  const { code, stderr } = await runCli(["-i", table], {
+    stdin: lines.join("\n") + "\n",
+  });
+  assertEquals(code, 1);
+  const told = [...stderr.matchAll(/standard input, line (\d+):/g)].map((
+    [, line],
+  ) => Number(line));
+  assertEquals(told.length, 48);
+  // What is wrong with a line itself is told when its part of the input is read.
+  const parts = told.map((line) => Math.floor((line - 1) / 250));
+  assertEquals(parts, parts.toSorted((one, other) => one - other));
+});

@@ -2,6 +2,7 @@ import {
   Batches,
   type BatchResult,
   type BatchRules,
+  Lists,
 } from "../../lib/tables/batches.ts";
 import { LazyIterator } from "../../lib/tables/lazy_iterator.ts";
 import { assert, assertEquals, assertRejects } from "../support/assert.ts";
@@ -103,6 +104,50 @@ Deno.test("Batches gives results in order when batches end in another", async ()
     await turns();
   }
   assertEquals(await results, numbers(25));
+});
+
+Deno.test("Batches takes lists, and gives them, each batch with all that was there", async () => {
+  const lists = async function* (lengths: number[]) {
+    let next = 0;
+    for (const length of lengths) {
+      yield await Promise.resolve(Array.from({ length }, () => next++));
+    }
+  };
+  for (const lengths of [[], [0], [25], [7, 0, 8], [0, 3, 30, 1, 0]]) {
+    const count = lengths.reduce((sum, length) => sum + length, 0);
+    const batches = new Batches(new Lists(lists(lengths)), atOnce);
+    const given = await Array.fromAsync(batches.lists());
+    assertEquals(given.flat(), numbers(count));
+    const full = given.slice(0, -1);
+    assert(full.every(({ length }) => length === 10), `${lengths}`);
+    const single = new Batches(new Lists(lists(lengths)), atOnce);
+    assertEquals(await Array.fromAsync(single), numbers(count));
+  }
+});
+
+Deno.test("Batches gives the list before a failure, and ends its source when it is left", async () => {
+  const work = new Work();
+  const given: string[] = [];
+  const reading = assertRejects(
+    async () => {
+      const batches = new Batches(new Source(25), work.rules);
+      for await (const list of batches.lists()) given.push(...list);
+    },
+    Error,
+    "failed",
+  );
+  await turns();
+  work.done(0);
+  work.fail(1, 4);
+  work.done(2);
+  await reading;
+  assertEquals(given, numbers(14));
+  const source = new Source(1000);
+  for await (const list of new Batches(source, atOnce).lists()) {
+    assertEquals(list, numbers(10));
+    break;
+  }
+  assertEquals(source.ended, 1);
 });
 
 Deno.test("Batches reads nothing until it is asked, and no more than its batches ahead", async () => {

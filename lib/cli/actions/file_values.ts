@@ -1,6 +1,6 @@
 import { ConfigError } from "../../errors.ts";
 import { byteText, configText, type Text } from "../../bytes/text.ts";
-import type { Entry, Table } from "../../table.ts";
+import type { Table } from "../../table.ts";
 import { readFiles } from "../../tables/file_values_encoding.ts";
 import type { LineTable } from "../../tables/driver_table.ts";
 import type { NumberedEntry } from "../source_entries.ts";
@@ -25,14 +25,15 @@ export function withFileValues(
 }
 
 /**
- * Replaces values that are file names by the content of the files. A file is read
- * when its entry is requested. Calls `skip` for an entry that cannot be used.
+ * Replaces values that are file names by the content of the files, one after the
+ * other. A file is read when its entry is requested. Calls `skip` for an entry that
+ * cannot be used.
  */
 export async function* withContents(
   entries: readonly NumberedEntry[],
   text: Text,
   skip: (line: number, reason: string) => void,
-): AsyncGenerator<Entry> {
+): AsyncGenerator<NumberedEntry[]> {
   for (const { key, value, line } of entries) {
     const isText = [key, value].every((string) =>
       text.decode(byteText.encode(string)) !== undefined
@@ -43,7 +44,8 @@ export async function* withContents(
     }
     try {
       const names = configText(byteText.encode(value));
-      yield { key, value: byteText.decode(await readFiles({}, names))! };
+      const content = byteText.decode(await readFiles({}, names))!;
+      yield [{ key, value: content, line }];
     } catch (error) {
       if (!(error instanceof ConfigError || error instanceof RangeError)) {
         throw error;

@@ -46,41 +46,59 @@ export async function loadStandardInput(session: Session): Promise<number> {
       );
     }
   };
-  /** Entries that are being stored. Their results come in the same order. */
-  const pending: NumberedEntry[] = [];
-  const store = async (entries: readonly NumberedEntry[]) => {
-    pending.push(...entries);
-    const updates = table.updateMany(
-      withContents?.(entries, session.tableText, (line, reason) => {
-        skip(line, reason);
-        pending.splice(pending.findIndex((entry) => entry.line === line), 1);
-      }) ?? entries,
-    );
-    for await (const update of updates) {
-      const entry = pending.shift()!;
-      const refusal = session.takeRefusal(update.key);
-      // As in postmap, it is no error if the table keeps the old value.
-      if (refusal !== undefined) recordRefusal(entry, refusal);
-      else {
-        refusedInARow = 0;
-        if (update.stored) stored++;
+  /**
+   * Entries that are being stored, in the order of their results, and between them
+   * messages about lines that were read meanwhile.
+   */
+  const pending: (NumberedEntry | (() => void))[] = [];
+  const inTurn = (say: () => void) => {
+    if (pending.length === 0) say();
+    else pending.push(say);
+  };
+  const sayAll = () => {
+    for (let say; typeof (say = pending[0]) === "function"; say()) {
+      pending.shift();
+    }
+  };
+  const lists = async function* () {
+    const source = sourceEntries(text, {
+      onRead,
+      onFlaw: (line, reason) => inTurn(() => skip(line, reason)),
+      onWarning: (message) => inTurn(() => report.warning(message)),
+    });
+    for await (const entries of source) {
+      const complete = withContents?.(
+        entries,
+        session.tableText,
+        (line, reason) => inTurn(() => skip(line, reason)),
+      ) ?? [entries];
+      for await (const some of complete) {
+        for (const entry of some) pending.push(entry);
+        yield some;
       }
     }
-    progress?.add(entries.length, size && read / size);
   };
 
   let isDone = false;
   try {
-    const source = sourceEntries(text, {
-      onRead,
-      onFlaw: skip,
-      onWarning: report.warning,
-    });
-    for await (const entries of source) await store(entries);
+    for await (const updates of table.updateLists(lists())) {
+      for (const update of updates) {
+        const entry = pending.shift() as NumberedEntry;
+        const refusal = session.takeRefusal(update.key);
+        // As in postmap, it is no error if the table keeps the old value.
+        if (refusal !== undefined) recordRefusal(entry, refusal);
+        else {
+          refusedInARow = 0;
+          if (update.stored) stored++;
+        }
+        sayAll();
+      }
+      progress?.add(updates.length, size && read / size);
+    }
     isDone = true;
   } finally {
     progress?.end();
-    const line = pending[0]?.line;
+    const line = pending.find((next) => typeof next !== "function")?.line;
     const end = isDone || line === undefined
       ? ""
       : `, up to line ${formatCount(line)} of standard input`;

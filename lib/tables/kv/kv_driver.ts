@@ -10,7 +10,7 @@ import type { ByteStrings } from "../../bytes/byte_strings.ts";
 import type { Text } from "../../bytes/text.ts";
 import type { KvEntry, KvKey } from "../../kv_database.ts";
 import type { Entry } from "../../table.ts";
-import type { BatchAnswer, Driver, WriteAnswer } from "../driver.ts";
+import type { BatchAnswer, Driver, WriteAnswer, WritePace } from "../driver.ts";
 import type { Refuse } from "../driver_table.ts";
 import type { DatabaseSource } from "./database_source.ts";
 import { ClosedSourceError, KvFailure } from "./failures.ts";
@@ -144,8 +144,8 @@ export class KvDriver implements Driver {
     return this.#keys.whyNotStored(undefined, bytes, data);
   }
 
-  get concurrentWriteBatches(): number {
-    return this.#parts.pace.batches;
+  get writePace(): WritePace {
+    return this.#parts.pace;
   }
 
   /** Uses few commits, since each one waits for the disk. */

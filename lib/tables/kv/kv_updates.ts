@@ -1,9 +1,4 @@
-import {
-  type ByteStrings,
-  encodeAsciiStrings,
-  encodeStrings,
-  stringAt,
-} from "../../bytes/byte_strings.ts";
+import { encodeAllStrings, stringAt } from "../../bytes/byte_strings.ts";
 import type { Text } from "../../bytes/text.ts";
 import type { Entry } from "../../table.ts";
 import type { Refuse } from "../driver_table.ts";
@@ -98,8 +93,14 @@ export class KvUpdates implements KvWrites {
    */
   prepare(keys: KvKeys, database: PatientDatabase | undefined): void {
     const { text, refuse, replace } = this.#rules;
-    const encodedKeys = encodeAll(this.#entries.map(({ key }) => key), text);
-    const values = encodeAll(this.#entries.map(({ value }) => value), text);
+    const encodedKeys = encodeAllStrings(
+      this.#entries.map(({ key }) => key),
+      text,
+    );
+    const values = encodeAllStrings(
+      this.#entries.map(({ value }) => value),
+      text,
+    );
     for (const [at, { key }] of this.#entries.entries()) {
       const bytes = stringAt(encodedKeys, at)!;
       const data = stringAt(values, at)!;
@@ -187,11 +188,6 @@ export class KvUpdates implements KvWrites {
     }
     return added;
   }
-}
-
-/** Encodes strings into one buffer: one for each would take twice as long. */
-function encodeAll(strings: readonly string[], text: Text): ByteStrings {
-  return encodeAsciiStrings(strings) ?? encodeStrings(strings, text);
 }
 
 async function replaceAll(

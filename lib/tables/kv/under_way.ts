@@ -1,5 +1,7 @@
-/** How much of a database is under way at once. */
-export interface Pace {
+import type { WritePace } from "../driver.ts";
+
+/** How much of a database is under way at once. A batch of writes is some full commits. */
+export interface Pace extends WritePace {
   /** Calls of `getMany` for one batch of keys. */
   readonly reads: number;
   /** Calls of `get`, where there is no `getMany`. */
@@ -8,8 +10,6 @@ export interface Pace {
   readonly firstReads: number;
   /** Bytes of the values that the calls of a batch return. */
   readonly readBytes: number;
-  /** Batches of writes. */
-  readonly batches: number;
   /** Commits, of all batches together. */
   readonly commits: number;
   /** Bytes of one commit. */
@@ -18,12 +18,17 @@ export interface Pace {
   readonly bytes: number;
 }
 
-/** A database on this machine: what is under way hides the time between calls. */
+/**
+ * A database on this machine: what is under way hides the time between calls. Deno
+ * takes the next commit from this thread only when its event loop turns. Therefore
+ * batches are small: between two turns no more is done than a commit takes.
+ */
 export const near: Pace = {
   reads: 25,
   gets: 32,
   firstReads: Infinity,
   readBytes: Infinity,
+  batchSize: 198,
   batches: 2,
   commits: 4,
   commitBytes: 819200,
@@ -39,6 +44,7 @@ export const unknown: Pace = {
   gets: 32,
   firstReads: Infinity,
   readBytes: Infinity,
+  batchSize: 990,
   batches: 1,
   commits: 1,
   commitBytes: 819200,
@@ -55,6 +61,7 @@ export const far: Pace = {
   gets: 32,
   firstReads: 8,
   readBytes: 524288,
+  batchSize: 990,
   batches: 4,
   commits: 100,
   commitBytes: 131072,

@@ -28,6 +28,11 @@ export class KeysInUse {
   #lookups = new Map<string, Set<FillingLookup>>();
   /** The number of writes of each memcache key, and the last one that began. */
   #memcacheWrites = new Map<string, { count: number; last: symbol }>();
+  /**
+   * Writes whose memcache keys are not in `#memcacheWrites` yet, in their order: with
+   * no lookup meanwhile, nobody asks for them.
+   */
+  #unlisted = new Map<symbol, () => readonly string[]>();
   /** The last write of each key of the backup. */
   #backupWrites = new Map<string, Promise<void>>();
 
@@ -42,6 +47,7 @@ export class KeysInUse {
     const filled = new Promise<string | undefined>((resolve) => {
       settle = resolve;
     });
+    this.#listWrites();
     const mayFill = !this.#memcacheWrites.has(key);
     const lookup = { mayFill, filled, settle: settle! };
     const others = this.#lookups.get(key);
@@ -61,30 +67,38 @@ export class KeysInUse {
     if (lookups.size === 0) this.#lookups.delete(key);
   }
 
-  /** Begins a write of these memcache keys, and these keys of the backup. */
+  /**
+   * Begins a write of these memcache keys, and these keys of the backup. A key may be
+   * there several times. `memcacheKeys` is called when they are needed, if ever.
+   */
   beginWrite(
-    memcacheKeys: ReadonlySet<string>,
-    backupKeys: ReadonlySet<string>,
+    memcacheKeys: () => readonly string[],
+    backupKeys: readonly string[],
   ): OngoingWrite {
     const own = Symbol();
-    for (const key of memcacheKeys) {
-      const others = this.#memcacheWrites.get(key)?.count ?? 0;
-      this.#memcacheWrites.set(key, { count: others + 1, last: own });
-      for (const lookup of this.#lookups.get(key) ?? []) lookup.mayFill = false;
+    this.#unlisted.set(own, memcacheKeys);
+    if (this.#lookups.size > 0) {
+      for (const key of memcacheKeys()) {
+        for (const lookup of this.#lookups.get(key) ?? []) {
+          lookup.mayFill = false;
+        }
+      }
     }
     let resolve: () => void;
     const over = new Promise<void>((settle) => resolve = settle);
     const earlier = new Set<Promise<void>>();
     for (const key of backupKeys) {
       const before = this.#backupWrites.get(key);
+      if (before === over) continue;
       if (before !== undefined) earlier.add(before);
       this.#backupWrites.set(key, over);
     }
     const end = () => {
-      for (const key of memcacheKeys) {
-        const { count, last } = this.#memcacheWrites.get(key)!;
-        if (count === 1) this.#memcacheWrites.delete(key);
-        else this.#memcacheWrites.set(key, { count: count - 1, last });
+      if (!this.#unlisted.delete(own)) {
+        for (const key of memcacheKeys()) {
+          const writes = this.#memcacheWrites.get(key)!;
+          if (--writes.count === 0) this.#memcacheWrites.delete(key);
+        }
       }
       for (const key of backupKeys) {
         if (this.#backupWrites.get(key) === over) {
@@ -95,8 +109,27 @@ export class KeysInUse {
     };
     return {
       earlier: Promise.all(earlier),
-      isLast: (key) => this.#memcacheWrites.get(key)?.last === own,
+      isLast: (key) => {
+        this.#listWrites();
+        return this.#memcacheWrites.get(key)?.last === own;
+      },
       end,
     };
+  }
+
+  #listWrites(): void {
+    if (this.#unlisted.size === 0) return;
+    for (const [write, keys] of this.#unlisted) {
+      for (const key of keys()) {
+        const writes = this.#memcacheWrites.get(key);
+        if (writes === undefined) {
+          this.#memcacheWrites.set(key, { count: 1, last: write });
+        } else {
+          writes.count++;
+          writes.last = write;
+        }
+      }
+    }
+    this.#unlisted.clear();
   }
 }

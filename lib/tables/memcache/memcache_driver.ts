@@ -9,7 +9,8 @@ import {
 import { beforeNull, keyOfGet } from "../../memcached/protocol.ts";
 import type { ClientRequestOptions } from "../../memcached/client.ts";
 import type { Entry, Table } from "../../table.ts";
-import type { BatchAnswer, Driver, WriteAnswer } from "../driver.ts";
+import type { BatchAnswer, Driver, WriteAnswer, WritePace } from "../driver.ts";
+import { DriverTable } from "../driver_table.ts";
 import type { MemcacheParts } from "./cache.ts";
 import { type GetCommand, tooLongKey } from "./key_rules.ts";
 import type { LookupTrace, MemcacheState } from "./memcache_state.ts";
@@ -126,9 +127,11 @@ export class MemcacheDriver implements Driver {
     return await lookupKeys(await this.#load(), keys, signal, trace);
   }
 
-  /** With a backup, batches must be written in their order. */
-  get concurrentWriteBatches(): number {
-    return this.#parts.backup === undefined ? 4 : 1;
+  /** With a backup as that takes them: one batch is in memcached, another in it. */
+  get writePace(): WritePace | undefined {
+    const { backup } = this.#parts;
+    if (backup === undefined) return { batchSize: 1024, batches: 4 };
+    return backup instanceof DriverTable ? backup.writePace : undefined;
   }
 
   async updateBatch(

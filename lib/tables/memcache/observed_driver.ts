@@ -4,7 +4,7 @@ import { type ByteStrings, countOf } from "../../bytes/byte_strings.ts";
 import type { Entry } from "../../table.ts";
 import type { MemcacheDriver } from "./memcache_driver.ts";
 import type { LookupTrace } from "./memcache_state.ts";
-import type { BatchAnswer, Driver, WriteAnswer } from "../driver.ts";
+import type { BatchAnswer, Driver, WriteAnswer, WritePace } from "../driver.ts";
 
 /** What an {@linkcode ObservedDriver} needs to report events. */
 export interface Observation {
@@ -82,8 +82,8 @@ export class ObservedDriver implements Driver {
     );
   }
 
-  get concurrentWriteBatches(): number {
-    return this.#driver.concurrentWriteBatches;
+  get writePace(): WritePace | undefined {
+    return this.#driver.writePace;
   }
 
   deleteBatch(

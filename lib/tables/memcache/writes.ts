@@ -1,4 +1,5 @@
 import { ByteBuffer } from "../../bytes/byte_buffer.ts";
+import { encodeAllStrings } from "../../bytes/byte_strings.ts";
 import { byteText } from "../../bytes/text.ts";
 import { ClosedError, TemporaryError } from "../../errors.ts";
 import { WriteMany } from "../../memcached/write_many.ts";
@@ -155,14 +156,16 @@ async function makeBatch<Item>(
     unsent: new Set(),
     errors: new Map(),
   };
+  const keys = items.map(keyOf);
+  const encoded = encodeAllStrings(keys, rules.text);
   // By index: an iterator for each item is memory for the garbage collector.
   for (let at = 0; at < items.length; at++) {
     const item = items[at];
-    const key = keyOf(item);
-    const bytes = rules.text.encode(key);
+    const key = keys[at];
     const out = writes.beginKey();
     const from = out.length;
-    const judging = rules.append(out, bytes, 0, bytes.length);
+    const { bytes, starts, ends } = encoded;
+    const judging = rules.append(out, bytes, starts[at], ends[at]);
     const verdict = judging instanceof Promise ? await judging : judging;
     if (typeof verdict === "string") skip(item, verdict);
     else batch.accepted.push(at);
@@ -205,9 +208,12 @@ function beginWrite(
   keyOf: (at: number) => string,
 ): OngoingWrite | undefined {
   if (parts.backup === undefined) return undefined;
-  const memcacheKeys = new Set(unsent);
-  for (let at = 0; at < writes.count; at++) memcacheKeys.add(writes.keyAt(at));
-  return keysInUse.beginWrite(memcacheKeys, new Set(accepted.map(keyOf)));
+  const memcacheKeys = () => {
+    const keys = [...unsent];
+    for (let at = 0; at < writes.count; at++) keys.push(writes.keyAt(at));
+    return keys;
+  };
+  return keysInUse.beginWrite(memcacheKeys, accepted.map(keyOf));
 }
 
 /** All errors, by the index of their item. */
