@@ -188,10 +188,12 @@ export class MemcacheDriver implements Driver {
   async #loadNow(): Promise<MemcacheState> {
     const { Cache } = await import("./cache.ts");
     const { KeysInUse } = await import("./keys_in_use.ts");
+    const { WriteTurns } = await import("./write_turns.ts");
     return {
       parts: this.#parts,
       cache: new Cache(this.#parts),
       keysInUse: new KeysInUse(),
+      turns: new WriteTurns(),
       spareBuffers: [],
     };
   }

@@ -2,6 +2,7 @@ import type { ByteStringsBuilder } from "../../bytes/byte_strings.ts";
 import type { GetMany } from "../../memcached/get_many.ts";
 import type { Cache, MemcacheParts } from "./cache.ts";
 import type { KeysInUse } from "./keys_in_use.ts";
+import type { WriteTurns } from "./write_turns.ts";
 
 /** Counts where the values of lookups came from. */
 export interface LookupTrace {
@@ -17,6 +18,8 @@ export interface MemcacheState {
   readonly cache: Cache;
   /** The keys that are being looked up or written. */
   readonly keysInUse: KeysInUse;
+  /** The order of the writes. */
+  readonly turns: WriteTurns;
   /** Buffers of finished lookups, to use again. */
   readonly spareBuffers: LookupBuffers[];
 }

@@ -34,7 +34,7 @@ export async function updateEntries(
 ): Promise<WriteAnswer> {
   const { parts, cache } = state;
   const { keys: { text }, parameters, backup, refuse } = parts;
-  const batch = await makeBatch(state, "set", entries, {
+  const { batch, inUse, writing } = await begin(state, "set", entries, signal, {
     keyOf: ({ key }) => key,
     skip: ({ key }, reason) => refuse(key, reason, "rules"),
     complete: ({ key, value }, writes) => {
@@ -44,9 +44,8 @@ export async function updateEntries(
       return true;
     },
   });
-  const inUse = beginWrite(state, batch, (at) => entries[at].key);
   try {
-    await cache.write(batch.writes, signal);
+    await writing;
     const done = entries.map(() => false);
     recordDone(batch, done);
     if (backup === undefined) {
@@ -103,9 +102,9 @@ export async function deleteKeys(
   keys: readonly string[],
   signal: AbortSignal | undefined,
 ): Promise<WriteAnswer> {
-  const { parts, cache } = state;
+  const { parts } = state;
   const { name, backup, onDetail } = parts;
-  const batch = await makeBatch(state, "delete", keys, {
+  const { batch, inUse, writing } = await begin(state, "delete", keys, signal, {
     keyOf: (key) => key,
     skip: (key, reason) =>
       onDetail?.(`${name}: skipping the delete of "${key}": ${reason}`),
@@ -114,9 +113,8 @@ export async function deleteKeys(
       return true;
     },
   });
-  const inUse = beginWrite(state, batch, (at) => keys[at]);
   try {
-    await cache.write(batch.writes, signal);
+    await writing;
     const done = keys.map(() => false);
     if (backup === undefined) {
       recordDone(batch, done);
@@ -135,17 +133,45 @@ export async function deleteKeys(
   }
 }
 
+/** How a kind of write makes the command of an item. */
+interface CommandRules<Item> {
+  readonly keyOf: (item: Item) => string;
+  /** Called with each item that a rule refuses. */
+  readonly skip: (item: Item, reason: string) => void;
+  /** Completes the command of an item; `false` when it must not be sent. */
+  readonly complete: (item: Item, writes: WriteMany) => boolean;
+}
+
+/** A batch that memcached is being told. */
+interface BegunBatch {
+  readonly batch: Batch;
+  readonly inUse: OngoingWrite | undefined;
+  readonly writing: Promise<void>;
+}
+
+/** Makes a batch and starts to send it, after all that were requested before it. */
+function begin<Item>(
+  state: MemcacheState,
+  command: "set" | "delete",
+  items: readonly Item[],
+  signal: AbortSignal | undefined,
+  rules: CommandRules<Item>,
+): Promise<BegunBatch> {
+  return state.turns.inTurn(
+    () => makeBatch(state, command, items, rules),
+    (batch) => ({
+      batch,
+      inUse: beginWrite(state, batch, (at) => rules.keyOf(items[at])),
+      writing: state.cache.write(batch.writes, signal),
+    }),
+  );
+}
+
 async function makeBatch<Item>(
   { parts, cache }: MemcacheState,
   command: "set" | "delete",
   items: readonly Item[],
-  { keyOf, skip, complete }: {
-    keyOf: (item: Item) => string;
-    /** Called with each item that a rule refuses. */
-    skip: (item: Item, reason: string) => void;
-    /** Completes the command of an item; `false` when it must not be sent. */
-    complete: (item: Item, writes: WriteMany) => boolean;
-  },
+  { keyOf, skip, complete }: CommandRules<Item>,
 ): Promise<Batch> {
   const { name, keys: rules, parameters, onDetail } = parts;
   const writes = new WriteMany(command, limitsOf(parameters));
