@@ -1,4 +1,4 @@
-import { unstableFlags } from "../package/install.ts";
+import { denoFlags } from "../package/install.ts";
 import { buildProgram } from "../package/program_build.ts";
 import { Installed } from "../runtimes/installed.ts";
 import { Authority } from "../support/certificates.ts";
@@ -82,7 +82,7 @@ export class Environment implements AsyncDisposable {
   async cli(): Promise<string[]> {
     const folder = `${this.folder.path}/program`;
     this.#program ??= buildProgram(folder, undefined).then(() => folder);
-    const flags = ["run", "-A", ...unstableFlags];
+    const flags = ["run", "-A", ...denoFlags];
     return [Deno.execPath(), ...flags, `${await this.#program}/cli.js`];
   }
 
