@@ -173,9 +173,26 @@ function defaultPrefix(): string {
   throw new InstallError("there is no $HOME: choose a place with --prefix DIR");
 }
 
+/** Why not every user can run a program: a part of its path that only some may use. */
+export async function closedPart(program: string): Promise<string | undefined> {
+  const parts = (await Deno.realPath(program)).split("/");
+  for (let end = 2; end <= parts.length; end++) {
+    const path = parts.slice(0, end).join("/");
+    const { mode } = await Deno.stat(path);
+    if (mode !== null && (mode & 0o001) === 0) return path;
+  }
+}
+
 /** What is to be done next, or is of use to know. */
-function advice({ prefix, deno }: Place): string[] {
+async function advice({ prefix, deno }: Place): Promise<string[]> {
   const lines = [`It runs with ${deno}; after that has moved, install again.`];
+  const closed = await closedPart(deno);
+  if (closed !== undefined) {
+    lines.push(
+      `Only some users may enter ${closed}, so others, such as that of the services,`,
+      "cannot run it. For all: npm install -g deno, and install again with that.",
+    );
+  }
   const folders = (Deno.env.get("PATH") ?? "").split(":");
   if (!folders.includes(`${prefix}/bin`)) {
     lines.push(
@@ -223,7 +240,7 @@ async function main(args: string[]): Promise<void> {
     return;
   }
   for (const path of await install(place)) console.log(path);
-  for (const line of ["", ...advice(place)]) console.log(line);
+  for (const line of ["", ...await advice(place)]) console.log(line);
 }
 
 if (import.meta.main) {

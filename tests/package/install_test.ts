@@ -1,3 +1,4 @@
+import { closedPart } from "./install.ts";
 import { assert, assertEquals, assertMatch } from "../support/assert.ts";
 import { Folder } from "../support/folder.ts";
 import { denoCache, root, run, runPostmap } from "../support/processes.ts";
@@ -83,6 +84,31 @@ Deno.test("deno task install makes a command that works, says where all is, and 
     [nothing.code, nothing.stderr],
     [1, `install: nothing is installed under ${prefix}\n`],
   );
+});
+
+Deno.test("deno task install knows where a program is that only some users can run", async () => {
+  await using folder = await Folder.make();
+  const inner = `${folder.path}/a/b`;
+  await Deno.mkdir(inner, { recursive: true });
+  await Deno.writeTextFile(`${inner}/program`, "");
+  await Deno.symlink(`${inner}/program`, `${folder.path}/link`);
+  const modes: [folder: number, a: number, program: number, closed?: string][] =
+    [
+      [0o755, 0o755, 0o755],
+      [0o711, 0o711, 0o711],
+      [0o755, 0o750, 0o755, "/a"],
+      [0o700, 0o750, 0o755, ""],
+      [0o755, 0o755, 0o744, "/a/b/program"],
+    ];
+  for (const [top, a, program, closed] of modes) {
+    await Deno.chmod(folder.path, top);
+    await Deno.chmod(`${folder.path}/a`, a);
+    await Deno.chmod(`${inner}/program`, program);
+    assertEquals(
+      await closedPart(`${folder.path}/link`),
+      closed === undefined ? undefined : folder.path + closed,
+    );
+  }
 });
 
 Deno.test("deno task install leaves what is not its own", async () => {
