@@ -1,6 +1,11 @@
 import { ConfigError, reasonOf } from "../errors.ts";
 import type { KvDatabase, KvLibrary } from "../kv_database.ts";
-import { bunFunctions, loadNodeModule, nodeModule } from "../system/runtime.ts";
+import {
+  bunFunctions,
+  loadNodeModule,
+  nodeModule,
+  shortWrite,
+} from "../system/runtime.ts";
 import { connectBun } from "../socket/bun.ts";
 import { connectNode } from "../socket/node.ts";
 import type { NodeInput } from "./node_input.ts";
@@ -51,7 +56,7 @@ async function loadDenoKv(path: string): Promise<DenoKv> {
   const notInstalled = `kv:${path}: on Node and Bun this needs ${library}, ` +
     `beside this package: npm install ${library}`;
   // Bun would download a package that is not installed.
-  const isBun = "bun" in nodeProcess().versions;
+  const isBun = bunFunctions() !== undefined;
   if (isBun && !isInstalled(library, (await loadNodeModule("node:fs"))!)) {
     throw new ConfigError(notInstalled);
   }
@@ -96,9 +101,6 @@ interface BunOutput {
   readonly stdout: object;
   write(destination: object, bytes: Uint8Array): Promise<number>;
 }
-
-// Bytes. A pipe nearly always has room for so many.
-const shortWrite = 4096;
 
 /** The terminal on Node and Bun. */
 export function nodeTerminal(): Terminal {

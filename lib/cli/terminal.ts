@@ -1,4 +1,4 @@
-import { runtime } from "../system/runtime.ts";
+import { runtime, shortWrite } from "../system/runtime.ts";
 import { connectDeno } from "../socket/deno.ts";
 import type { Connect } from "../socket/socket.ts";
 import type { OpenOptions } from "../table.ts";
@@ -58,9 +58,6 @@ export interface Terminal {
 }
 
 const stopSignals = ["SIGTERM", "SIGINT"] as const;
-
-// Bytes. A pipe nearly always has room for so many.
-const shortWrite = 4096;
 
 /** Writes synchronously. Returns the number of bytes, 0 if it would have to wait. */
 function writeNow(

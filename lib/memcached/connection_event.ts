@@ -1,22 +1,8 @@
-import type {
-  ConnectEvent,
-  DisconnectEvent,
-  OutageEvent,
-  RecoveryEvent,
-  RetryEvent,
-  TimeoutEvent,
-  UnreachableEvent,
-} from "../events.ts";
+import type { TableEvent } from "../events.ts";
 
 /** An event of a connection, without its table and endpoint. */
 export type ConnectionEvent = WithoutOrigin<
-  | ConnectEvent
-  | UnreachableEvent
-  | DisconnectEvent
-  | RetryEvent
-  | TimeoutEvent
-  | OutageEvent
-  | RecoveryEvent
+  Extract<TableEvent, { readonly endpoint: string }>
 >;
 
 type WithoutOrigin<Event> = Event extends unknown

@@ -1,5 +1,6 @@
 import { bunFunctions } from "../system/runtime.ts";
 import { connectNode } from "./node.ts";
+import { ReceivedBytes } from "./received_bytes.ts";
 import type { Endpoint, Socket } from "./socket.ts";
 
 /** The part of a `Bun.Socket` that is used here. */
@@ -43,44 +44,25 @@ interface UnfinishedWrite {
   reject(error: Error): void;
 }
 
-// When this many received bytes are unread, reading from the network pauses.
-const readAhead = 65536;
-
 class BunSocket implements Socket {
+  readonly received: ReceivedBytes;
   #connection: BunConnection;
-  #chunks: Uint8Array[] = [];
-  #size = 0;
-  #isPaused = false;
-  #ended = false;
   #closed = false;
-  #error: Error | undefined;
-  #wake: (() => void) | undefined;
   #writes: UnfinishedWrite[] = [];
 
   constructor(connection: BunConnection) {
     this.#connection = connection;
+    this.received = new ReceivedBytes(connection);
   }
 
-  async read(): Promise<Uint8Array | null> {
-    while (this.#chunks.length === 0) {
-      if (this.#error !== undefined) throw this.#error;
-      if (this.#ended) return null;
-      await new Promise<void>((resolve) => this.#wake = resolve);
-      this.#wake = undefined;
-    }
-    const chunk = this.#chunks.shift()!;
-    this.#size -= chunk.length;
-    if (this.#isPaused && this.#size <= readAhead) {
-      this.#isPaused = false;
-      this.#connection.resume();
-    }
-    return chunk;
+  read(): Promise<Uint8Array | null> {
+    return this.received.read();
   }
 
   write(data: Uint8Array): Promise<void> {
     return new Promise((resolve, reject) => {
       if (this.#closed) {
-        return reject(this.#error ?? new Error("it is closed"));
+        return reject(this.received.error ?? new Error("it is closed"));
       }
       this.#writes.push({ rest: data, resolve, reject });
       if (this.#writes.length === 1) this.drained();
@@ -101,17 +83,6 @@ class BunSocket implements Socket {
     else this.#connection.unref();
   }
 
-  /** Bytes have arrived. */
-  received(bytes: Uint8Array): void {
-    this.#chunks.push(bytes);
-    this.#size += bytes.length;
-    if (this.#wake !== undefined) this.#wake();
-    else if (this.#size > readAhead) {
-      this.#isPaused = true;
-      this.#connection.pause();
-    }
-  }
-
   /** There is room to send more. */
   drained(): void {
     for (let write = this.#writes[0]; write; write = this.#writes[0]) {
@@ -126,17 +97,10 @@ class BunSocket implements Socket {
     }
   }
 
-  /** The other side sends nothing more. */
-  ended(): void {
-    this.#ended = true;
-    this.#wake?.();
-  }
-
   closed(error?: Error): void {
     this.#closed = true;
-    this.#error ??= error;
-    this.ended();
-    const reason = this.#error ?? new Error("it was closed");
+    this.received.end(error);
+    const reason = this.received.error ?? new Error("it was closed");
     for (const write of this.#writes.splice(0)) write.reject(reason);
   }
 }
@@ -173,9 +137,9 @@ export async function connectBun(
           if (signal?.aborted) return connection.close();
           resolve(socket = new BunSocket(connection));
         },
-        data: (_, bytes) => socket?.received(bytes),
+        data: (_, bytes) => socket?.received.push(bytes),
         drain: () => socket?.drained(),
-        end: () => socket?.ended(),
+        end: () => socket?.received.end(),
         close: closed,
         error: closed,
       },

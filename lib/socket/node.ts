@@ -18,6 +18,7 @@
  */
 import { ConfigError } from "../errors.ts";
 import { loadNodeModule } from "../system/runtime.ts";
+import { ReceivedBytes } from "./received_bytes.ts";
 import type {
   Endpoint,
   Socket,
@@ -55,27 +56,17 @@ export interface NodeConnection {
   /** As in `net.Socket`. */
   resume(): unknown;
   /** As in `net.Socket`. */
-  isPaused(): boolean;
-  /** As in `net.Socket`. */
   ref(): unknown;
   /** As in `net.Socket`. */
   unref(): unknown;
 }
-
-// When this many received bytes are unread, reading from the network pauses.
-const defaultReadAhead = 65536;
 
 /** A socket over a connection of Node or Bun. */
 export class NodeSocket implements Socket {
   /** As in {@linkcode Socket}. */
   readonly peer?: string;
   #connection: NodeConnection;
-  #chunks: Uint8Array[] = [];
-  #size = 0;
-  #ended = false;
-  #error: Error | undefined;
-  #wake: (() => void) | undefined;
-  #readAhead: number;
+  #received: ReceivedBytes;
 
   /**
    * Takes over an open connection. Reading from it pauses while more than so many
@@ -83,51 +74,29 @@ export class NodeSocket implements Socket {
    */
   constructor(
     connection: NodeConnection,
-    readAhead: number = defaultReadAhead,
+    readAhead?: number,
     peer?: string,
   ) {
     this.peer = peer;
     this.#connection = connection;
-    this.#readAhead = readAhead;
-    connection.on("data", (chunk) => {
-      this.#chunks.push(chunk);
-      this.#size += chunk.length;
-      if (this.#wake !== undefined) this.#wake();
-      else if (this.#size > readAhead) connection.pause();
-    });
-    const end = () => {
-      this.#ended = true;
-      this.#wake?.();
-    };
-    connection.on("end", end);
-    connection.on("close", end);
-    connection.on("error", (error) => {
-      this.#error ??= error;
-      end();
-    });
+    const received = new ReceivedBytes(connection, readAhead);
+    this.#received = received;
+    connection.on("data", (chunk) => received.push(chunk));
+    connection.on("end", () => received.end());
+    connection.on("close", () => received.end());
+    connection.on("error", (error) => received.end(error));
   }
 
   /** As in {@linkcode Socket}. */
-  async read(): Promise<Uint8Array | null> {
-    while (this.#chunks.length === 0) {
-      if (this.#error !== undefined) throw this.#error;
-      if (this.#ended) return null;
-      await new Promise<void>((resolve) => this.#wake = resolve);
-      this.#wake = undefined;
-    }
-    const chunk = this.#chunks.shift()!;
-    this.#size -= chunk.length;
-    if (this.#connection.isPaused() && this.#size <= this.#readAhead) {
-      this.#connection.resume();
-    }
-    return chunk;
+  read(): Promise<Uint8Array | null> {
+    return this.#received.read();
   }
 
   /** As in {@linkcode Socket}. */
   write(data: Uint8Array): Promise<void> {
     return new Promise((resolve, reject) => {
       // The first error says why the connection is gone; later ones do not.
-      const failed = (error: Error) => reject(this.#error ?? error);
+      const failed = (error: Error) => reject(this.#received.error ?? error);
       if (this.#connection.destroyed) return failed(new Error("it is closed"));
       // If the connection closes, the callback of `write` may never be called.
       const closed = () => failed(new Error("it was closed"));

@@ -66,9 +66,11 @@ export function userNamed(files: FileSystem, name: string): User | undefined {
   return { id: Number(entry[2]), groups: [Number(entry[3]), ...groups] };
 }
 
+/** A user who owns nothing and is in no group. */
+export const anybody: User = { id: -1, groups: [] };
+
 /** Whether every user may read a file, by its mode and those of its folders. */
 export function everybodyMayReach(files: FileSystem, path: string): boolean {
-  const anybody: User = { id: -1, groups: [] };
   const file = files.look(path);
   return typeof file !== "string" && may(anybody, file, 4) &&
     blockedFolder(files, folderOf(path), anybody) === undefined;

@@ -77,3 +77,6 @@ export function nodeModule(name: string): unknown {
 export function bunFunctions<Functions>(): Functions | undefined {
   return (globalThis as { Bun?: Functions }).Bun;
 }
+
+/** Bytes. A pipe nearly always has room for so many. */
+export const shortWrite = 4096;

@@ -76,28 +76,20 @@ export function lookupMany(
   });
 }
 
-/** Stores many entries. */
-export function updateMany(
-  parts: BulkParts,
-  entries: Iterable<Entry> | AsyncIterable<Entry>,
-  signal?: AbortSignal,
-): AsyncIterableIterator<UpdateResult> {
-  return updates(entries, parts, signal);
-}
-
 /** Stores lists of entries. The results are lists too, of other lengths. */
 export function updateLists(
   parts: BulkParts,
   lists: AsyncIterable<readonly Entry[]>,
   signal?: AbortSignal,
 ): AsyncIterableIterator<readonly UpdateResult[]> {
-  return updates(new Lists(lists), parts, signal).lists();
+  return updateMany(parts, new Lists(lists), signal).lists();
 }
 
-function updates(
-  entries: Iterable<Entry> | AsyncIterable<Entry> | Lists<Entry>,
+/** Stores many entries. */
+export function updateMany(
   parts: BulkParts,
-  signal: AbortSignal | undefined,
+  entries: Iterable<Entry> | AsyncIterable<Entry> | Lists<Entry>,
+  signal?: AbortSignal,
 ): Batches<Entry, UpdateResult> {
   const { driver } = parts;
   return writeMany<Entry, Entry, UpdateResult>(entries, parts, signal, {

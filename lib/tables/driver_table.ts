@@ -180,12 +180,10 @@ export class DriverTable implements LineTable {
     entries: Iterable<Entry> | AsyncIterable<Entry>,
     options?: RequestOptions,
   ): AsyncIterableIterator<UpdateResult> {
-    return new LazyIterator(async () => {
-      this.#mustWrite("updateMany");
-      await this.open();
-      const { updateMany } = await import("./bulk.ts");
-      return updateMany(this.#bulk, entries, options?.signal);
-    });
+    return this.#writeMany(
+      "updateMany",
+      ({ updateMany }) => updateMany(this.#bulk, entries, options?.signal),
+    );
   }
 
   /** As in LineTable. */
@@ -193,12 +191,10 @@ export class DriverTable implements LineTable {
     lists: AsyncIterable<readonly Entry[]>,
     options?: RequestOptions,
   ): AsyncIterableIterator<readonly UpdateResult[]> {
-    return new LazyIterator(async () => {
-      this.#mustWrite("updateMany");
-      await this.open();
-      const { updateLists } = await import("./bulk.ts");
-      return updateLists(this.#bulk, lists, options?.signal);
-    });
+    return this.#writeMany(
+      "updateMany",
+      ({ updateLists }) => updateLists(this.#bulk, lists, options?.signal),
+    );
   }
 
   /** As in Table. */
@@ -206,11 +202,20 @@ export class DriverTable implements LineTable {
     keys: Iterable<string> | AsyncIterable<string>,
     options?: RequestOptions,
   ): AsyncIterableIterator<DeleteResult> {
+    return this.#writeMany(
+      "deleteMany",
+      ({ deleteMany }) => deleteMany(this.#bulk, keys, options?.signal),
+    );
+  }
+
+  #writeMany<Result>(
+    what: "updateMany" | "deleteMany",
+    start: (bulk: typeof import("./bulk.ts")) => AsyncIterableIterator<Result>,
+  ): AsyncIterableIterator<Result> {
     return new LazyIterator(async () => {
-      this.#mustWrite("deleteMany");
+      this.#mustWrite(what);
       await this.open();
-      const { deleteMany } = await import("./bulk.ts");
-      return deleteMany(this.#bulk, keys, options?.signal);
+      return start(await import("./bulk.ts"));
     });
   }
 

@@ -2,6 +2,8 @@
 // memcache-table from this clone, or removes it.
 // @ts-types="../support/std_parse_args.d.ts"
 import { parseArgs } from "npm:deno-std@1.4.0/cli/parse_args.js";
+import { fileSystem } from "../../lib/system/file_system.ts";
+import { anybody, may } from "../../lib/system/ownership.ts";
 import { bashCompletion } from "./completion.ts";
 import { manPage } from "./man_page.ts";
 import { buildProgram, currentCommit } from "./program_build.ts";
@@ -175,11 +177,12 @@ function defaultPrefix(): string {
 
 /** Why not every user can run a program: a part of its path that only some may use. */
 export async function closedPart(program: string): Promise<string | undefined> {
+  const files = (await fileSystem())!;
   const parts = (await Deno.realPath(program)).split("/");
   for (let end = 2; end <= parts.length; end++) {
     const path = parts.slice(0, end).join("/");
-    const { mode } = await Deno.stat(path);
-    if (mode !== null && (mode & 0o001) === 0) return path;
+    const status = files.look(path);
+    if (typeof status !== "string" && !may(anybody, status, 1)) return path;
   }
 }
 
