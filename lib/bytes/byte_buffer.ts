@@ -9,6 +9,19 @@ export function int32Array(count: number, old?: Int32Array): Int32Array {
     : new Int32Array(count);
 }
 
+/** Copies the bytes of `source` from `start` to `end`. */
+export function copyBytes(
+  source: Uint8Array,
+  start: number,
+  end: number,
+  target: Uint8Array,
+  at: number,
+): void {
+  // For a few bytes, which most strings have, a loop is faster than `set`.
+  if (end - start > shortCopy) target.set(source.subarray(start, end), at);
+  else while (start < end) target[at++] = source[start++];
+}
+
 /** A growing array of bytes. */
 export class ByteBuffer {
   /** The content, followed by free space. */
@@ -37,12 +50,8 @@ export class ByteBuffer {
 
   append(source: Uint8Array, start: number, end: number): void {
     this.reserve(end - start);
-    const { bytes } = this;
-    let to = this.length;
+    copyBytes(source, start, end, this.bytes, this.length);
     this.length += end - start;
-    // For a few bytes, which most strings have, a loop is faster than `set`.
-    if (end - start > shortCopy) bytes.set(source.subarray(start, end), to);
-    else while (start < end) bytes[to++] = source[start++];
   }
 
   appendByte(byte: number): void {

@@ -36,12 +36,11 @@ export async function* readChunks(
   { onWait, onUnfinishedLine, onByteOrderMark, onRead, reusable = [] }:
     ReadOptions = {},
 ): AsyncGenerator<Uint8Array> {
-  // A slow file is no reason to call onWait: nobody waits for an answer.
-  const isTyped = onWait !== undefined && terminal.inputSize() === undefined;
   let buffer = allocate(firstChunkSize, reusable);
   // The length of the unfinished line at the start of the buffer.
   let held = 0;
   let isFirstLine = true;
+  let isTyped: boolean | undefined;
   for (let isFirst = true;; isFirst = false) {
     const size = isFirst ? firstChunkSize : chunkSize;
     if (buffer.length - held < size) {
@@ -49,8 +48,11 @@ export async function* readChunks(
       buffer = copyOf(buffer.subarray(0, held), 2 * held + size, reusable);
     }
     const reading = terminal.read(buffer.subarray(held, held + size));
-    if (!isFirst && isTyped && !await settlesSoon(reading)) {
-      await onWait();
+    if (!isFirst && onWait !== undefined && !await settlesSoon(reading)) {
+      // A slow file is no reason: nobody waits for an answer. Asked only now, because
+      // Deno reads the time zone for the times of a file, which takes it 6 ms.
+      isTyped ??= terminal.inputSize() === undefined;
+      if (isTyped) await onWait();
     }
     const length = await reading.catch((error) => {
       throw new StreamError("standard input", error);

@@ -98,11 +98,11 @@ export function compiledAtOnce(
   return { code: text.toString(), map: text.generateMap({ hires: true }) };
 }
 
-/**
- * Runs a single lookup by a program, and returns where in its main file the functions
- * begin that are called.
- */
-export async function calledAtLookup(program: string): Promise<Set<number>> {
+/** The places in a file where the functions begin that are called, by the file's name. */
+export type Called = ReadonlyMap<string, ReadonlySet<number>>;
+
+/** Runs a single lookup by a program, and one of its standard input. */
+export async function calledAtLookup(program: string): Promise<Called> {
   const folder = await Deno.makeTempDir();
   const server = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const answering = answer(server);
@@ -110,31 +110,52 @@ export async function calledAtLookup(program: string): Promise<Set<number>> {
     const table = `${folder}/t.cf`;
     const { port } = server.addr;
     await Deno.writeTextFile(table, `memcache = inet:127.0.0.1:${port}\n`);
-    const { success, stderr } = await new Deno.Command(Deno.execPath(), {
-      args: [
-        ...["run", "-A", "--no-config", "--quiet", `--coverage=${folder}/seen`],
-        ...[program, "-q", "key", `memcache:${table}`],
-      ],
-      stdout: "null",
-    }).output();
-    if (!success) throw new Error(new TextDecoder().decode(stderr));
-    const { href } = new URL(`file://${await Deno.realPath(program)}`);
-    const called = new Set<number>();
-    for await (const { name } of Deno.readDir(`${folder}/seen`)) {
-      const text = await Deno.readTextFile(`${folder}/seen/${name}`);
-      const seen: Coverage = JSON.parse(text);
-      if (seen.url !== href) continue;
-      for (const { ranges: [{ count, startOffset }] } of seen.functions) {
-        if (count > 0) called.add(startOffset);
-      }
+    const called = new Map<string, Set<number>>();
+    for (const key of ["key", "-"]) {
+      const seen = `${folder}/seen ${key}`;
+      const process = new Deno.Command(Deno.execPath(), {
+        args: [
+          ...["run", "-A", "--no-config", "--quiet", `--coverage=${seen}`],
+          ...[program, "-q", key, `memcache:${table}`],
+        ],
+        stdin: "piped",
+        stdout: "null",
+        stderr: "piped",
+      }).spawn();
+      const writer = process.stdin.getWriter();
+      await writer.write(new TextEncoder().encode("key\n"));
+      await writer.close();
+      const { success, stderr } = await process.output();
+      if (!success) throw new Error(new TextDecoder().decode(stderr));
+      await addCalled(called, seen, await Deno.realPath(program));
     }
-    if (called.size === 0) throw new Error(`Deno saw no function of ${href}`);
     return called;
   } finally {
     server.close();
     await answering;
     await Deno.remove(folder, { recursive: true });
   }
+}
+
+/** Adds what Deno saw in the files beside a program. */
+async function addCalled(
+  called: Map<string, Set<number>>,
+  folder: string,
+  program: string,
+): Promise<void> {
+  const beside = new URL(".", `file://${program}`).href;
+  for await (const { name } of Deno.readDir(folder)) {
+    const text = await Deno.readTextFile(`${folder}/${name}`);
+    const { url, functions }: Coverage = JSON.parse(text);
+    if (!url.startsWith(beside)) continue;
+    const file = url.slice(beside.length);
+    const places = called.get(file) ?? new Set();
+    for (const { ranges: [{ count, startOffset }] } of functions) {
+      if (count > 0) places.add(startOffset);
+    }
+    called.set(file, places);
+  }
+  if (called.size === 0) throw new Error(`Deno saw no function of ${program}`);
 }
 
 /** The part of V8's coverage that is used here. */

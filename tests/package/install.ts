@@ -28,8 +28,8 @@ const permissions = [
 /**
  * What is asked of Deno besides:
  *
- * - It reads rest.js only when something of it is called for. It then needs a
- *   permission for that, which the command has.
+ * - It reads bulk.js and rest.js only when something of them is called for. It then
+ *   needs a permission for that, which the command has.
  * - Memory stays flat. By default, the garbage collector waits longer the more there
  *   is; that makes nothing faster here.
  */
@@ -85,7 +85,8 @@ async function files(place: Place): Promise<Record<string, string>> {
   };
 }
 
-const programFiles = ["cli.js", "cli.js.map", "rest.js", "rest.js.map"];
+const programFiles = ["cli.js", "bulk.js", "rest.js"]
+  .flatMap((file) => [file, `${file}.map`]);
 
 async function mustBeOurs(path: string): Promise<void> {
   let text: string;

@@ -1,8 +1,9 @@
 // `deno task build [FOLDER]`: makes the program that people install, in dist/ or
 // another folder.
 //
-// It is two files. cli.js has all that a single lookup in a memcache table needs;
-// rest.js has everything else, and is loaded when something of it is called for.
+// It is three files. cli.js has all that a single lookup in a memcache table needs;
+// bulk.js has what a lookup of standard input needs besides; rest.js has everything
+// else. The latter two are loaded when something of them is called for.
 // From the source a lookup loads some forty modules, and Deno reads another
 // hundred that an import() names: that takes longer than the lookup.
 //
@@ -12,11 +13,24 @@
 // is compiled at once; see eager.ts.
 import { type OutputOptions, rollup } from "npm:rollup@4.68.8";
 import { stop, transform } from "npm:esbuild@0.28.2";
-import { calledAtLookup, compiledAtOnce } from "./eager.ts";
+import { type Called, calledAtLookup, compiledAtOnce } from "./eager.ts";
 
 const root = new URL("../..", import.meta.url).pathname;
 const entry = `${root}tests/package/program.ts`;
 const commitModule = `${root}lib/cli/commit.ts`;
+
+/** What a lookup of standard input in a memcache table loads by import(). */
+const bulkModules = [
+  "cli/actions/lookup_lines.ts",
+  "cli/node_input.ts",
+  "memcached/merged_gets.ts",
+  "memcached/more_connections.ts",
+  "tables/bulk.ts",
+  "tables/memcache/cache.ts",
+  "tables/memcache/keys_in_use.ts",
+  "tables/memcache/lookups.ts",
+  "tables/memcache/write_turns.ts",
+].map((path) => `${root}lib/${path}`);
 
 const terminalModule = `${root}lib/cli/terminal.ts`;
 
@@ -77,6 +91,7 @@ export async function buildProgram(
   } as const;
   /** The modules that cli.js has to contain. */
   let first: Set<string> | undefined;
+  let bulk: Set<string> | undefined;
   try {
     const bundle = await rollup({
       input: { [mainFile.replace(/\.js$/, "")]: entry },
@@ -96,15 +111,18 @@ export async function buildProgram(
       chunkFileNames: "[name].js",
       onlyExplicitManualChunks: true,
       manualChunks(id, { getModuleInfo }) {
-        first ??= importedBy(
-          entry,
-          (module) => getModuleInfo(module)?.importedIds ?? [],
-        );
-        return first.has(id) ? "cli" : "rest";
+        const imports = (module: string) => {
+          const info = getModuleInfo(module);
+          if (info === null) throw new Error(`nothing loads ${module}`);
+          return info.importedIds;
+        };
+        first ??= importedBy([entry], imports);
+        bulk ??= importedBy(bulkModules, imports);
+        return first.has(id) ? "cli" : bulk.has(id) ? "bulk" : "rest";
       },
     };
     const plain = await Deno.makeTempDir();
-    let called: Set<number>;
+    let called: Called;
     try {
       await bundle.write({ ...output, dir: plain });
       called = await calledAtLookup(`${plain}/${mainFile}`);
@@ -123,8 +141,9 @@ export async function buildProgram(
       plugins: [{
         name: "compiled at once",
         renderChunk(code, { fileName }) {
-          if (fileName !== mainFile) return null;
-          return compiledAtOnce(code, (start) => called.has(start));
+          const places = called.get(fileName);
+          if (places === undefined) return null;
+          return compiledAtOnce(code, (start) => places.has(start));
         },
       }, {
         name: "size",
@@ -141,7 +160,7 @@ export async function buildProgram(
 
 /** A module and all that it imports, but not what it loads later by import(). */
 function importedBy(
-  entry: string,
+  entries: readonly string[],
   imports: (module: string) => readonly string[],
 ): Set<string> {
   const found = new Set<string>();
@@ -150,7 +169,7 @@ function importedBy(
     found.add(module);
     for (const imported of imports(module)) visit(imported);
   };
-  visit(entry);
+  entries.forEach(visit);
   return found;
 }
 

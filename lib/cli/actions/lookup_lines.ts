@@ -1,4 +1,4 @@
-import { ByteBuffer } from "../../bytes/byte_buffer.ts";
+import { ByteBuffer, copyBytes } from "../../bytes/byte_buffer.ts";
 import {
   type ByteStrings,
   countOf,
@@ -213,15 +213,32 @@ function plainLines(
   for (let at = 0; at < end; at++) {
     // By index, because an iterator for each of a million keys is slow.
     for (let cut = 0; cut < cuts.length; cut++) {
-      const { bytes, starts, ends } = cuts[cut];
-      if (starts[at] < 0) continue;
-      printed.append(keys.bytes, keys.starts[at], keys.ends[at]);
-      printed.appendByte(TAB);
-      printed.append(bytes, starts[at], ends[at]);
-      printed.appendByte(LF);
+      if (cuts[cut].starts[at] >= 0) appendLine(printed, keys, cuts[cut], at);
     }
   }
   return printed;
+}
+
+/** Adds `key TAB value`; there is room for it. */
+function appendLine(
+  printed: ByteBuffer,
+  keys: ByteStrings,
+  values: ByteStrings,
+  at: number,
+): void {
+  const { bytes } = printed;
+  const keyStart = keys.starts[at];
+  const keyEnd = keys.ends[at];
+  const start = values.starts[at];
+  const end = values.ends[at];
+  let to = printed.length;
+  copyBytes(keys.bytes, keyStart, keyEnd, bytes, to);
+  to += keyEnd - keyStart;
+  bytes[to++] = TAB;
+  copyBytes(values.bytes, start, end, bytes, to);
+  to += end - start;
+  bytes[to++] = LF;
+  printed.length = to;
 }
 
 function jsonLines(
