@@ -256,11 +256,12 @@ export class MemcacheClient implements ConnectionOwner {
   }
 
   /** Sends queued requests if a connection has room; connects if necessary. */
-  #pump(now: number = this.#clock.now()): void {
+  #pump(now?: number): void {
     if (this.#closed !== undefined) return;
     const queue = this.#queue;
     for (;;) {
-      this.#dropEnded(now);
+      if (queue.head === undefined) return;
+      this.#dropEnded(now ??= this.#clock.now());
       if (queue.head === undefined) return;
       const first = this.#connection;
       if (first === undefined) return this.#connect();
@@ -271,7 +272,7 @@ export class MemcacheClient implements ConnectionOwner {
       const enough = more === undefined ? writeSize : sharedWriteSize;
       const isTooLittle = size > enoughInFlight && queue.size < enough;
       if (size >= windowSize || isTooLittle) return;
-      this.#send(connection, enough);
+      this.#send(connection, enough, now);
       if (this.#more === undefined) return;
     }
   }
@@ -378,7 +379,7 @@ export class MemcacheClient implements ConnectionOwner {
   }
 
   /** Sends the first requests of the queue, about `enough` bytes of them. */
-  #send(connection: Connection, enough: number): void {
+  #send(connection: Connection, enough: number, now: number): void {
     const isFurther = connection !== this.#connection;
     const requests: Request[] = [];
     const parts: Uint8Array[] = [];
@@ -397,7 +398,7 @@ export class MemcacheClient implements ConnectionOwner {
       while (this.#queue.head?.isAborted) this.#queue.shift();
       if (isFurther && this.#queue.head?.isLookup === false) break;
     } while (this.#queue.head !== undefined && size < enough);
-    connection.send(requests, concatenate(parts, size));
+    connection.send(requests, concatenate(parts, size), now);
     if (!this.#loadsMore && connection.flight.size > 2 * this.#worthAnother) {
       this.#loadMore();
     }

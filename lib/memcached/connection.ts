@@ -161,7 +161,7 @@ export class Connection implements ReplyReader {
   }
 
   /** Sends requests in one write; `bytes` are all of their commands. */
-  send(requests: readonly Request[], bytes: Uint8Array): void {
+  send(requests: readonly Request[], bytes: Uint8Array, now: number): void {
     const socket = this.#socket!;
     const isFirst = this.flight.head === undefined;
     for (const request of requests) this.flight.push(request);
@@ -171,7 +171,6 @@ export class Connection implements ReplyReader {
       this.#timer = undefined;
     }
     if (isFirst) {
-      const now = this.#options.clock.now();
       this.#wasIdle = this.replies > 0 &&
         now - this.#idleSince >= idleMilliseconds;
       this.#hasBegun = false;
@@ -248,7 +247,16 @@ export class Connection implements ReplyReader {
         if (bytes === null) break;
         this.#takeReplies(bytes);
         if (this.#hasEnded()) return;
-        await this.#nextRequest();
+        // Waits until the caller that got the last reply has sent its next request, for
+        // a few microtasks at most. Writing before reading saves one round through the
+        // event loop.
+        for (
+          let turn = 0;
+          turn < 16 && this.flight.head === undefined;
+          turn++
+        ) {
+          await undefined;
+        }
         if (this.#hasEnded()) return;
         this.idle();
       }
@@ -261,17 +269,6 @@ export class Connection implements ReplyReader {
       !this.#hasBegun;
     if (!isKnown && isUnanswered) ended += tlsHint(endpoint);
     this.#noMoreReplies(ended);
-  }
-
-  /**
-   * Waits until the caller that got the last reply has sent its next request, for
-   * a few microtasks at most. Writing before reading saves one round through the
-   * event loop.
-   */
-  async #nextRequest(): Promise<void> {
-    for (let turn = 0; turn < 16 && this.flight.head === undefined; turn++) {
-      await undefined;
-    }
   }
 
   #takeReplies(bytes: Uint8Array): void {

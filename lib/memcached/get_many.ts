@@ -7,6 +7,7 @@ import {
   canSkip,
   CR,
   encodeGet,
+  isDigit,
   LF,
   readRefusal,
   type ReplyLimits,
@@ -16,14 +17,12 @@ import {
   tooLongValue,
   wrongKey,
   wrongLength,
+  ZERO,
 } from "./protocol.ts";
 import { CommandRequest } from "./queue.ts";
 import { isLine, ReplyLines } from "./reply_lines.ts";
 
 const keysPerLine = 100;
-
-const ZERO = 48;
-const NINE = 57;
 
 // Bytes of a VALUE line after its key: the flags, the length and their separators.
 const longestRest = 32;
@@ -268,13 +267,11 @@ export class GetMany implements Exchange {
         from++;
       }
       if (from < keyEnd || bytes[at++] !== SPACE) break;
-      while (bytes[at] >= ZERO && bytes[at] <= NINE) at++;
+      while (isDigit(bytes[at])) at++;
       if (bytes[at++] !== SPACE) break;
       const digits = at;
       let length = 0;
-      while (bytes[at] >= ZERO && bytes[at] <= NINE) {
-        length = length * 10 + bytes[at++] - ZERO;
-      }
+      while (isDigit(bytes[at])) length = length * 10 + bytes[at++] - ZERO;
       const end = at + 2 + length;
       const isWhole = at > digits && bytes[at] === CR && bytes[at + 1] === LF &&
         bytes[end] === CR && bytes[end + 1] === LF;
@@ -340,7 +337,7 @@ export class GetMany implements Exchange {
     while (at < end && bytes[at] !== SPACE) at++;
     const lengthStart = ++at;
     let length = 0;
-    for (; at < end && bytes[at] >= ZERO && bytes[at] <= NINE; at++) {
+    for (; at < end && isDigit(bytes[at]); at++) {
       length = length * 10 + bytes[at] - ZERO;
     }
     const isNumber = at === end && at > lengthStart;

@@ -109,7 +109,7 @@ export class MoreConnections {
     const further = this.#all.get(connection);
     if (further === undefined) return;
     const { probe } = further;
-    connection.send([probe], probe.bytes);
+    connection.send([probe], probe.bytes, this.#owner.clock.now());
   }
 
   /**

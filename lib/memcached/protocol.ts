@@ -52,15 +52,21 @@ export interface Refusal {
 const CR = 13;
 const LF = 10;
 const SPACE = 32;
+const ZERO = 48;
 
 const ascii = new TextEncoder();
+
+export function isDigit(byte: number): boolean {
+  return byte >= ZERO && byte <= 57;
+}
 
 export function asciiBytes(text: string): Uint8Array {
   return ascii.encode(text);
 }
 
 const GET = asciiBytes("get ");
-const DELETE = asciiBytes("delete ");
+// A bundle that only looks up leaves it out.
+const DELETE = /* @__PURE__ */ asciiBytes("delete ");
 
 export function encodeGet(key: Uint8Array): Uint8Array {
   return encodeKeyCommand(GET, key);
@@ -170,4 +176,4 @@ export function quoted(text: string): string {
     : `"${clean}"`;
 }
 
-export { CR, LF, SPACE };
+export { CR, GET, LF, SPACE, ZERO };

@@ -1,8 +1,5 @@
 import { ByteBuffer } from "../bytes/byte_buffer.ts";
-import { startsWith } from "./protocol.ts";
-
-const LF = 10;
-const CR = 13;
+import { CR, LF, startsWith } from "./protocol.ts";
 
 /** Splits received bytes into lines. A line may arrive in any number of pieces. */
 export class ReplyLines {

@@ -3,6 +3,7 @@ import {
   canSkip,
   type Command,
   CR,
+  isDigit,
   LF,
   readRefusal,
   type Reply,
@@ -13,13 +14,12 @@ import {
   tooLongValue,
   wrongKey,
   wrongLength,
+  ZERO,
 } from "./protocol.ts";
 import { ReplyLines } from "./reply_lines.ts";
 
 const PLUS = 43;
 const MINUS = 45;
-const ZERO = 48;
-const NINE = 57;
 
 const words: Record<Command, readonly { word: Uint8Array; reply: Reply }[]> = {
   get: [{ word: asciiBytes("END"), reply: { kind: "not found" } }],
@@ -61,7 +61,7 @@ function valueLength(line: Uint8Array): number | undefined {
   if (negative || line[at] === PLUS) at++;
   const start = at;
   let length = 0;
-  for (; at < end && line[at] >= ZERO && line[at] <= NINE; at++) {
+  for (; at < end && isDigit(line[at]); at++) {
     length = length * 10 + line[at] - ZERO;
   }
   if (at === start) return undefined;

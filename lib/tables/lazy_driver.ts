@@ -29,11 +29,10 @@ export class LazyDriver implements Driver {
   }
 
   /** As in Driver. */
-  async lookup(
-    key: string,
-    signal?: AbortSignal,
-  ): Promise<string | undefined> {
-    return await (this.#opened ?? await this.#driver()).lookup(key, signal);
+  lookup(key: string, signal?: AbortSignal): Promise<string | undefined> {
+    // Without a promise of its own, which would take as long as a system call.
+    return this.#opened?.lookup(key, signal) ??
+      this.#driver().then((driver) => driver.lookup(key, signal));
   }
 
   /** As in Driver. */

@@ -1,7 +1,7 @@
 import { ByteBuffer } from "../../bytes/byte_buffer.ts";
 import { byteText, type Text } from "../../bytes/text.ts";
 import { TemporaryError } from "../../errors.ts";
-import { asciiBytes, CR, LF, longestKey } from "../../memcached/protocol.ts";
+import { CR, GET, LF, longestKey, SPACE } from "../../memcached/protocol.ts";
 import type { Digest } from "./key_digest.ts";
 import type { KeyFormat } from "./key_format.ts";
 
@@ -36,7 +36,6 @@ export type KeyVerdict = string | number | undefined;
 /** The bytes of a get command; without one, a string or number as in KeyVerdict. */
 export type GetCommand = Uint8Array | string | number;
 
-const GET = asciiBytes("get ");
 const noSpans: [start: number, end: number][] = [];
 
 const nullByte = "the key has a null byte";
@@ -44,7 +43,6 @@ const whiteSpace = "the memcache key has white space or a control character";
 
 const AT = 64;
 const DOT = 46;
-const SPACE = 32;
 const DELETE = 127;
 
 /** A part of the format: what it expands, or "" for a literal. */
