@@ -30,6 +30,8 @@ export interface KvParts {
   readonly namespace: string;
   /** How strings represent bytes. */
   readonly text: Text;
+  /** Whether the table may be written. */
+  readonly write: boolean;
   /** Whether an update replaces an existing entry. */
   readonly replace: boolean;
   /** Called with the key when an update keeps the existing entry. */
@@ -45,7 +47,7 @@ export interface KvParts {
 }
 
 /** What a request does; one that `creates` creates a missing database. */
-type RequestKind = "reads" | "changes" | "creates";
+type RequestKind = "reads" | "lists" | "changes" | "creates";
 
 // A listing is read page by page. Deno KV returns 500 entries at once at most.
 const firstPage = 100;
@@ -83,6 +85,8 @@ export class KvDriver implements Driver {
   #source: DatabaseSource;
   #running = 0;
   #hasWarnedOfAbsence = false;
+  /** The warning that there is no database, as long as it can wait. */
+  #absence: string | undefined;
   #writeState: WriteState;
   #order = new WriteOrder();
 
@@ -218,7 +222,7 @@ export class KvDriver implements Driver {
     const selector = start === undefined ? { prefix } : { prefix, start };
     // For each page, since the database may be created meanwhile.
     const read = (database: PatientDatabase) => database.page(selector, limit);
-    const entries = await this.#with("reads", read) ?? [];
+    const entries = await this.#with("lists", read) ?? [];
     const last = entries.at(-1)?.key.at(-1);
     if (entries.length < limit || !(last instanceof Uint8Array)) {
       return { entries };
@@ -236,6 +240,7 @@ export class KvDriver implements Driver {
   }
 
   async close(): Promise<void> {
+    if (this.#absence !== undefined) this.#warn(this.#absence);
     await this.#source.close();
   }
 
@@ -263,12 +268,12 @@ export class KvDriver implements Driver {
     const source = this.#source;
     const open = await source.get(kind === "creates");
     if (open === undefined) {
-      if (!this.#hasWarnedOfAbsence) this.#warn(source.absence());
-      this.#hasWarnedOfAbsence = true;
+      this.#reportAbsence(kind);
       return undefined;
     }
     this.#hasWarnedOfAbsence = false;
-    const writes = kind !== "reads";
+    this.#absence = undefined;
+    const writes = kind === "changes" || kind === "creates";
     // Check before and after a write: one to a replaced file is lost.
     if (writes && !source.isStill(open)) return "again";
     try {
@@ -282,6 +287,22 @@ export class KvDriver implements Driver {
       if (source.hasChanged(open, writes)) return "again";
       throw await source.explain(error, open, writes);
     }
+  }
+
+  /**
+   * Warns once that there is no database. Whoever lists a table to write it may be
+   * about to make one: then the table warns when it is closed, if there is none yet.
+   */
+  #reportAbsence(kind: RequestKind): void {
+    if (this.#hasWarnedOfAbsence) return;
+    const absence = this.#source.absence();
+    if (kind === "lists" && this.#parts.write) {
+      this.#absence = absence;
+      return;
+    }
+    this.#hasWarnedOfAbsence = true;
+    this.#absence = undefined;
+    this.#warn(absence);
   }
 
   async #write<T>(

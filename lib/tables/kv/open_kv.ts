@@ -62,6 +62,7 @@ export async function openKvTable(opening: Opening): Promise<DriverTable> {
     name,
     namespace,
     text: rules.text,
+    write: rules.write,
     pace: remote !== undefined ? far : keepsFile ? near : unknown,
     replace: (options.duplicates ?? "replace") === "replace",
     onDuplicate: duplicateHandler(opening),

@@ -181,6 +181,46 @@ Deno.test("kv: says once that there is no database yet, each time that it is so"
   assertEquals([code, stderr], [0, ""]);
 });
 
+Deno.test("kv: a table that is listed and then written is missed by nobody", async () => {
+  await using folder = await Folder.make();
+  const path = `${folder.path}/t.kv`;
+  const said =
+    `memcache-table: warning: kv:${path}: no such database yet: there is no file ${path}\n`;
+  const sync = async (...more: string[]) => {
+    const args = ["sync", ...more, `kv:${path}`];
+    const stdin = more.includes("--allow-empty") ? "" : "k v\n";
+    const { code, stderr } = await runCli(args, { stdin });
+    assertEquals(code, 0);
+    return stderr;
+  };
+  assertEquals(
+    await sync("--dry-run"),
+    `${said}memcache-table: kv:${path}: added 1, changed 0, removed 0, kept 0; ` +
+      "nothing was changed\n",
+  );
+  assertEquals(await sync("--allow-empty"), said);
+  assertEquals(await sync(), "");
+  assertEquals(await sync(), "");
+  await Deno.remove(path);
+
+  const warnings: string[] = [];
+  {
+    await using table = await openTable(`kv:${path}`, {
+      utf8: true,
+      write: true,
+      onWarning: (line) => warnings.push(line),
+    });
+    for (let round = 0; round < 2; round++) {
+      for await (const _ of table) throw new Error("it has nothing");
+      assertEquals(warnings, []);
+    }
+    assertEquals(await table.lookup("k"), undefined);
+    assertEquals(warnings.length, 1);
+    for await (const _ of table) throw new Error("it has nothing");
+  }
+  assertEquals(warnings.length, 1);
+});
+
 Deno.test("kv: what is damaged is an error that passes, and never an answer", async () => {
   const random = Random.seeded("kv damage");
   await using folder = await Folder.make();
