@@ -15,7 +15,7 @@ export class OpensslServer implements AsyncDisposable {
   static async start(args: readonly string[]): Promise<OpensslServer> {
     const port = freePort();
     const child = new Deno.Command("openssl", {
-      args: ["s_server", "-accept", `${port}`, "-naccept", "100", ...args],
+      args: ["s_server", "-accept", `${port}`, ...args],
       stdin: "piped",
       stdout: "piped",
       stderr: "null",
