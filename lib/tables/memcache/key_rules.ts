@@ -140,8 +140,11 @@ export class KeyRules {
     start: number,
     end: number,
   ): KeyVerdict | Promise<KeyVerdict> {
-    if (this.appendShortcut(out, source, start, end)) return undefined;
     if (start === end) return "the key is empty";
+    const plain = this.#plain;
+    if (plain !== undefined && appendPlain(plain, out, source, start, end)) {
+      return undefined;
+    }
     if (hasNull(source, start, end)) return nullByte;
     const excluded = this.#rules.exclude?.(source, start, end);
     const expand = (reason: string | undefined) =>
@@ -149,22 +152,6 @@ export class KeyRules {
     return excluded instanceof Promise
       ? excluded.then(expand)
       : expand(excluded);
-  }
-
-  /**
-   * Appends the memcache key of a folded lookup key to `out`, if that takes no
-   * consideration. Returns `false`, and appends nothing, where it does: then ask
-   * `append`.
-   */
-  appendShortcut(
-    out: ByteBuffer,
-    source: Uint8Array,
-    start: number,
-    end: number,
-  ): boolean {
-    const plain = this.#plain;
-    return plain !== undefined && start < end &&
-      appendPlain(plain, out, source, start, end);
   }
 
   /** The `get` command for a lookup key, or the verdict why there is none. */

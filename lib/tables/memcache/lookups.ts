@@ -10,7 +10,7 @@ import { GetMany } from "../../memcached/get_many.ts";
 import type { BatchAnswer } from "../driver.ts";
 import { lookupInBackup, type MissedKey } from "./backup_lookups.ts";
 import { limitsOf } from "./cache.ts";
-import { type KeyRules, tooLongKey } from "./key_rules.ts";
+import { tooLongKey } from "./key_rules.ts";
 import type { LookupTrace, MemcacheState } from "./memcache_state.ts";
 
 const maxSpareBuffers = 4;
@@ -97,8 +97,6 @@ async function addKeys(
   const { bytes, starts, ends } = keys;
   const keyAt = (at: number) => rules.text.decode(stringAt(keys, at)!)!;
   for (let at = 0; at < starts.length; at++) {
-    if (stale.size === 0) at = addPlainKeys(gets, rules, keys, at);
-    if (at === starts.length) break;
     const start = starts[at];
     if (start < 0) continue;
     const out = gets.beginKey();
@@ -123,26 +121,6 @@ async function addKeys(
   }
   if (notSent.size > 0) cache.removeStale();
   return notSent;
-}
-
-/** Adds keys from an index on. Returns the index of the first that it cannot add. */
-function addPlainKeys(
-  gets: GetMany,
-  rules: KeyRules,
-  { bytes, starts, ends }: ByteStrings,
-  from: number,
-): number {
-  let at = from;
-  for (; at < starts.length; at++) {
-    if (starts[at] < 0) continue;
-    const out = gets.beginKey();
-    if (!rules.appendShortcut(out, bytes, starts[at], ends[at])) {
-      gets.dropKey();
-      break;
-    }
-    gets.endKey(at);
-  }
-  return at;
 }
 
 /** The error with the lowest index. */
