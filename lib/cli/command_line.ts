@@ -33,6 +33,11 @@ export interface CommandLine {
   readonly verbose: number;
 }
 
+/** Whether a command looks up the one key that it names. */
+export function isSingleLookup({ action, key }: CommandLine): boolean {
+  return action === "lookup" && key !== "-";
+}
+
 /**
  * Parses the most common command line, `-q KEY TABLE…`. Returns `undefined` for
  * any other one. Loading the full parser would take a tenth of the time of such

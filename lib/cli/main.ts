@@ -5,7 +5,12 @@ import {
   TemporaryError,
 } from "../errors.ts";
 import { byteText, configBytes, type Text, utf8Text } from "../bytes/text.ts";
-import { type CommandLine, plainLookup, UsageError } from "./command_line.ts";
+import {
+  type CommandLine,
+  isSingleLookup,
+  plainLookup,
+  UsageError,
+} from "./command_line.ts";
 import { lookupKey, printValue } from "./actions/lookup.ts";
 import { BrokenPipe, Output, Report, StreamError } from "./streams.ts";
 import { Session } from "./session.ts";
@@ -22,7 +27,7 @@ export async function main(args: readonly string[]): Promise<number> {
     if (mayBeDamaged(args)) args = await withRawArguments(args);
     let command = plainLookup(args);
     // A single value is too short to need it, and it takes a while.
-    const isSingle = command !== undefined && command.key !== "-";
+    const isSingle = command !== undefined && isSingleLookup(command);
     if (!isSingle) terminal.ignoreFileSizeSignal?.();
     if (isWord(args[0])) {
       const { runWord } = await import("./words.ts");
@@ -85,9 +90,9 @@ async function runCommand(
 
 // With an ASCII key, UTF-8 support matters only if the value is not UTF-8. So
 // main.cf need not be read for most commands.
-function needsNoUtf8Setting({ action, key, tables }: CommandLine): boolean {
-  return action === "lookup" && key !== "-" &&
-    isAscii.test(key) && tables.every((table) => isAscii.test(table));
+function needsNoUtf8Setting(command: CommandLine): boolean {
+  return isSingleLookup(command) &&
+    [command.key, ...command.tables].every((text) => isAscii.test(text));
 }
 
 async function runWithoutUtf8(

@@ -3,7 +3,7 @@ import { markWarning } from "../config/logical_lines.ts";
 import { openStored } from "../open.ts";
 import type { LineTable } from "../tables/driver_table.ts";
 import type { Table } from "../table.ts";
-import type { CommandLine } from "./command_line.ts";
+import { type CommandLine, isSingleLookup } from "./command_line.ts";
 import { Output, type Report } from "./streams.ts";
 import { terminal } from "./terminal.ts";
 
@@ -60,13 +60,12 @@ export class Session {
 
   async #open(name: string, write: boolean): Promise<LineTable> {
     const { command, tableText, report } = this;
-    const isSingle = command.action === "lookup" && command.key !== "-";
     const table = await openStored(name, {
       write,
       fold: command.fold,
       utf8: tableText.utf8,
       configDirectory: command.configDirectory,
-      connect: isSingle ? terminal.connect : undefined,
+      connect: isSingleLookup(command) ? terminal.connect : undefined,
       kvLibrary: terminal.kvLibrary,
       duplicates: command.duplicates,
       fileValues: command.fileValues,

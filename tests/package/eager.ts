@@ -6,6 +6,9 @@
 // in parentheses is compiled at once: V8 takes it for one that is called in place.
 import MagicString, { type SourceMap } from "npm:magic-string@0.30.21";
 import { parseAst } from "npm:rollup@4.68.8/parseAst";
+import { Folder } from "../support/folder.ts";
+import { run } from "../support/processes.ts";
+import { ScriptedServer } from "../support/scripted_server.ts";
 
 /** The part of ESTree that is used here. */
 interface Node {
@@ -103,47 +106,32 @@ export type Called = ReadonlyMap<string, ReadonlySet<number>>;
 
 /** Runs a single lookup by a program, and one of its standard input. */
 export async function calledAtLookup(program: string): Promise<Called> {
-  const folder = await Deno.makeTempDir();
-  const server = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  const answering = answer(server);
-  try {
-    const table = `${folder}/t.cf`;
-    const { port } = server.addr;
-    await Deno.writeTextFile(table, `memcache = inet:127.0.0.1:${port}\n`);
-    const called = new Map<string, Set<number>>();
-    for (const key of ["key", "-"]) {
-      const seen = `${folder}/seen ${key}`;
-      const process = new Deno.Command(Deno.execPath(), {
-        args: [
-          ...["run", "-A", "--no-config", "--quiet", `--coverage=${seen}`],
-          ...[program, "-q", key, `memcache:${table}`],
-        ],
-        stdin: "piped",
-        stdout: "null",
-        stderr: "piped",
-      }).spawn();
-      const writer = process.stdin.getWriter();
-      await writer.write(new TextEncoder().encode("key\n"));
-      await writer.close();
-      const { success, stderr } = await process.output();
-      if (!success) throw new Error(new TextDecoder().decode(stderr));
-      await addCalled(called, seen, await Deno.realPath(program));
-    }
-    return called;
-  } finally {
-    server.close();
-    await answering;
-    await Deno.remove(folder, { recursive: true });
+  await using folder = await Folder.make();
+  await using server = new ScriptedServer(() => [
+    "VALUE key 0 5\r\nvalue\r\nEND\r\n",
+  ]);
+  const table = await folder.write("t.cf", `memcache = ${server.server}\n`);
+  const beside = new URL(".", `file://${await Deno.realPath(program)}`).href;
+  const called = new Map<string, Set<number>>();
+  for (const key of ["key", "-"]) {
+    const seen = `${folder.path}/seen ${key}`;
+    const { code, stderr } = await run(Deno.execPath(), [
+      ...["run", "-A", "--no-config", "--quiet", `--coverage=${seen}`],
+      ...[program, "-q", key, `memcache:${table}`],
+    ], { stdin: "key\n" });
+    if (code !== 0) throw new Error(stderr);
+    await addCalled(called, seen, beside);
   }
+  if (called.size === 0) throw new Error(`Deno saw no function of ${program}`);
+  return called;
 }
 
-/** Adds what Deno saw in the files beside a program. */
+/** Adds what Deno saw, written in `folder`, of the files whose address begins so. */
 async function addCalled(
   called: Map<string, Set<number>>,
   folder: string,
-  program: string,
+  beside: string,
 ): Promise<void> {
-  const beside = new URL(".", `file://${program}`).href;
   for await (const { name } of Deno.readDir(folder)) {
     const text = await Deno.readTextFile(`${folder}/${name}`);
     const { url, functions }: Coverage = JSON.parse(text);
@@ -155,7 +143,6 @@ async function addCalled(
     }
     called.set(file, places);
   }
-  if (called.size === 0) throw new Error(`Deno saw no function of ${program}`);
 }
 
 /** The part of V8's coverage that is used here. */
@@ -164,14 +151,4 @@ interface Coverage {
   readonly functions: {
     readonly ranges: { readonly count: number; readonly startOffset: number }[];
   }[];
-}
-
-/** Has one value for whoever asks, until the listener is closed. */
-async function answer(server: Deno.TcpListener): Promise<void> {
-  for await (const connection of server) {
-    await connection.read(new Uint8Array(1024));
-    const value = "VALUE key 0 5\r\nvalue\r\nEND\r\n";
-    await connection.write(new TextEncoder().encode(value));
-    connection.close();
-  }
 }

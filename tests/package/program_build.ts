@@ -158,7 +158,7 @@ export async function buildProgram(
   }
 }
 
-/** A module and all that it imports, but not what it loads later by import(). */
+/** Modules and all that they import, but not what they load later by import(). */
 function importedBy(
   entries: readonly string[],
   imports: (module: string) => readonly string[],

@@ -81,6 +81,20 @@ function received(peer: Peer): Promise<string> {
   );
 }
 
+/** What comes of a read during which the connection ends, and of what follows. */
+async function endedDuringRead(
+  socket: Socket,
+  end: () => void,
+): Promise<unknown[]> {
+  const reading = outcome(socket.read());
+  end();
+  return [
+    await reading,
+    await outcome(socket.read()),
+    await outcome(socket.write(bytes("x"))),
+  ];
+}
+
 const scenes: Record<string, (scene: Scene) => Promise<unknown>> = {
   async "sends and receives"({ socket, peer }) {
     peer.on("data", (chunk: Uint8Array) => peer.write(chunk));
@@ -99,15 +113,8 @@ const scenes: Record<string, (scene: Scene) => Promise<unknown>> = {
       await socket.read(),
     ];
   },
-  async "the other side resets"({ socket, peer }) {
-    const reading = outcome(socket.read());
-    peer.resetAndDestroy();
-    return [
-      await reading,
-      await outcome(socket.read()),
-      await outcome(socket.write(bytes("x"))),
-    ];
-  },
+  "the other side resets": ({ socket, peer }) =>
+    endedDuringRead(socket, () => peer.resetAndDestroy()),
   async "the other side resets after some bytes"({ socket, peer }) {
     peer.write("some");
     const read = text(await socket.read());
@@ -120,15 +127,8 @@ const scenes: Record<string, (scene: Scene) => Promise<unknown>> = {
     // Each says in its way whether the reset or the write was first.
     return /^fails: (?:ECONNRESET|EPIPE)/.test(`${await writing}`);
   },
-  async "it is closed during a read"({ socket }) {
-    const reading = outcome(socket.read());
-    socket.close();
-    return [
-      await reading,
-      await outcome(socket.read()),
-      await outcome(socket.write(bytes("x"))),
-    ];
-  },
+  "it is closed during a read": ({ socket }) =>
+    endedDuringRead(socket, () => socket.close()),
   async "it is closed during a write"({ socket }) {
     const writing = outcome(socket.write(new Uint8Array(large)));
     socket.close();
