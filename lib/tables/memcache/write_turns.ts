@@ -5,6 +5,11 @@
 export class WriteTurns {
   #last: Promise<unknown> | undefined;
 
+  /** Resolves when all writes were sent that have been requested until now. */
+  async sent(): Promise<void> {
+    await this.#last;
+  }
+
   /** Calls `send` with what `make` makes, once all earlier writes were sent. */
   async inTurn<Made, Sent>(
     make: () => Promise<Made>,

@@ -57,6 +57,7 @@ export async function updateEntries(
     }
     // The backup gets the value, and memcached may have an old one. A later write of
     // the same key replaces that, or marks it itself.
+    if (batch.unsent.size > 0) await state.turns.sent();
     for (const key of batch.unsent) {
       if (inUse!.isLast(key)) cache.stale.add(key);
     }

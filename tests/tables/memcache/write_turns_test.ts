@@ -140,6 +140,32 @@ for (const hasBackup of [false, true]) {
   });
 }
 
+Deno.test("a value that fits stays in memcached, whatever was requested just before it", async () => {
+  await using memcached = await Memcached.tcp();
+  const kept = new MemoryKv();
+  await using table = await openTable(
+    `memcache:{memcache=${memcached.server} backup=kv: data_size_limit=8}`,
+    {
+      openKv: () => Promise.resolve(kept),
+      write: true,
+      duplicates: "replace",
+      onWarning: () => {},
+    },
+  );
+  await table.update("k", "old");
+  for (let between = 0; between < 40; between++) {
+    // Each begins some microtasks after the one before it.
+    const others = Array.from({ length: between }, (_, at) => `other${at}`);
+    await Promise.all([
+      table.update("k", "too large for it"),
+      ...others.map((key) => table.update(key, "v")),
+      table.update("k", `new ${between}`),
+    ]);
+    assertEquals(await memcached.get("k"), `new ${between}`);
+    assertEquals(await table.lookup("k"), `new ${between}`);
+  }
+});
+
 Deno.test("a write that cannot be made lets later ones go on, after those before it", async () => {
   const turns = new WriteTurns();
   const sent: string[] = [];
