@@ -9,6 +9,7 @@ import {
   type ConnectionEnd,
   type ConnectionOwner,
   ConnectTimeout,
+  noCompleteAnswer,
 } from "./connection.ts";
 import { cannotConnect } from "./cannot_connect.ts";
 import { Pauses } from "./pauses.ts";
@@ -103,8 +104,6 @@ const worthAnother = 16384;
 // connections in a row without one executed command, all commands fail.
 const mostUselessConnections = 16;
 
-const noTimeLeft = "no complete answer in the time for all tries";
-
 /**
  * Sends requests to one memcached over one connection, which is opened on demand
  * and reused. Requests of concurrent callers are sent together, in order. While many
@@ -150,6 +149,8 @@ export class MemcacheClient implements ConnectionOwner {
   /** Connections in a row on which no command was executed. */
   #uselessConnections = 0;
   #pumpIsDue = false;
+  /** When the last replies came for which requests waited. */
+  #answeredAt = -Infinity;
   /** When the first request of this turn of the event loop was made. */
   #turnStart = 0;
   #pending = new Set<Promise<unknown>>();
@@ -170,19 +171,28 @@ export class MemcacheClient implements ConnectionOwner {
   }
 
   /**
-   * Sends a command and returns its reply. The reply is never a failure; it is a
-   * refusal only if the server refused the key or value of a write. Rejects with
-   * {@linkcode TemporaryError} when all tries failed, and with the reason of
+   * Sends a command, and returns what `read` makes of its reply. The reply is never
+   * a failure; it is a refusal only if the server refused the key or value of a
+   * write. Its data is valid only during the call. Rejects with what `read` throws,
+   * with {@linkcode TemporaryError} when all tries failed, and with the reason of
    * `signal` when that is aborted.
    */
-  request(
+  request<Result>(
     command: Command,
     bytes: Uint8Array,
+    read: (reply: Reply) => Result,
     options: ClientRequestOptions = {},
-  ): Promise<Reply> {
+  ): Promise<Result> {
     const { maxTry = this.maxTry, signal } = options;
     return new Promise((resolve, reject) => {
-      const one = new CommandRequest(command, bytes, maxTry, resolve, reject);
+      const answer = (reply: Reply) => {
+        try {
+          resolve(read(reply));
+        } catch (error) {
+          reject(error);
+        }
+      };
+      const one = new CommandRequest(command, bytes, maxTry, answer, reject);
       one.isMergeable = command === "get";
       this.send(one, signal);
     });
@@ -307,17 +317,13 @@ export class MemcacheClient implements ConnectionOwner {
       if (!one.isAborted && !one.isSent) this.#extend(one);
       if (!one.isAborted && now < one.mustEndAt) return;
       queue.shift();
-      if (!one.isAborted) one.failEach(this.failure(noTimeLeft, true));
+      if (!one.isAborted) one.failEach(this.failure(noCompleteAnswer, true));
     }
   }
 
   /** Gives a request that waits behind others more time while those are answered. */
   #extend(request: Request): void {
-    const answered = Math.max(
-      this.#connection?.answeredAt ?? -Infinity,
-      this.#more?.answeredAt ?? -Infinity,
-    );
-    const mustEndAt = answered + this.#longestWait;
+    const mustEndAt = this.#answeredAt + this.#longestWait;
     if (mustEndAt > request.mustEndAt) request.mustEndAt = mustEndAt;
   }
 
@@ -374,8 +380,15 @@ export class MemcacheClient implements ConnectionOwner {
   }
 
   ready(): void {
-    this.#countRefused();
     this.#pump();
+  }
+
+  answered(): void {
+    this.#countRefused();
+    // Only requests that wait need to know when: later ones have a later start.
+    if (this.#queue.head === undefined) return;
+    this.#answeredAt = this.#clock.now();
+    this.#pump(this.#answeredAt);
   }
 
   /** Sends the first requests of the queue, about `enough` bytes of them. */
@@ -520,7 +533,7 @@ export class MemcacheClient implements ConnectionOwner {
     this.#queue.putBack(requests.filter((request) => {
       if (request.isAborted) return false;
       if (now < request.mustEndAt) return true;
-      request.failEach(this.failure(noTimeLeft, true));
+      request.failEach(this.failure(noCompleteAnswer, true));
       return false;
     }));
   }

@@ -46,6 +46,8 @@ export interface ConnectionOwner extends RequestOwner {
   notOpened(connection: Connection, cause: unknown): void;
   /** There may be room to send more. */
   ready(): void;
+  /** As `ready`, because replies came. */
+  answered(): void;
   ended(connection: Connection, end: ConnectionEnd): void;
 }
 
@@ -57,7 +59,8 @@ const idleMilliseconds = 100;
 // meanwhile is read first: the timer is set again, for this long.
 const lateMilliseconds = 10;
 
-const noCompleteAnswer = "no complete answer in the time for all tries";
+/** The message for a request without time for another try. */
+export const noCompleteAnswer = "no complete answer in the time for all tries";
 const closedByServer = "the server closed the connection";
 
 /**
@@ -72,8 +75,6 @@ export class Connection implements ReplyReader {
   readonly parser: ReplyParser;
   /** How many replies were read. */
   replies = 0;
-  /** When the last reply came, in milliseconds. */
-  answeredAt = -Infinity;
   hasServed = false;
   #options: ConnectionOptions;
   #owner: ConnectionOwner;
@@ -84,7 +85,8 @@ export class Connection implements ReplyReader {
   /** Whether bytes have arrived since the first request in flight was sent. */
   #hasBegun = false;
   #wasIdle = false;
-  #idleSince = 0;
+  /** When it became idle; Infinity while it is not. */
+  #idleSince = Infinity;
   #deadline = Infinity;
   #timer: Timer | undefined;
   #timerDue = 0;
@@ -173,6 +175,7 @@ export class Connection implements ReplyReader {
     if (isFirst) {
       this.#wasIdle = this.replies > 0 &&
         now - this.#idleSince >= idleMilliseconds;
+      this.#idleSince = Infinity;
       this.#hasBegun = false;
       this.flight.head!.expect(this);
       socket.setBusy?.(true);
@@ -204,6 +207,7 @@ export class Connection implements ReplyReader {
   /** Lets the process exit while no request is in flight. */
   idle(): void {
     if (this.flight.head !== undefined) return;
+    this.#idleSince = this.#options.clock.now();
     this.#socket?.setBusy?.(false);
     this.#timer?.setBusy?.(false);
   }
@@ -283,13 +287,14 @@ export class Connection implements ReplyReader {
       at = request.read(this, bytes, at, this.#owner);
       if (this.#hasEnded()) return;
     }
-    const now = this.answeredAt = this.#options.clock.now();
-    if (this.flight.head !== undefined) this.#extendDeadline(now);
-    else if (this.#state === "draining") {
+    // Reading the clock takes time: of lookups one after the other, each does it once.
+    if (this.flight.head !== undefined) {
+      this.#extendDeadline(this.#options.clock.now());
+    } else if (this.#state === "draining") {
       this.end("it refused a command");
       return;
-    } else this.#idleSince = now;
-    this.#owner.ready();
+    }
+    this.#owner.answered();
   }
 
   /** Ends the connection after a failure: no more replies can be read. */

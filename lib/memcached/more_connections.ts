@@ -95,15 +95,6 @@ export class MoreConnections {
     this.#all.set(connection, further);
   }
 
-  /** When the last reply came on any of them, in milliseconds. */
-  get answeredAt(): number {
-    let latest = -Infinity;
-    for (const { answeredAt } of this.#all.keys()) {
-      latest = Math.max(latest, answeredAt);
-    }
-    return latest;
-  }
-
   /** The connection is open: it is asked whether it works. */
   opened(connection: Connection): void {
     const further = this.#all.get(connection);

@@ -1,3 +1,5 @@
+import { byteText } from "../bytes/text.ts";
+
 /** The longest key that memcached takes, in bytes. */
 export const longestKey = 250;
 
@@ -23,6 +25,7 @@ export interface ReplyLimits {
 export type Reply =
   | {
     readonly kind: "value";
+    /** Valid until the next bytes are received. */
     readonly data: Uint8Array;
     readonly broken: boolean;
   }
@@ -54,14 +57,12 @@ const LF = 10;
 const SPACE = 32;
 const ZERO = 48;
 
-const ascii = new TextEncoder();
-
 export function isDigit(byte: number): boolean {
   return byte >= ZERO && byte <= 57;
 }
 
 export function asciiBytes(text: string): Uint8Array {
-  return ascii.encode(text);
+  return byteText.encode(text);
 }
 
 const GET = asciiBytes("get ");
@@ -70,6 +71,20 @@ const DELETE = /* @__PURE__ */ asciiBytes("delete ");
 
 export function encodeGet(key: Uint8Array): Uint8Array {
   return encodeKeyCommand(GET, key);
+}
+
+/** Whether the key of `get KEY` is in `bytes` from `start` to `end`. */
+export function isKeyOfGet(
+  request: Uint8Array,
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+): boolean {
+  if (end - start !== request.length - GET.length - 2) return false;
+  for (let at = start; at < end; at++) {
+    if (bytes[at] !== request[at - start + GET.length]) return false;
+  }
+  return true;
 }
 
 /** The key in the bytes of `get KEY`. */

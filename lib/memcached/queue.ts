@@ -1,9 +1,4 @@
-import {
-  type Command,
-  keyOfGet,
-  type Refusal,
-  type Reply,
-} from "./protocol.ts";
+import type { Command, Refusal, Reply } from "./protocol.ts";
 import type { ReplyParser } from "./reply_parser.ts";
 
 /**
@@ -139,7 +134,7 @@ export class CommandRequest extends Request {
 
   override expect({ parser }: ReplyReader): void {
     const { command, bytes } = this;
-    parser.start(command, command === "get" ? keyOfGet(bytes) : undefined);
+    parser.start(command, command === "get" ? bytes : undefined);
   }
 
   override read(

@@ -4,6 +4,7 @@ import {
   type Command,
   CR,
   isDigit,
+  isKeyOfGet,
   LF,
   readRefusal,
   type Reply,
@@ -31,51 +32,68 @@ const words: Record<Command, readonly { word: Uint8Array; reply: Reply }[]> = {
 };
 const END = words.get[0].word;
 const VALUE = asciiBytes("VALUE");
+const noData = new Uint8Array(0);
 
 // Postfix compares C strings, which end at a null byte.
-function isWord(line: Uint8Array, word: Uint8Array): boolean {
-  if (line.length > word.length && line[word.length] !== 0) return false;
-  return startsWith(line, word);
+function isWord(
+  word: Uint8Array,
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+): boolean {
+  const after = start + word.length;
+  if (end < after || end > after && bytes[after] !== 0) return false;
+  return startsWith(bytes, word, start);
 }
 
 function isSpace(byte: number): boolean {
   return byte === SPACE || (byte >= 9 && byte <= 13);
 }
 
+/** What a VALUE line says. */
+interface ValueLine {
+  readonly keyStart: number;
+  readonly keyEnd: number;
+  /** The length of the value, in bytes. */
+  readonly length: number;
+}
+
 /**
- * The length in a VALUE line, as sscanf("VALUE %*s %*s %ld") reads it: any text may
- * follow. `undefined` if there is none.
+ * Reads a VALUE line as sscanf("VALUE %s %*s %ld") does: any text may follow.
+ * `undefined` if it is another line.
  */
-function valueLength(line: Uint8Array): number | undefined {
-  if (!startsWith(line, VALUE)) return undefined;
-  const end = line.length;
-  let at = VALUE.length;
-  for (let word = 0; word < 2; word++) {
-    while (at < end && isSpace(line[at])) at++;
-    const start = at;
-    while (at < end && line[at] !== 0 && !isSpace(line[at])) at++;
-    if (at === start) return undefined;
-  }
-  while (at < end && isSpace(line[at])) at++;
-  const negative = line[at] === MINUS;
-  if (negative || line[at] === PLUS) at++;
-  const start = at;
+function readValueLine(
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+): ValueLine | undefined {
+  if (!startsWith(bytes, VALUE, start)) return undefined;
+  const keyStart = skipSpace(bytes, start + VALUE.length, end);
+  const keyEnd = skipWord(bytes, keyStart, end);
+  const flags = skipSpace(bytes, keyEnd, end);
+  const flagsEnd = skipWord(bytes, flags, end);
+  if (keyEnd === keyStart || flagsEnd === flags) return undefined;
+  let at = skipSpace(bytes, flagsEnd, end);
+  const isNegative = bytes[at] === MINUS;
+  if (isNegative || bytes[at] === PLUS) at++;
+  const digits = at;
   let length = 0;
-  for (; at < end && isDigit(line[at]); at++) {
-    length = length * 10 + line[at] - ZERO;
+  for (; at < end && isDigit(bytes[at]); at++) {
+    length = length * 10 + bytes[at] - ZERO;
   }
-  if (at === start) return undefined;
-  return negative ? -length : length;
+  if (at === digits) return undefined;
+  return { keyStart, keyEnd, length: isNegative ? -length : length };
 }
 
-/** Whether a VALUE line is for a key. */
-function hasKey(line: Uint8Array, key: Uint8Array): boolean {
-  let start = VALUE.length;
-  while (start < line.length && isSpace(line[start])) start++;
-  const end = start + key.length;
-  return isSpace(line[end]) && startsWith(line, key, start);
+function skipSpace(bytes: Uint8Array, start: number, end: number): number {
+  while (start < end && isSpace(bytes[start])) start++;
+  return start;
 }
 
+function skipWord(bytes: Uint8Array, start: number, end: number): number {
+  while (start < end && bytes[start] !== 0 && !isSpace(bytes[start])) start++;
+  return start;
+}
 /**
  * Parses the reply to one command, which may arrive in any number of pieces. Does
  * no I/O, and never stores more than the limits allow.
@@ -99,7 +117,7 @@ export class ReplyParser {
   #limits: ReplyLimits;
   #lines: ReplyLines;
   #command: Command = "get";
-  #key: Uint8Array | undefined;
+  #get: Uint8Array | undefined;
   #state: "line" | "data" | "data end" | "closing line" = "line";
   #length = 0;
   #left = 0;
@@ -114,13 +132,15 @@ export class ReplyParser {
   }
 
   /**
-   * Expects the reply to a command. A value must be for `key`: otherwise, after a
-   * lost reply, the reply to the next command would answer this one.
+   * Expects the reply to a command. A value must be for the key of the command
+   * `get`: otherwise, after a lost reply, the reply to the next command would answer
+   * this one.
    */
-  start(command: Command, key?: Uint8Array): void {
+  start(command: Command, get?: Uint8Array): void {
     this.reply = undefined;
     this.#command = command;
-    this.#key = key;
+    this.#get = get;
+    this.#data = undefined;
     this.#state = "line";
     this.#lines.clear();
   }
@@ -139,6 +159,10 @@ export class ReplyParser {
       else if (this.#state === "data end") at = this.#takeDataEnd(bytes, at);
       else at = this.#takeLine(bytes, at);
     }
+    // The next bytes may come in the same memory.
+    if (this.reply === undefined && this.#data?.buffer === bytes.buffer) {
+      this.#data = this.#data.slice();
+    }
     return at;
   }
 
@@ -155,45 +179,49 @@ export class ReplyParser {
   #takeLine(bytes: Uint8Array, start: number): number {
     const lines = this.#lines;
     const next = lines.take(bytes, start);
-    if (lines.tooLong) this.#lineDone(undefined);
-    else if (lines.complete) {
-      this.#lineDone(lines.bytes.subarray(lines.start, lines.end));
+    const isClosing = this.#state === "closing line";
+    if (lines.tooLong) {
+      if (isClosing) this.reply = this.#value(true);
+      else this.#fail(tooLongLine(this.#limits.lineSizeLimit));
+    } else if (lines.complete) {
+      const { bytes, start, end } = lines;
+      if (isClosing) this.reply = this.#value(!isWord(END, bytes, start, end));
+      else this.#takeFirstLine(bytes, start, end);
     }
     return next;
   }
 
-  /** Handles a line; `undefined` is a line that is too long. */
-  #lineDone(line: Uint8Array | undefined): void {
-    if (this.#state === "closing line") {
-      this.reply = this.#value(line === undefined || !isWord(line, END));
-    } else if (line === undefined) {
-      this.#fail(tooLongLine(this.#limits.lineSizeLimit));
-    } else {
-      this.#takeWord(line);
-    }
-  }
-
-  #takeWord(line: Uint8Array): void {
+  #takeFirstLine(bytes: Uint8Array, start: number, end: number): void {
     const all = words[this.#command];
     for (let number = 0; number < all.length; number++) {
       const { word, reply } = all[number];
-      if (!isWord(line, word)) continue;
+      if (!isWord(word, bytes, start, end)) continue;
       this.reply = reply;
       return;
     }
-    const length = this.#command === "get" ? valueLength(line) : undefined;
-    const limit = this.#limits.dataSizeLimit;
-    if (length === undefined || length < 0) this.reply = readRefusal(line);
-    else if (this.#key !== undefined && !hasKey(line, this.#key)) {
+    const value = this.#command === "get"
+      ? readValueLine(bytes, start, end)
+      : undefined;
+    if (value === undefined || value.length < 0) {
+      this.reply = readRefusal(bytes.subarray(start, end));
+    } else if (
+      this.#get !== undefined &&
+      !isKeyOfGet(this.#get, bytes, value.keyStart, value.keyEnd)
+    ) {
       this.#fail(wrongKey);
-    } else if (length > limit && !canSkip(length)) {
+    } else this.#expectData(value.length);
+  }
+
+  #expectData(length: number): void {
+    const limit = this.#limits.dataSizeLimit;
+    if (length > limit && !canSkip(length)) {
       this.#fail(tooLongValue(length, limit).reason);
-    } else {
-      this.#data = length > limit ? undefined : new Uint8Array(length);
-      this.#length = this.#left = length;
-      this.#endSeen = 0;
-      this.#state = length === 0 ? "data end" : "data";
+      return;
     }
+    this.#data = length > limit ? undefined : noData;
+    this.#length = this.#left = length;
+    this.#endSeen = 0;
+    this.#state = length === 0 ? "data end" : "data";
   }
 
   #value(broken: boolean): Reply {
@@ -209,8 +237,14 @@ export class ReplyParser {
 
   #takeData(bytes: Uint8Array, start: number): number {
     const end = Math.min(start + this.#left, bytes.length);
-    this.#data?.set(bytes.subarray(start, end), this.#length - this.#left);
-    this.#left -= end - start;
+    const part = bytes.subarray(start, end);
+    // A whole value, the usual case, is not copied.
+    if (part.length === this.#length) this.#data &&= part;
+    else {
+      if (this.#data === noData) this.#data = new Uint8Array(this.#length);
+      this.#data?.set(part, this.#length - this.#left);
+    }
+    this.#left -= part.length;
     if (this.#left === 0) this.#state = "data end";
     return end;
   }

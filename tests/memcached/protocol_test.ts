@@ -14,7 +14,7 @@ import { ReplyParser } from "../../lib/memcached/reply_parser.ts";
 import { assert, assertEquals } from "../support/assert.ts";
 import { Random } from "../support/random.ts";
 
-const k = byteText.encode("k");
+const k = encodeGet(byteText.encode("k"));
 const limits = { lineSizeLimit: 64, dataSizeLimit: 16 };
 const longLine = `VALUE ${"k".repeat(60)} 0 5\r\nhello\r\nEND\r\n`;
 
@@ -118,7 +118,10 @@ Deno.test("ReplyParser reads the same however the bytes are cut", () => {
       const bytes = byteText.encode(text);
       for (let at = 0; at < bytes.length && parser.reply === undefined;) {
         const length = round === 0 ? 1 : random.integer(1, 8);
-        parser.push(bytes.slice(at, at + length), 0);
+        const piece = bytes.slice(at, at + length);
+        parser.push(piece, 0);
+        // A socket reads the next bytes into the same memory.
+        if (parser.reply === undefined) piece.fill(0);
         at += length;
       }
       assertEquals(word(parser.reply), expected, `${command} ${text}`);
@@ -178,6 +181,7 @@ Deno.test("ReplyParser.start() forgets a reply of which a part has come", () => 
 Deno.test("ReplyParser says why it can read nothing more", () => {
   const table: [string, string][] = [
     ["VALUE other 0 5\r\n", "a value for a key that was not asked for"],
+    ["VALUE kk 0 5\r\n", "a value for a key that was not asked for"],
     [`${"x".repeat(65)}`, "a reply line is longer than line_size_limit = 64"],
     [
       "VALUE k 0 5\r\nhello!",
@@ -232,6 +236,20 @@ Deno.test("ReplyParser.end() keeps a value that only lacks its END", () => {
     parser.push(byteText.encode(text), 0);
     assertEquals(word(parser.end("closed")), expected, text);
   }
+});
+
+Deno.test("ReplyParser compares whole words and keys", () => {
+  const parser = new ReplyParser(limits);
+  parser.start("get", encodeGet(byteText.encode("key")));
+  parser.push(byteText.encode("VALUE ke 0 1\r\n"), 0);
+  assertEquals(word(parser.reply), "failure");
+  // The buffer for a line that comes in pieces still has an older one.
+  parser.start("get", k);
+  parser.push(byteText.encode("END"), 0);
+  parser.start("get", k);
+  parser.push(byteText.encode("EN"), 0);
+  parser.push(byteText.encode("\n"), 0);
+  assertEquals(word(parser.reply), "failure");
 });
 
 Deno.test("ReplyParser gives up an endless line at the limit", () => {

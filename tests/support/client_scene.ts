@@ -7,7 +7,11 @@ import {
 } from "../../lib/memcached/client.ts";
 import { sendExchange } from "../../lib/memcached/exchange.ts";
 import { GetMany } from "../../lib/memcached/get_many.ts";
-import { encodeDelete, encodeGet } from "../../lib/memcached/protocol.ts";
+import {
+  encodeDelete,
+  encodeGet,
+  type Reply,
+} from "../../lib/memcached/protocol.ts";
 import { WriteMany } from "../../lib/memcached/write_many.ts";
 import { WriteOrder } from "../../lib/memcached/write_order.ts";
 import { assert, assertEquals } from "./assert.ts";
@@ -135,27 +139,21 @@ export class ClientScene {
     const { done, failed } = record(request);
     switch (command) {
       case "get":
-        this.client.request("get", encodeGet(key), { signal }).then(
+        this.client.request(
+          "get",
+          encodeGet(key),
           (reply) =>
-            done(
-              reply.kind === "value"
-                ? byteText.decode(reply.data)!
-                : reply.kind,
-            ),
-          failed,
-        );
+            reply.kind === "value" ? byteText.decode(reply.data)! : reply.kind,
+          { signal },
+        ).then(done, failed);
         return;
       case "delete":
-        this.client.request("delete", encodeDelete(key), { signal }).then(
-          ({ kind }) => done(kind),
-          failed,
-        );
+        this.client.request("delete", encodeDelete(key), kindOf, { signal })
+          .then(done, failed);
         return;
       case "set":
-        this.client.request("set", setOf(keys, data), { signal }).then(
-          ({ kind }) => done(kind),
-          failed,
-        );
+        this.client.request("set", setOf(keys, data), kindOf, { signal })
+          .then(done, failed);
         return;
       case "gets": {
         const values = new ByteStringsBuilder(keys.length, 8);
@@ -258,6 +256,10 @@ export class ClientScene {
     await this.client.close(new ClosedError("memcache:t"));
     assertEquals(this.clock.waiting, 0, "timers that were left");
   }
+}
+
+function kindOf({ kind }: Reply): string {
+  return kind;
 }
 
 function setOf(key: string, data: string): Uint8Array {

@@ -41,6 +41,10 @@ const noSpans: [start: number, end: number][] = [];
 const nullByte = "the key has a null byte";
 const whiteSpace = "the memcache key has white space or a control character";
 
+const longestCommand = GET.length + longestKey + 2;
+// Bytes of the buffers for commands.
+const bufferSize = 4096;
+
 const AT = 64;
 const DOT = 46;
 const DELETE = 127;
@@ -113,7 +117,8 @@ export class KeyRules {
   #parts: readonly Part[];
   #plain: PlainFormat | undefined;
   #encoded = new ByteBuffer(longestKey);
-  #command = new ByteBuffer(longestKey);
+  /** Commands, one after the other. */
+  #commands = new ByteBuffer(0);
 
   /** Prepares the rules. */
   constructor(rules: KeyRuleParts) {
@@ -157,14 +162,25 @@ export class KeyRules {
   /** The `get` command for a lookup key, or the verdict why there is none. */
   getCommand(key: string): GetCommand | Promise<GetCommand> {
     const bytes = this.#encode(key);
-    // Plain rules never wait, so they can use the same buffer for every key.
-    const out = this.#plain ? this.#command : new ByteBuffer(0);
-    out.length = 0;
+    const out = this.#plain ? this.#roomForCommand() : new ByteBuffer(0);
+    const start = out.length;
     out.append(GET, 0, GET.length);
     const verdict = this.append(out, bytes, 0, bytes.length);
     return verdict instanceof Promise
-      ? verdict.then((verdict) => verdict ?? commandIn(out))
-      : verdict ?? commandIn(out);
+      ? verdict.then((verdict) => verdict ?? endCommand(out, start))
+      : verdict ?? endCommand(out, start);
+  }
+
+  /**
+   * A buffer with room for a command. Plain rules never wait, so their commands share
+   * buffers: memory for each would cost more than the command.
+   */
+  #roomForCommand(): ByteBuffer {
+    const { bytes, length } = this.#commands;
+    if (bytes.length - length < longestCommand) {
+      this.#commands = new ByteBuffer(bufferSize);
+    }
+    return this.#commands;
   }
 
   /** Encodes a key; plain rules use the same memory for every key. */
@@ -248,11 +264,11 @@ export class KeyRules {
   }
 }
 
-/** Completes the command in a buffer, and copies it. */
-function commandIn(out: ByteBuffer): Uint8Array {
+/** Completes the command in a buffer, and returns it. */
+function endCommand(out: ByteBuffer, start: number): Uint8Array {
   out.appendByte(CR);
   out.appendByte(LF);
-  return out.bytes.slice(0, out.length);
+  return out.bytes.subarray(start, out.length);
 }
 
 function hasNull(source: Uint8Array, start: number, end: number): boolean {

@@ -1,12 +1,7 @@
 import type { ByteStrings } from "../../bytes/byte_strings.ts";
 import { byteText } from "../../bytes/text.ts";
-import {
-  ClosedError,
-  NoAnswerError,
-  NotUtf8Error,
-  TemporaryError,
-} from "../../errors.ts";
-import { beforeNull, keyOfGet } from "../../memcached/protocol.ts";
+import { ClosedError, NoAnswerError, TemporaryError } from "../../errors.ts";
+import { keyOfGet } from "../../memcached/protocol.ts";
 import type { ClientRequestOptions } from "../../memcached/client.ts";
 import type { Entry, Table } from "../../table.ts";
 import type { BatchAnswer, Driver, WriteAnswer, WritePace } from "../driver.ts";
@@ -14,6 +9,7 @@ import { DriverTable } from "../driver_table.ts";
 import type { MemcacheParts } from "./cache.ts";
 import { type GetCommand, tooLongKey } from "./key_rules.ts";
 import type { LookupTrace, MemcacheState } from "./memcache_state.ts";
+import { valueOf } from "./reply_value.ts";
 
 /**
  * The driver of memcache tables. Each request goes to memcached first, then to the
@@ -57,23 +53,21 @@ export class MemcacheDriver implements Driver {
       : this.#getOrLookupInBackup(backup, key, command, signal, trace);
   }
 
-  async #get(
+  #get(
     key: string,
     command: Uint8Array | number,
     options: ClientRequestOptions,
   ): Promise<string | undefined> {
     const { name, client, keys: { text }, onDetail } = this.#parts;
-    if (typeof command === "number") throw tooLongKey(name, key, command);
-    const reply = await client.request("get", command, options);
-    onDetail?.(
-      `${name}: lookup "${key}" as ` +
-        `"${keyOf(command)}": ${reply.kind}`,
-    );
-    if (reply.kind !== "value") return undefined;
-    const data = beforeNull(reply.data);
-    const value = text.decode(data);
-    if (value === undefined) throw new NotUtf8Error(name, key, data);
-    return value;
+    if (typeof command === "number") {
+      return Promise.reject(tooLongKey(name, key, command));
+    }
+    return client.request("get", command, (reply) => {
+      onDetail?.(
+        `${name}: lookup "${key}" as "${keyOf(command)}": ${reply.kind}`,
+      );
+      return valueOf(reply, name, key, text);
+    }, options);
   }
 
   async #getOrLookupInBackup(

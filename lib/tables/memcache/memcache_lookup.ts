@@ -25,13 +25,13 @@
  */
 import type { Clock, Timer } from "../../system/clock.ts";
 import { type MemcacheParameters, readParameters } from "./parameters.ts";
-import { ClosedError, ConfigError, NotUtf8Error } from "../../errors.ts";
+import { ClosedError, ConfigError } from "../../errors.ts";
 import { webDigest } from "./key_digest.ts";
 import { parseKeyFormat } from "./key_format.ts";
 import { KeyRules, tooLongKey } from "./key_rules.ts";
 import { byteText, utf8Text } from "../../bytes/text.ts";
 import { MemcacheClient } from "../../memcached/client.ts";
-import { beforeNull } from "../../memcached/protocol.ts";
+import { valueOf } from "./reply_value.ts";
 import { requireRuntime } from "../../system/runtime.ts";
 import { parseEndpoint } from "../../socket/endpoint.ts";
 import { namedParameters } from "./parameter_source.ts";
@@ -184,12 +184,12 @@ export class MemcacheLookup implements AsyncDisposable {
     const command = await this.#keys.getCommand(folded);
     if (typeof command === "string") return this.#skip(key, command);
     if (typeof command === "number") throw tooLongKey(name, key, command);
-    const reply = await this.#client.request("get", command, { signal });
-    if (reply.kind !== "value") return undefined;
-    const data = beforeNull(reply.data);
-    const value = utf8Text.decode(data);
-    if (value === undefined) throw new NotUtf8Error(name, key, data);
-    return value;
+    return await this.#client.request(
+      "get",
+      command,
+      (reply) => valueOf(reply, name, key, utf8Text),
+      { signal },
+    );
   }
 
   /** Ends all lookups with an error, and closes the connection. */

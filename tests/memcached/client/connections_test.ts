@@ -1,4 +1,4 @@
-import { ConfigError } from "../../../lib/errors.ts";
+import { ConfigError, TemporaryError } from "../../../lib/errors.ts";
 import { encodeGet } from "../../../lib/memcached/protocol.ts";
 import { byteText } from "../../../lib/bytes/text.ts";
 import { assert, assertEquals, assertRejects } from "../../support/assert.ts";
@@ -147,13 +147,38 @@ testScenes({
   },
 });
 
+Deno.test("MemcacheClient is not idle between lookups one after the other, however slow the replies are", async () => {
+  const scene = new ClientScene(oneTry);
+  const get = (key: string) =>
+    scene.client.request(
+      "get",
+      encodeGet(byteText.encode(key)),
+      ({ kind }) => kind,
+    );
+  await scene.play([answered("a"), { pass: 50 }]);
+  const closing = get("b").then(() => get("c"));
+  await scene.play([
+    { sent: gets("b"), pass: 200 },
+    { say: "END\r\n" },
+    // It has read the command, and is not asked again.
+    { sent: gets("c"), end: true },
+  ]);
+  await assertRejects(
+    () => closing,
+    TemporaryError,
+    "the server closed the connection",
+  );
+  await scene.close();
+});
+
 Deno.test("MemcacheClient passes a ConfigError of the adapter on as it is", async () => {
   const scene = new ClientScene();
   scene.server.refusals.push(() =>
     Promise.reject(new ConfigError("no permission"))
   );
   await assertRejects(
-    () => scene.client.request("get", encodeGet(byteText.encode("a"))),
+    () =>
+      scene.client.request("get", encodeGet(byteText.encode("a")), () => {}),
     ConfigError,
     "no permission",
   );

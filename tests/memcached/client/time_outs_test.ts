@@ -127,7 +127,7 @@ Deno.test("MemcacheClient has a time-out for a connect that is begun when anothe
     () => new Promise(() => {}),
   );
   const ask = () =>
-    scene.client.request("get", encodeGet(byteText.encode("a")));
+    scene.client.request("get", encodeGet(byteText.encode("a")), () => {});
   const both = ask().catch(() => ask());
   await scene.clock.untilSet(timeout);
   scene.clock.pass(timeout);
@@ -135,6 +135,23 @@ Deno.test("MemcacheClient has a time-out for a connect that is begun when anothe
     { timeout: true },
   ]);
   await assertRejects(() => both, TemporaryError, "no answer within 2 s");
+  await scene.close();
+});
+
+Deno.test("MemcacheClient counts the time of a request from the last reply before it", async () => {
+  const scene = new ClientScene(oneTry);
+  // With so much on its way, the lookup waits for the reply.
+  const data = "v".repeat(300_000);
+  await scene.play([
+    {
+      ask: [`set a ${data}`, "get b"],
+      sent: `set a 0 0 300000\r\n${data}\r\n`,
+      pass: 1500,
+    },
+    { say: "STORED\r\n" },
+    { sent: gets("b"), pass: 1900 },
+    { say: value("b"), got: { "get b": "b" } },
+  ]);
   await scene.close();
 });
 

@@ -276,6 +276,24 @@ Deno.test("tooLongKey() names the table, the beginning of the key, and the cure"
   }
 });
 
+Deno.test("KeyRules keep each command as it is while they make others", async () => {
+  const some = rules({ format: parseKeyFormat("a:%s") });
+  const keys = Array.from({ length: 1000 }, (_, number) => {
+    if (number % 7 === 3) return `key ${number}`;
+    return `${number}`.repeat(number % 100 === 0 ? 83 : number % 11 + 1);
+  });
+  const commands = keys.map((key) => some.getCommand(key));
+  for (const [number, key] of keys.entries()) {
+    const command = await commands[number];
+    if (key.length > 248) assertEquals(command, key.length + 2);
+    else if (key.includes(" ")) assertEquals(typeof command, "string");
+    else {assertEquals(
+        byteText.decode(command as Uint8Array),
+        `get a:${key}\r\n`,
+      );}
+  }
+});
+
 Deno.test("KeyRules make no promise where they need none", () => {
   assert(!(rules().getCommand("a") instanceof Promise));
 });
