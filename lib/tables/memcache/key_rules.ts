@@ -161,11 +161,17 @@ export class KeyRules {
 
   /** The `get` command for a lookup key, or the verdict why there is none. */
   getCommand(key: string): GetCommand | Promise<GetCommand> {
-    const bytes = this.#encode(key);
+    const encoded = this.#encoded;
+    encoded.length = 0;
+    // Plain rules never wait, so they can use the same memory for every key.
+    const isShort = this.#plain !== undefined && key.length <= longestKey &&
+      encoded.appendAscii(key);
+    const source = isShort ? encoded.bytes : this.text.encode(key);
+    const end = isShort ? encoded.length : source.length;
     const out = this.#plain ? this.#roomForCommand() : new ByteBuffer(0);
     const start = out.length;
     out.append(GET, 0, GET.length);
-    const verdict = this.append(out, bytes, 0, bytes.length);
+    const verdict = this.append(out, source, 0, end);
     return verdict instanceof Promise
       ? verdict.then((verdict) => verdict ?? endCommand(out, start))
       : verdict ?? endCommand(out, start);
@@ -181,16 +187,6 @@ export class KeyRules {
       this.#commands = new ByteBuffer(bufferSize);
     }
     return this.#commands;
-  }
-
-  /** Encodes a key; plain rules use the same memory for every key. */
-  #encode(key: string): Uint8Array {
-    const encoded = this.#encoded;
-    encoded.length = 0;
-    const isShort = this.#plain !== undefined && key.length <= longestKey;
-    return isShort && encoded.appendAscii(key)
-      ? encoded.view()
-      : this.text.encode(key);
   }
 
   #expand(
