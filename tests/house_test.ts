@@ -227,6 +227,28 @@ Deno.test("no modules import each other in a circle", async () => {
   for (const path of imports.keys()) visit(path, []);
 });
 
+Deno.test("nothing is exported that neither the library nor its users use", async () => {
+  const entries = Object.values(configuration.exports);
+  const exported: [name: string, path: string][] = [];
+  const uses = new Map<string, number>();
+  for await (const [path, text] of sources("lib")) {
+    const own = code(text);
+    for (const [word] of own.matchAll(/\w+/g)) {
+      uses.set(word, (uses.get(word) ?? 0) + 1);
+    }
+    if (entries.includes(`./${path}`)) continue;
+    const names = own.matchAll(/^export (?:abstract |async )?\w+\*? (\w+)/gm);
+    for (const [, name] of names) exported.push([name, path]);
+  }
+  const users = code(await Deno.readTextFile(`${root}mod.ts`));
+  for (const [name, path] of exported) {
+    assert(
+      uses.get(name)! > 1 || new RegExp(`\\b${name}\\b`).test(users),
+      `${path} exports ${name} for nobody`,
+    );
+  }
+});
+
 Deno.test("the library has no syntax that Node 20 does not know", async () => {
   for await (const [path, text] of sources("lib")) {
     assert(!/^\s*(await )?using /m.test(code(text)), path);

@@ -66,11 +66,14 @@ export function asciiBytes(text: string): Uint8Array {
 }
 
 const GET = asciiBytes("get ");
-// A bundle that only looks up leaves it out.
-const DELETE = /* @__PURE__ */ asciiBytes("delete ");
 
 export function encodeGet(key: Uint8Array): Uint8Array {
-  return encodeKeyCommand(GET, key);
+  const bytes = new Uint8Array(GET.length + key.length + 2);
+  bytes.set(GET);
+  bytes.set(key, GET.length);
+  bytes[bytes.length - 2] = CR;
+  bytes[bytes.length - 1] = LF;
+  return bytes;
 }
 
 /** Whether the key of `get KEY` is in `bytes` from `start` to `end`. */
@@ -90,19 +93,6 @@ export function isKeyOfGet(
 /** The key in the bytes of `get KEY`. */
 export function keyOfGet(request: Uint8Array): Uint8Array {
   return request.subarray(GET.length, request.length - 2);
-}
-
-export function encodeDelete(key: Uint8Array): Uint8Array {
-  return encodeKeyCommand(DELETE, key);
-}
-
-function encodeKeyCommand(word: Uint8Array, key: Uint8Array): Uint8Array {
-  const bytes = new Uint8Array(word.length + key.length + 2);
-  bytes.set(word);
-  bytes.set(key, word.length);
-  bytes[bytes.length - 2] = CR;
-  bytes[bytes.length - 1] = LF;
-  return bytes;
 }
 
 /** A value as Postfix sees it: it ends before the first null byte. */

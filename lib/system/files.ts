@@ -114,20 +114,6 @@ export async function fileExists(path: string): Promise<boolean> {
   }
 }
 
-/** Whether anything exists at a path; `true` if permissions do not allow to look. */
-export async function pathExists(path: string): Promise<boolean> {
-  if (!mayRead(path)) return true;
-  try {
-    if (hasDeno) Deno.statSync(path);
-    else (await nodeFiles())?.statSync(nodePath(path));
-    return true;
-  } catch (error) {
-    return hasDeno
-      ? !(error instanceof Deno.errors.NotFound)
-      : (error as { code?: string }).code !== "ENOENT";
-  }
-}
-
 /**
  * Whether every user of the machine may read a file, by its mode; `false` if that
  * cannot be known.

@@ -3,7 +3,6 @@ import {
   beforeNull,
   canSkip,
   type Command,
-  encodeDelete,
   encodeGet,
   keyOfGet,
   quoted,
@@ -296,9 +295,8 @@ Deno.test("ReplyParser survives random bytes", () => {
 
 const wire = (bytes: Uint8Array) => byteText.decode(bytes);
 
-Deno.test("requests are encoded as memcached's text protocol has them", () => {
+Deno.test("a lookup is encoded as memcached's text protocol has it", () => {
   assertEquals(wire(encodeGet(byteText.encode("a\xe4"))), "get a\xe4\r\n");
-  assertEquals(wire(encodeDelete(byteText.encode("a"))), "delete a\r\n");
 });
 
 Deno.test("readRefusal() says what helps where a log-in is wanted", () => {

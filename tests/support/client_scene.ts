@@ -7,11 +7,7 @@ import {
 } from "../../lib/memcached/client.ts";
 import { sendExchange } from "../../lib/memcached/exchange.ts";
 import { GetMany } from "../../lib/memcached/get_many.ts";
-import {
-  encodeDelete,
-  encodeGet,
-  type Reply,
-} from "../../lib/memcached/protocol.ts";
+import { encodeGet, type Reply } from "../../lib/memcached/protocol.ts";
 import { WriteMany } from "../../lib/memcached/write_many.ts";
 import { WriteOrder } from "../../lib/memcached/write_order.ts";
 import { assert, assertEquals } from "./assert.ts";
@@ -148,7 +144,7 @@ export class ClientScene {
         ).then(done, failed);
         return;
       case "delete":
-        this.client.request("delete", encodeDelete(key), kindOf, { signal })
+        this.client.request("delete", deleteOf(keys), kindOf, { signal })
           .then(done, failed);
         return;
       case "set":
@@ -260,6 +256,10 @@ export class ClientScene {
 
 function kindOf({ kind }: Reply): string {
   return kind;
+}
+
+function deleteOf(key: string): Uint8Array {
+  return byteText.encode(`delete ${key}\r\n`);
 }
 
 function setOf(key: string, data: string): Uint8Array {
