@@ -61,8 +61,25 @@ export interface LineTable extends Table {
   endsWithProgram?(): boolean;
 }
 
+/**
+ * A table that another one writes, such as a backup. What a program hands in may lack
+ * these abilities.
+ */
+export interface InnerTable extends Table {
+  /** How it takes batches of writes; by default large ones, one after the other. */
+  readonly writePace?: WritePace;
+  /**
+   * Why a rule refuses an update of an entry; `undefined` if none does. The database
+   * or the server may refuse it all the same.
+   */
+  whyNotStored?(
+    key: string,
+    value: string,
+  ): string | undefined | Promise<string | undefined>;
+}
+
 /** A table over a driver. It does what all table types have in common. */
-export class DriverTable implements LineTable {
+export class DriverTable implements LineTable, InnerTable {
   /** As in Table. */
   readonly name: string;
   /** As in Table. */
@@ -89,7 +106,7 @@ export class DriverTable implements LineTable {
     rules.signal?.addEventListener("abort", this.#onAbort);
   }
 
-  /** How its driver takes batches of writes. */
+  /** As in InnerTable. */
   get writePace(): WritePace | undefined {
     return this.#driver.writePace;
   }
@@ -136,10 +153,7 @@ export class DriverTable implements LineTable {
       : onlyResult(await driver.updateBatch([entry], signal));
   }
 
-  /**
-   * Why a rule refuses an update of an entry; `undefined` if none does. The database
-   * or the server may refuse it all the same.
-   */
+  /** As in InnerTable. */
   whyNotStored(
     key: string,
     value: string,

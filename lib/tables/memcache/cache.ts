@@ -12,7 +12,7 @@ import type { WriteMany } from "../../memcached/write_many.ts";
 import { WriteOrder } from "../../memcached/write_order.ts";
 import type { Clock } from "../../system/clock.ts";
 import type { Table } from "../../table.ts";
-import type { Refuse } from "../driver_table.ts";
+import type { InnerTable, Refuse } from "../driver_table.ts";
 import type { KeyRules } from "./key_rules.ts";
 import { type CommandKind, Outage } from "./outage.ts";
 import type { MemcacheParameters } from "./parameters.ts";
@@ -29,7 +29,7 @@ export interface MemcacheParts {
   /** The connection to memcached. */
   readonly client: MemcacheClient;
   /** The persistent backup, if any. */
-  readonly backup?: Table;
+  readonly backup?: InnerTable;
   /** The tables to close with it: the backup, and tables of the domain list. */
   readonly owned: readonly Table[];
   /** The clock. */

@@ -5,7 +5,6 @@ import { keyOfGet } from "../../memcached/protocol.ts";
 import type { ClientRequestOptions } from "../../memcached/client.ts";
 import type { Entry, Table } from "../../table.ts";
 import type { BatchAnswer, Driver, WriteAnswer, WritePace } from "../driver.ts";
-import { DriverTable } from "../driver_table.ts";
 import type { MemcacheParts } from "./cache.ts";
 import { type GetCommand, tooLongKey } from "./key_rules.ts";
 import type { LookupTrace, MemcacheState } from "./memcache_state.ts";
@@ -124,8 +123,9 @@ export class MemcacheDriver implements Driver {
   /** With a backup as that takes them: one batch is in memcached, another in it. */
   get writePace(): WritePace | undefined {
     const { backup } = this.#parts;
-    if (backup === undefined) return { batchSize: 1024, batches: 4 };
-    return backup instanceof DriverTable ? backup.writePace : undefined;
+    return backup === undefined
+      ? { batchSize: 1024, batches: 4 }
+      : backup.writePace;
   }
 
   async updateBatch(

@@ -5,7 +5,6 @@ import { ClosedError, TemporaryError } from "../../errors.ts";
 import { WriteMany } from "../../memcached/write_many.ts";
 import type { Entry } from "../../table.ts";
 import type { WriteAnswer } from "../driver.ts";
-import { DriverTable } from "../driver_table.ts";
 import { limitsOf, type MemcacheParts } from "./cache.ts";
 import { tooLongKey } from "./key_rules.ts";
 import { firstOf } from "./lookups.ts";
@@ -92,9 +91,7 @@ export async function whyNotStored(
   const out = new ByteBuffer(2 * bytes.length);
   const verdict = await keys.append(out, bytes, 0, bytes.length);
   if (typeof verdict === "string") return verdict;
-  return backup instanceof DriverTable
-    ? await backup.whyNotStored(key, value)
-    : undefined;
+  return await backup?.whyNotStored?.(key, value);
 }
 
 /** Removes keys, from memcached first, then from the backup. */
