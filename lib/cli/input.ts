@@ -139,12 +139,6 @@ async function settlesSoon(reading: Promise<unknown>): Promise<boolean> {
   }
 }
 
-/** A line up to its first null byte: postmap ignores the rest. */
-export function beforeNull(line: string): string {
-  const end = line.indexOf("\0");
-  return end < 0 ? line : line.slice(0, end);
-}
-
 /**
  * Replaces arguments that contain U+FFFD by the bytes that were typed, as a
  * `configText`. Runtimes put U+FFFD in place of bytes that are not UTF-8; the

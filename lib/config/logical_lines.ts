@@ -146,7 +146,13 @@ export function isUtf16(start: string): boolean {
 export const utf16Warning =
   "it is UTF-16, which Postfix cannot read either: save the file as UTF-8";
 
-/** The warning for a line with a null byte, where Postfix ends the line. */
+/** A line up to its first null byte, where Postfix ends it. */
+export function beforeNull(line: string): string {
+  const end = line.indexOf("\0");
+  return end < 0 ? line : line.slice(0, end);
+}
+
+/** The warning for a line of a file with a null byte. */
 export const nullByteWarning = "it has a null byte: ignoring what is behind it";
 
 /**

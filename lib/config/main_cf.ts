@@ -1,5 +1,6 @@
 import { ConfigError, shownText } from "../errors.ts";
 import {
+  beforeNull,
   beginsWithMark,
   isUtf16,
   logicalLines,
@@ -53,15 +54,9 @@ export function parseMainCf(
   // A password that was put below its name, without white space before it.
   let mayBeSecret = false;
   for (const { text: whole, line } of lines) {
-    const end = whole.indexOf("\0");
-    if (end >= 0) {
-      warn(line, nullByteWarning);
-    }
-    const [name, value] = nameAndValue(
-      end < 0 ? whole : whole.slice(0, end),
-      { file, line },
-      mayBeSecret,
-    );
+    const used = beforeNull(whole);
+    if (used !== whole) warn(line, nullByteWarning);
+    const [name, value] = nameAndValue(used, { file, line }, mayBeSecret);
     mayBeSecret = value === "" && isSecretName(name);
     if (beginsWithMark(name)) {
       warn(line, markWarning("name", name));

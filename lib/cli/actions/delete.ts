@@ -1,5 +1,6 @@
 import type { Table } from "../../table.ts";
-import { beforeNull, readLines } from "../input.ts";
+import { beforeNull } from "../../config/logical_lines.ts";
+import { readLines } from "../input.ts";
 import type { Session } from "../session.ts";
 
 /** `-d KEY`: deletes a key from all tables. Returns the exit status. */

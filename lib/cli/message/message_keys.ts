@@ -1,3 +1,4 @@
+import { beforeNull } from "../../config/logical_lines.ts";
 import { parseContentType } from "./content_type.ts";
 
 /** Which lines of a message are keys. */
@@ -192,9 +193,4 @@ export class MessageKeys {
       return;
     }
   }
-}
-
-function beforeNull(line: string): string {
-  const end = line.indexOf("\0");
-  return end < 0 ? line : line.slice(0, end);
 }

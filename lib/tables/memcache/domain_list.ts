@@ -1,5 +1,6 @@
 import { byteText, configText, isUtf8, type Text } from "../../bytes/text.ts";
 import {
+  beforeNull,
   beginsWithMark,
   isUtf16,
   markWarning,
@@ -112,12 +113,11 @@ export class DomainList {
       if (at === 0 && isUtf16(line)) {
         this.#sources.onWarning(`${where}: ${utf16Warning}`);
       }
-      // As in Postfix, a line ends at a null byte.
-      const end = line.indexOf("\0");
-      if (end >= 0) {
+      const used = beforeNull(line);
+      if (used !== line) {
         this.#sources.onWarning(`${where}: ${nullByteWarning}`);
       }
-      await this.#add(end < 0 ? line : line.slice(0, end), match, where);
+      await this.#add(used, match, where);
     }
     this.#reading.delete(file);
   }
