@@ -32,6 +32,8 @@ export function drawProgress(line: string): void {
 /** Writes messages to standard error. */
 export class Report {
   #verbose: boolean;
+  /** The warnings about lines of main.cf. */
+  #ofMainCf = new Set<string>();
 
   /** `verbose`: print details as well. */
   constructor(verbose: boolean) {
@@ -43,8 +45,15 @@ export class Report {
     write(`${program}: ${message}`, 6);
   }
 
-  /** Prints a warning. */
+  /**
+   * Prints a warning; one about a line of main.cf only once, though the command and
+   * each of its tables read that.
+   */
   warning = (message: string): void => {
+    if (/^[^"]*\/main\.cf, line \d/.test(message)) {
+      if (this.#ofMainCf.has(message)) return;
+      this.#ofMainCf.add(message);
+    }
     write(`${program}: warning: ${message}`, 4);
   };
 

@@ -129,9 +129,21 @@ export async function syncTable(
     ...tableOptions
   } = options;
   const onWarning = options.onWarning ?? ((line) => console.warn(line));
-  const opening = { ...tableOptions, onWarning, fold: false as const };
-  const listed = await prepareListing(name, opening);
   let table: DriverTable | undefined;
+  const warnings = new Set<string>();
+  const opening = {
+    ...tableOptions,
+    fold: false as const,
+    onWarning: (message: string) => {
+      // A memcache table is opened twice, and warns of the same each time.
+      if (table === undefined) {
+        if (warnings.has(message)) return;
+        warnings.add(message);
+      }
+      onWarning(message);
+    },
+  };
+  const listed = await prepareListing(name, opening);
   let sync: Sync | undefined;
   try {
     table = await openStored(name, {

@@ -321,3 +321,18 @@ Deno.test("syncTable() that is killed at random moments can be run again", async
     }
   }
 });
+
+Deno.test("syncTable() says once what is wrong with a table that it opens twice", async () => {
+  const warnings: string[] = [];
+  const file = "ttl = 1\nttl = 2\nbackup = kv::memory:\n";
+  await syncTable("memcache:/t.cf", entriesOf("a=1"), {
+    ...options,
+    dryRun: true,
+    readFile: (path) =>
+      path === "/t.cf"
+        ? Promise.resolve(byteText.encode(file))
+        : Promise.reject(new Deno.errors.NotFound()),
+    onWarning: (line) => warnings.push(line),
+  });
+  assertEquals(warnings, ['/t.cf, line 2: "ttl = 2" replaces "1" of line 1']);
+});
