@@ -29,8 +29,8 @@ export interface MemcacheSource {
   readonly source: ParameterSource;
   /** Finds the address of its server. */
   readonly endpoint: () => Promise<Endpoint>;
-  /** Connects to its server as the table does, with TLS and log-in. */
-  readonly connect: () => Promise<Connect>;
+  /** Makes what connects to that address as the table does, with TLS and log-in. */
+  readonly connect: (endpoint: Endpoint) => Promise<Connect>;
   /** Opens the table without its backup, so that lookups store nothing. */
   readonly openWithoutBackup: () => Promise<Table>;
 }
@@ -60,24 +60,17 @@ export async function readMemcacheSource(
     mail,
   };
   const source = await findParameters(sourced);
-  const endpoint = async () => {
-    const { usable } = readEach(source);
-    const found = await findEndpoint(sourced, source, usable);
-    if (found.unknownService !== undefined) throw found.unknownService;
-    return found.endpoint;
-  };
   return {
     source,
-    endpoint,
-    connect: async () => {
+    endpoint: async () => {
+      const { usable } = readEach(source);
+      const found = await findEndpoint(sourced, source, usable);
+      if (found.unknownService !== undefined) throw found.unknownService;
+      return found.endpoint;
+    },
+    connect: (endpoint) => {
       const connect = options.connect ?? connectLazily;
-      return await withAccess(
-        connect,
-        sourced,
-        source,
-        await endpoint(),
-        false,
-      );
+      return withAccess(connect, sourced, source, endpoint, false);
     },
     openWithoutBackup: () =>
       openMemcacheTable({

@@ -38,7 +38,7 @@ export async function checkServer(
   { clock, signal }: OpenOptions,
   findings: Findings,
 ): Promise<CheckedServer | undefined> {
-  const connect = await findings.attempt(findConnect);
+  const connect = await findings.attempt(() => findConnect(place));
   if (connect === undefined) return undefined;
   const server = {
     table: name,

@@ -112,10 +112,11 @@ export async function statsReader(
   const { usable, errors } = readEach(memcache.source);
   if (errors.length > 0) throw errors[0];
   const { clock, signal } = options;
+  const endpoint = await memcache.endpoint();
   const server = {
     table: name,
-    endpoint: await memcache.endpoint(),
-    connect: await memcache.connect(),
+    endpoint,
+    connect: await memcache.connect(endpoint),
     timeout: usable.timeout * 1000,
     clock,
     signal,

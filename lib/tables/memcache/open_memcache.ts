@@ -73,12 +73,10 @@ export async function openMemcacheDriver(
   source: ParameterSource,
 ): Promise<FullDriver> {
   const { name, options } = opening;
-  const { parts, domainTables, onEvent } = await openParts(opening, source);
-  const { backup } = parts;
-  const owned = backup === undefined ? domainTables : [backup, ...domainTables];
-  const driver = new MemcacheDriver({ ...parts, owned });
+  const { parts, opened, onEvent } = await openParts(opening, source);
+  const driver = new MemcacheDriver({ ...parts, owned: opened });
   if (onEvent === undefined) return driver;
-  return await closingOnFailure(() => owned, async () => {
+  return await closingOnFailure(opened, async () => {
     const { ObservedDriver } = await import("./observed_driver.ts");
     const clock = options.clock ?? systemClock;
     return new ObservedDriver(driver, { table: name, onEvent, clock });
@@ -107,7 +105,7 @@ export async function openMemcacheAndBackup(
 ): Promise<MemcacheAndBackup> {
   const { name, options, rules } = opening;
   const source = await findParameters(opening);
-  const { parts, domainTables, server, format } = await openParts(
+  const { parts, opened, server, format } = await openParts(
     opening,
     source,
     true,
@@ -125,13 +123,13 @@ export async function openMemcacheAndBackup(
   const driver = new MemcacheDriver({
     ...parts,
     backup: undefined,
-    owned: domainTables,
+    owned: opened.filter((table) => table !== backup),
     onWarning: onDetail,
     refuse: options.onRefusal ??
       refusalHandler(name, { ...rules, onWarning: onDetail }),
   });
   const cache = await closingOnFailure(
-    () => backup === undefined ? domainTables : [backup, ...domainTables],
+    opened,
     () => new DriverTable(name, driver, { ...rules, write: true, fold: false }),
   );
   return { parameters, cache, backup, listOwnKeys };
@@ -139,25 +137,28 @@ export async function openMemcacheAndBackup(
 
 /** Runs `step`; closes the opened tables if it fails. */
 async function closingOnFailure<T>(
-  opened: () => readonly Table[],
+  opened: readonly Table[],
   step: () => T | Promise<T>,
 ): Promise<T> {
   try {
     return await step();
   } catch (error) {
-    for (const table of opened()) await table.close();
+    for (const table of opened) await table.close();
     throw error;
   }
 }
 
-/** Opens the parts of a memcache table, and the tables of its domain list. */
+/**
+ * Opens the parts of a memcache table. `opened` are the tables that it names: the
+ * backup, and those of its domain list.
+ */
 async function openParts(
   opening: Opening,
   source: ParameterSource,
   skipsLongKeys = false,
 ): Promise<{
   parts: Omit<MemcacheParts, "owned">;
-  domainTables: readonly Table[];
+  opened: readonly Table[];
   onEvent: EventListener | undefined;
   server: ReportingServer;
   format: KeyFormat;
@@ -200,12 +201,10 @@ async function openParts(
   const backup = parameters.backup === ""
     ? undefined
     : await opening.open(parameters.backup, options);
-  const domainTables: Table[] = [];
-  const opened = () =>
-    backup === undefined ? domainTables : [backup, ...domainTables];
+  const opened: Table[] = backup === undefined ? [] : [backup];
   const keys = await closingOnFailure(
     opened,
-    () => readDomains(opening, parameters, domainTables),
+    () => readDomains(opening, parameters, opened),
   ).then((exclude) =>
     new KeyRules({ exclude, format, digest, text: rules.text, skipsLongKeys })
   );
@@ -239,7 +238,7 @@ async function openParts(
     onRecovery: options.onRecovery,
     observe,
   };
-  return { parts, domainTables, onEvent, server, format };
+  return { parts, opened, onEvent, server, format };
 }
 
 /**
