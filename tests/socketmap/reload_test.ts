@@ -35,14 +35,17 @@ Deno.test("serve opens its tables again at SIGHUP, and loses no request", async 
   ]);
   const replies = new Set<string | undefined>();
   let isOver = false;
+  const begun = Promise.withResolvers<void>();
   const asking = Array.from({ length: 4 }, async () => {
     using client = await RawClient.connect(serving.endpoint);
     while (!isOver) {
       await client.send(netstring("text k") + netstring("named k"));
       replies.add(await client.reply());
       replies.add(await client.reply());
+      begun.resolve();
     }
   });
+  await begun.promise;
   await folder.write("source", "k new\n");
   await folder.write("main.cf", main("new"));
   serving.kill("SIGHUP");
