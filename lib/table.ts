@@ -74,7 +74,7 @@ export interface Table extends AsyncIterable<Entry>, AsyncDisposable {
   delete(key: string, options?: RequestOptions): Promise<boolean>;
   /**
    * Looks up many keys, in batches, and yields a result for each, in the order of the
-   * input. Throws at the first key whose lookup fails. Reads at most 4096 keys
+   * input. Throws at the first key whose lookup fails. Reads at most 5120 keys
    * ahead. With a slow source, results do not wait for a full batch.
    */
   lookupMany(
@@ -85,7 +85,7 @@ export interface Table extends AsyncIterable<Entry>, AsyncDisposable {
    * Stores many entries, in batches if the table supports that, and yields a result
    * for each, in the order of the input. Throws at the first failure: entries
    * without a result may be stored or not, and it is safe to store them again. Reads
-   * at most 4096 entries ahead.
+   * at most 5120 entries ahead.
    */
   updateMany(
     entries: Iterable<Entry> | AsyncIterable<Entry>,

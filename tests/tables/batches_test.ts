@@ -1,3 +1,4 @@
+import { MemcacheTable } from "../../mod.ts";
 import {
   Batches,
   type BatchResult,
@@ -6,6 +7,7 @@ import {
 } from "../../lib/tables/batches.ts";
 import { LazyIterator } from "../../lib/tables/lazy_iterator.ts";
 import { assert, assertEquals, assertRejects } from "../support/assert.ts";
+import { MemoryServer } from "../support/memory_server.ts";
 
 /** Counts what is read of it, and whether it was ended. */
 class Source {
@@ -377,4 +379,31 @@ Deno.test("LazyIterator makes its iterator once, when it is asked", async () => 
   );
   await assertRejects(() => failing.next(), Error, "cannot be made");
   await failing.return();
+});
+
+Deno.test("a table reads no more keys and entries ahead than its comments say", async () => {
+  await using table = new MemcacheTable(
+    {},
+    { connect: new MemoryServer("none").connect, write: true },
+  );
+  let read = 0;
+  const keys = function* () {
+    while (read < 12_000) yield `k${read++}`;
+  };
+  const entries = function* () {
+    for (const key of keys()) yield { key, value: "v" };
+  };
+  for (
+    const requests of [
+      table.lookupMany(keys()),
+      table.updateMany(entries()),
+      table.deleteMany(keys()),
+    ]
+  ) {
+    read = 0;
+    let answered = 0;
+    let most = 0;
+    for await (const _ of requests) most = Math.max(most, read - answered++);
+    assertEquals([answered, most], [12_000, 5120]);
+  }
 });
