@@ -56,7 +56,7 @@ export interface ConnectEvent {
   readonly table: string;
   /** How long the attempt to connect took. */
   readonly milliseconds: number;
-  /** The server, `inet:HOST:PORT` or `unix:PATH`. */
+  /** The server, `inet:HOST:PORT`, `tls:HOST:PORT` or `unix:PATH`. */
   readonly endpoint: string;
   /** Whether the table had a connection before. */
   readonly again: boolean;

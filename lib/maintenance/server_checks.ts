@@ -17,7 +17,7 @@ import { problem } from "./parameter_checks.ts";
 
 /** The memcached of a table. */
 export interface CheckedServer {
-  /** Its address: `inet:HOST:PORT` or `unix:PATH`. */
+  /** Its address: `inet:HOST:PORT`, `tls:HOST:PORT` or `unix:PATH`. */
   readonly endpoint: string;
   /** Whether it answers. */
   readonly answers: boolean;

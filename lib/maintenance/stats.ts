@@ -17,7 +17,7 @@ import { readEach } from "./parameter_checks.ts";
 export interface ServerStats {
   /** The table's name as it was given. */
   readonly table: string;
-  /** Its memcached: `inet:HOST:PORT` or `unix:PATH`. */
+  /** Its memcached: `inet:HOST:PORT`, `tls:HOST:PORT` or `unix:PATH`. */
   readonly server: string;
   /** The version of memcached. */
   readonly version: string | null;
