@@ -11,6 +11,11 @@ const values: Record<string, string> = {
   loop: "$loop",
   nine: "9",
   ten: "10",
+  asked: "${asked?x$asked}",
+  braced: "${host?{x$braced}}",
+  denied: "${empty:x$denied}",
+  other: "${empty:{x$other}}",
+  compared: "${{$compared} == {x}}",
 };
 const expand = (text: string) => expandParameters(text, (name) => values[name]);
 
@@ -59,6 +64,11 @@ Deno.test("expandParameters() says what is wrong", () => {
     ["${}", "no name"],
     ["${a-b}", `"?" or ":" expected`],
     ["$loop", "refers to itself"],
+    ["$asked", "refers to itself"],
+    ["$braced", "refers to itself"],
+    ["$denied", "refers to itself"],
+    ["$other", "refers to itself"],
+    ["$compared", "refers to itself"],
     ["${host?{a} b}", `":" expected`],
     ["${empty?{a}:{b} c}", "unexpected"],
     ["${{a} = {b}}", "operators are =="],

@@ -125,6 +125,8 @@ Deno.test("MessageKeys goes into attached messages", () => {
   ];
   for (const [type, expected] of table) {
     assertEquals(keysOf(attached(type), mime).slice(2), expected, type);
+    const tight = attached(type).replace("Content-Type: ", "content-type :");
+    assertEquals(keysOf(tight, mime).slice(2), expected, tight);
   }
   const digest = [
     "Content-Type: multipart/digest; boundary=b",

@@ -93,6 +93,22 @@ async function lookUp(
   return found.map(({ value }) => value);
 }
 
+Deno.test("thousands of old values are removed at once when memcached answers", async () => {
+  const scene = new Scene();
+  const { server, clock, table } = scene;
+  const update = (value: string) =>
+    Array.fromAsync(table.updateMany(
+      Array.from({ length: 2500 }, (_, at) => ({ key: `k${at}`, value })),
+    ));
+  await clock.during(update("old"));
+  assertEquals(server.entries.size, 2500);
+  server.fault = "refuses";
+  await clock.during(update("new"));
+  server.fault = "none";
+  await clock.during(table.close());
+  assertEquals(server.entries.size, 0);
+});
+
 const faults: Fault[] = [
   { says: "SERVER_ERROR busy" },
   { says: "CLIENT_ERROR unauthenticated" },
@@ -275,6 +291,11 @@ for (const isBulk of [false, true]) {
     await scene.storeOld("a");
     assertEquals(scene.cached("a"), ["old"]);
     await clock.during(update("larger"));
+    // Other programs must not find it either, long before this one asks again.
+    await clock.during(
+      new Promise<void>((resolve) => clock.setTimer(1, resolve)),
+    );
+    assertEquals(scene.cached("a"), [undefined]);
     assertEquals(await clock.during(table.lookup("a")), "larger");
     await clock.during(update("b", "larger again"));
     assertEquals(await clock.during(lookUp(table, "a", isBulk)), [
