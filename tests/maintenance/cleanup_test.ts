@@ -234,6 +234,21 @@ Deno.test("cleanUp() loses nothing that Postfix refreshes meanwhile", async () =
   assertEquals(cached, [fresh, undefined, fresh, undefined, undefined]);
 });
 
+Deno.test("cleanUp() keeps what is refreshed meanwhile, also without memcached", async () => {
+  await using folder = await Folder.make();
+  const name = `kv:${folder.path}/t.kv`;
+  await store(name, ["a", "b", "c"].map((key) => ({ key, value: old })));
+  await using postfix = await openTable(name, { ...asStored, write: true });
+  const done = await clean(name, {
+    openKv: telling(async () => {
+      await postfix.update("a", fresh);
+      await postfix.delete("b");
+    }),
+  });
+  assertEquals(done, { entries: 3, removed: 1, malformed: 0, refreshed: 1 });
+  assertEquals(await stored(name), [[record, `${now}`], ["a", fresh]]);
+});
+
 Deno.test("cleanUp() goes on without a memcached that is down, and says so once", async () => {
   await using folder = await Folder.make();
   const backup = `kv:${folder.path}/t.kv`;

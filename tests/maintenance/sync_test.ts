@@ -181,6 +181,18 @@ Deno.test("syncTable() changes nothing when the source is not one", async () => 
   assertEquals(partial, done("1 0 1 1 1"));
   assertEquals(refused, ["xxx"]);
   assertEquals(await contentOf(kv), "b=2 c=3");
+  // Without any entry that the table can have, it would be emptied.
+  await assertRejects(
+    () =>
+      syncTable(kv, [{ key: long, value: "1" }], {
+        ...options,
+        partial: true,
+        onRefusal: () => {},
+      }),
+    ConfigError,
+    "the source has no entries",
+  );
+  assertEquals(await contentOf(kv), "b=2 c=3");
 });
 
 Deno.test("syncTable() wants a table that can be listed and written", async () => {
