@@ -1,9 +1,11 @@
 import {
   ConfigError,
   type Entry,
+  type KvKey,
   MemcacheTable,
   openTable,
   ReadOnlyError,
+  TemporaryError,
 } from "../../mod.ts";
 import {
   type Change,
@@ -19,6 +21,7 @@ import { byteText, utf8Text } from "../../lib/bytes/text.ts";
 import { assertEquals, assertRejects } from "../support/assert.ts";
 import { Folder } from "../support/folder.ts";
 import { Memcached } from "../support/memcached.ts";
+import { MemoryKv } from "../support/memory_kv.ts";
 import { Random } from "../support/random.ts";
 
 const options: SyncOptions = {
@@ -347,4 +350,44 @@ Deno.test("syncTable() says once what is wrong with a table that it opens twice"
     onWarning: (line) => warnings.push(line),
   });
   assertEquals(warnings, ['/t.cf, line 2: "ttl = 2" replaces "1" of line 1']);
+});
+
+Deno.test("syncTable() changes nothing in a database that lists its keys out of order", async () => {
+  class Unordered extends MemoryKv {
+    override async *list() {
+      yield* (await Array.fromAsync(super.list())).reverse();
+    }
+  }
+  const database = new Unordered();
+  for (const key of ["a", "b"]) database.values.set(key, byteText.encode("1"));
+  await assertRejects(
+    () =>
+      syncTable("kv:/t", entriesOf("a=1 c=2"), {
+        ...options,
+        openKv: () => Promise.resolve(database),
+      }),
+    TemporaryError,
+    'lists "a" out of order: nothing was changed',
+  );
+  assertEquals([...database.values.keys()], ["a", "b"]);
+});
+
+Deno.test("syncTable() counts once what its database refuses while it is written", async () => {
+  class Small extends MemoryKv {
+    measureKey(key: KvKey) {
+      return { bytes: (key.at(-1) as Uint8Array).length, longest: 3 };
+    }
+  }
+  const database = new Small();
+  const refused: string[] = [];
+  const synced = await syncTable("kv:/t", entriesOf("long=1 c=2"), {
+    ...options,
+    openKv: () => Promise.resolve(database),
+    onRefusal: (key, reason) => refused.push(`${key}: ${reason}`),
+  });
+  assertEquals(synced, done("1 0 0 0 1"));
+  assertEquals(refused, [
+    "long: its 4 bytes are more than the 3 that a key may have here",
+  ]);
+  assertEquals([...database.values.keys()], ["c"]);
 });

@@ -74,7 +74,9 @@ Deno.test("serveSocketmap() answers as socketmap_table(5) has it", async () => {
     odd: table(() => {
       throw new RangeError("what?");
     }),
-    long: table((key) => "ü".repeat(Number(key) / 2)),
+    long: table((key) =>
+      "ü".repeat(Number(key) / 2) + "v".repeat(Number(key) % 2)
+    ),
     käse: echo,
   });
   await using _ = server;
@@ -92,6 +94,7 @@ Deno.test("serveSocketmap() answers as socketmap_table(5) has it", async () => {
     ["down k", "TEMP it is down"],
     ["odd k", "TEMP odd: test:t: RangeError: what?"],
     ["long 99996", "OK " + "\xc3\xbc".repeat(49998)],
+    ["long 99997", "OK " + "\xc3\xbc".repeat(49998) + "v"],
     [
       "long 99998",
       "PERM a value of 99998 bytes, and a socketmap reply has at most 99997",
@@ -119,10 +122,12 @@ Deno.test("serveSocketmap() answers as socketmap_table(5) has it", async () => {
 });
 
 Deno.test("serveSocketmap() passes bytes through without UTF-8", async () => {
-  const { server } = await start({ e: echo }, { utf8: false });
+  const long = table(() => "\xff\xfe".repeat(20_000));
+  const { server } = await start({ e: echo, long }, { utf8: false });
   await using _ = server;
   using client = await connect(server);
   assertEquals(await client.ask("e A\xff\xfe"), "OK a\xff\xfe");
+  assertEquals(await client.ask("long k"), "OK " + "\xff\xfe".repeat(20_000));
   assertEquals((await client.ask("ü k"))?.slice(0, 14), "PERM no table ");
 });
 
@@ -430,6 +435,14 @@ Deno.test("serveSocketmap() takes so many clients, and others when they leave", 
     }
   }
   assertEquals(await one.ask("e k"), "OK k");
+  // One had to leave first, so it is said again.
+  warnings.length = 0;
+  for (let more = 0; more < 100 && warnings.length === 0; more++) {
+    using next = await connect(server);
+    using tooMany = await connect(server);
+    await Promise.any([next.ended(), tooMany.ended()]);
+  }
+  assertEquals(warnings, ["there are 2 clients: no more are taken"]);
 });
 
 Deno.test("serveSocketmap() goes on when it cannot take a client for the moment", async () => {
@@ -769,6 +782,36 @@ Deno.test("serveSocketmap() says what cannot be", async () => {
       "cannot be the name of a socketmap",
     );
   }
+});
+
+Deno.test("serveSocketmap() leaves a client that has always sent half of the next request", async () => {
+  const { server, clock, warnings } = await start({ e: echo }, {
+    requestTimeout: 20,
+  });
+  await using _ = server;
+  using client = await connect(server);
+  await client.send(netstring("e k") + "5:e");
+  assertEquals(await client.reply(), "OK k");
+  for (let round = 0; round < 3; round++) {
+    clock.pass(15_000);
+    await client.send(" abc,5:e");
+    assertEquals(await client.reply(), "OK abc");
+  }
+  assertEquals(warnings, []);
+});
+
+Deno.test("serveSocketmap() that is closed warns of no lookup that fails later", async () => {
+  const slow = new SlowTable();
+  const { server, clock, warnings } = await start({ slow });
+  using client = await connect(server);
+  await client.send(netstring("slow k"));
+  await slow.until(1);
+  const closing = server.close({ drain: 1 });
+  clock.pass(1000);
+  await closing;
+  slow.asked.get("k")!.reject(new TemporaryError("the table was closed"));
+  await new Promise((resolve) => setTimeout(resolve));
+  assertEquals(warnings, []);
 });
 
 Deno.test("serveSocketmap() names the clients of bad requests, if told to", async () => {
