@@ -44,6 +44,8 @@ Deno.test("expandParameters() expands what postconf(5) describes", () => {
     ["${{$host} == {mc} ? {same} : {other}}", "same"],
     ["${{$nine} < {$ten} ? {less} : {more}}", "less"],
     ["${{a} > {b} ? {x}}", ""],
+    ["${{b} > {a} ? {x}}", "x"],
+    ["${{b} == {a} ? {x}}", ""],
     ["${{a} != {b}}", "true"],
     ["${{a} <= {b}:no}", ""],
     ["${{3.10} <level {3.9} ? {less} : {more}}", "more"],

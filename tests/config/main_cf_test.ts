@@ -76,7 +76,7 @@ Deno.test("parseMainCf() takes a byte order mark for part of a name, and warns",
 });
 
 Deno.test("parseMainCf() ends a line at its null byte, and warns", () => {
-  const [values, warnings] = parse("a = 1\0 2\n 3\nb = 4\n");
+  const [values, warnings] = parse("a = 1\0 2\0 5\n 3\nb = 4\n");
   assertEquals(values, { a: "1", b: "4" });
   assertEquals(warnings, [
     "t.cf, line 1: it has a null byte: ignoring what is behind it",

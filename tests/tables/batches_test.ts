@@ -370,6 +370,13 @@ Deno.test("LazyIterator makes its iterator once, when it is asked", async () => 
   assertEquals(all.map(({ value }) => value), numbers(3));
   assertEquals((await one.next()).done, true);
   assertEquals(made, 1);
+  const source = new Source(3);
+  const begun = new LazyIterator(() =>
+    Promise.resolve(new Batches(source, { ...atOnce, size: 1 }))
+  );
+  await begun.next();
+  await begun.return();
+  assertEquals([source.ended, (await begun.next()).done], [1, true]);
   const left = lazy();
   await left.return();
   assertEquals((await left.next()).done, true);

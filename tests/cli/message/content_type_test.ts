@@ -6,6 +6,8 @@ Deno.test("parseContentType() tells messages, multiparts and the rest apart", ()
     ["text/plain", false],
     ["text", false],
     ["TEXT / (a (b) \\) c) html", false],
+    ["text/plain; boundary=b", false],
+    ["(a)message(b)/(c)rfc822", true],
     ["message/rfc822", true],
     [" Message/RFC822; x=y", true],
     ["message/global", true],

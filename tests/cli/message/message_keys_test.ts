@@ -84,7 +84,8 @@ Deno.test("MessageKeys makes keys of body lines", () => {
     ["A: 1\nno header\nx", ["", "no header", "x"]],
     ["A: 1", []],
     ["\nA: 1", ["", "A: 1"]],
-    ["A: 1\n\na\0b", ["", "a"]],
+    ["A: 1\n\na\0b\0c", ["", "a"]],
+    ["A: 1\n\n\0b", ["", ""]],
     ["A: 1\r\n\r\nx\r", ["", "\r", "x\r"]],
   ];
   for (const [message, expected] of table) {
