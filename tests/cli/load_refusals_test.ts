@@ -93,3 +93,31 @@ Deno.test("-i tells of lines in their order, though later ones are read while ea
   const parts = told.map((line) => Math.floor((line - 1) / 250));
   assertEquals(parts, parts.toSorted((one, other) => one - other));
 });
+
+Deno.test("-i names the line that was refused, not one of the same key that was stored", async () => {
+  await using memcached = await Memcached.tcp();
+  await using folder = await Folder.make();
+  const limit = `memcache = ${memcached.server}\ndata_size_limit = 5\n`;
+  const long = "x".repeat(70_000);
+  const tables: [table: string, value: string, why: string][] = [
+    [
+      `memcache:${await folder.write("t.cf", limit)}`,
+      "too large",
+      "its 9 bytes are more than data_size_limit = 5",
+    ],
+    [
+      `kv:${folder.path}/t.kv`,
+      long,
+      "the value's 70000 bytes are more than the 65536 that a value may have here",
+    ],
+  ];
+  for (const [table, value, why] of tables) {
+    const { code, stderr } = await runCli(["-i", table], {
+      stdin: `a 1\nA ${value}\nb ${value}\nb 2\n`,
+    });
+    const refused = (line: number, key: string) =>
+      `memcache-table: warning: standard input, line ${line}: key "${key}": ` +
+      `${why}: not stored\n`;
+    assertEquals([code, stderr], [1, refused(2, "A") + refused(3, "b")]);
+  }
+});

@@ -84,7 +84,10 @@ export async function loadStandardInput(session: Session): Promise<number> {
     for await (const updates of table.updateLists(lists())) {
       for (const update of updates) {
         const entry = pending.shift() as NumberedEntry;
-        const refusal = session.takeRefusal(update.key);
+        // One of the same key that was stored has none.
+        const refusal = update.stored
+          ? undefined
+          : session.takeRefusal(update.key);
         // As in postmap, it is no error if the table keeps the old value.
         if (refusal !== undefined) recordRefusal(entry, refusal);
         else {
