@@ -57,6 +57,11 @@ Deno.test("parseCommandLine() takes options as getopt does", () => {
       message: { headers: true, body: false, mime: false },
       utf8: false,
     }],
+    [["-b", "-q-", "t:1"], {
+      key: "-",
+      message: { headers: false, body: true, mime: false },
+      utf8: false,
+    }],
     [["-bmU", "-q-", "t:1"], {
       key: "-",
       message: { headers: false, body: true, mime: true },

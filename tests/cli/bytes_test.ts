@@ -124,11 +124,15 @@ Deno.test("command line keeps a byte order mark of standard input, and warns", a
   assertEquals((await runCli([...config, "-s", kv])).stdout, "");
 });
 
-Deno.test("-d - ends a key at its null byte, as postmap does", async () => {
+Deno.test("-q - and -d - end a key at its null byte, as postmap does", async () => {
   await using folder = await Folder.make();
   for (const program of [runPostmap, runCli]) {
     const table = `hash:${await folder.write("h", "a 1\nb 2\n")}`;
     assertEquals((await runPostmap([table])).code, 0);
+    const found = await program(["-q", "-", table], {
+      stdin: "a\0x\n\0b\nb\0\0\nb\n",
+    });
+    assertEquals(found.stdout, "a\t1\nb\t2\nb\t2\n", program.name);
     const { code } = await program(["-d", "-", table], { stdin: "a\0x\n" });
     const { stdout } = await runPostmap(["-s", table]);
     assertEquals([code, stdout], [0, "b\t2\n"], program.name);
