@@ -73,11 +73,12 @@ export async function openTable(
 
 /**
  * Opens a table as {@linkcode openTable} does, but with `fileValues` its values
- * are the stored base64, not decoded.
+ * are the stored base64, not decoded. `onNotUtf8` is as in {@linkcode Opening}.
  */
 export async function openStored(
   name: string,
   options: OpenOptions,
+  onNotUtf8?: () => void,
 ): Promise<DriverTable> {
   if (typeof name !== "string") {
     throw new TypeError(`A table name must be a string: ${typeof name}`);
@@ -96,6 +97,7 @@ export async function openStored(
   return await openNamed(name, resolved, mail, {
     outer: [],
     count: { tables: 0 },
+    onNotUtf8,
   });
 }
 
@@ -145,6 +147,8 @@ interface Nesting {
   readonly outer: readonly string[];
   /** How many tables were opened together so far. */
   readonly count: { tables: number };
+  /** As in {@linkcode Opening}. */
+  readonly onNotUtf8?: () => void;
 }
 
 // With 20 levels and two tables in each, there would be a million tables.
@@ -188,7 +192,7 @@ function openingOf(
   mail: MailSystem,
   nesting: Nesting,
 ): Opening {
-  const { outer, count } = nesting;
+  const { outer, count, onNotUtf8 } = nesting;
   const colon = name.indexOf(":");
   const type = name.slice(0, Math.max(colon, 0));
   const path = name.slice(colon + 1);
@@ -228,10 +232,12 @@ function openingOf(
     rules: rulesOf(options),
     mail,
     outer,
+    onNotUtf8,
     open: (inner, given) =>
       openNamed(inner, innerOptions(given), mail, {
         outer: [...outer, name],
         count,
+        onNotUtf8,
       }),
     backupOf: (other) =>
       backupName({

@@ -13,7 +13,7 @@ import {
 } from "./command_line.ts";
 import { lookupKey, printValue } from "./actions/lookup.ts";
 import { BrokenPipe, Output, Report, StreamError } from "./streams.ts";
-import { Session } from "./session.ts";
+import { Session, Utf8InDoubt } from "./session.ts";
 import { terminal } from "./terminal.ts";
 
 // The status that a shell reports when SIGPIPE ends a program, such as postmap.
@@ -79,17 +79,19 @@ async function runCommand(
   }
   if (command.utf8 === undefined && needsNoUtf8Setting(command)) {
     try {
-      return await runSession(command, utf8Text, report);
+      return await runSession(command, utf8Text, report, true);
     } catch (error) {
-      if (!(error instanceof NotUtf8Error)) throw error;
-      return await runWithoutUtf8(command, report, error);
+      if (error instanceof NotUtf8Error) {
+        return await runWithoutUtf8(command, report, error);
+      }
+      if (!(error instanceof Utf8InDoubt)) throw error;
     }
   }
   return await runSession(command, await chooseText(command, report), report);
 }
 
-// With an ASCII key, UTF-8 support matters only if the value is not UTF-8. So
-// main.cf need not be read for most commands.
+// With an ASCII key, UTF-8 support matters only if the value is not UTF-8, or a line
+// of a source file. So main.cf need not be read for most commands.
 function needsNoUtf8Setting(command: CommandLine): boolean {
   return isSingleLookup(command) &&
     [command.key, ...command.tables].every((text) => isAscii.test(text));
@@ -131,8 +133,9 @@ async function runSession(
   command: CommandLine,
   text: Text,
   report: Report,
+  assumesUtf8 = false,
 ): Promise<number> {
-  const session = new Session(command, text, report);
+  const session = new Session(command, text, report, assumesUtf8);
   try {
     return await runAction(session);
   } finally {

@@ -15,6 +15,9 @@ export interface Refusal {
   readonly by: "rules" | "server";
 }
 
+/** It matters whether UTF-8 support is on, which was only assumed. */
+export class Utf8InDoubt extends Error {}
+
 /** What the actions share: the open tables, input, output and messages. */
 export class Session {
   /** The command line. */
@@ -29,15 +32,21 @@ export class Session {
   readonly output: Output;
   /** Refused updates that were not taken yet, by their keys. */
   #refusals = new Map<string, Refusal[]>();
+  #assumesUtf8: boolean;
   #decodesFiles: boolean;
   #tables = new Map<string, Promise<LineTable>>();
 
-  /** Opens no table yet. */
+  /**
+   * Opens no table yet. With `assumesUtf8`, opening one that has a line which is not
+   * UTF-8 throws {@linkcode Utf8InDoubt}.
+   */
   constructor(
     command: CommandLine,
     tableText: Text,
     report: Report,
+    assumesUtf8 = false,
   ) {
+    this.#assumesUtf8 = assumesUtf8;
     this.command = command;
     this.tableText = tableText;
     // As in postmap, values that are found for lines of a message are not decoded.
@@ -77,6 +86,8 @@ export class Session {
       },
       onWarning: report.warning,
       onDetail: report.detail,
+    }, () => {
+      if (this.#assumesUtf8) throw new Utf8InDoubt();
     });
     if (!this.#decodesFiles) return table;
     const { withFileValues } = await import("./actions/file_values.ts");

@@ -32,6 +32,11 @@ export interface Opening {
   readonly mail: MailSystem;
   /** The tables that contain this one, the outermost first. */
   readonly outer: readonly string[];
+  /**
+   * Called before a line of a source file is ignored because it is not UTF-8. Whoever
+   * only assumes that UTF-8 support is on can throw an error then.
+   */
+  readonly onNotUtf8?: () => void;
   /** Opens a table that this one contains. */
   readonly open: (name: string, options: OpenOptions) => Promise<Table>;
   /** The configured backup of a memcache table; `undefined` without one. */

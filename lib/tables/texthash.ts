@@ -17,8 +17,10 @@ export async function openTexthash(opening: Opening): Promise<DriverTable> {
   const { onWarning } = rules;
   const bytes = await readBytes(options, path);
   const entries = new Map<string, string>();
+  const physical = splitLines(rules.text, bytes);
+  if (physical.some((line) => typeof line !== "string")) opening.onNotUtf8?.();
   const lines = logicalLines(
-    splitLines(rules.text, bytes).map(physicalLine),
+    physical.map(physicalLine),
     ({ line }) =>
       onWarning(
         `${path}, line ${line}: ignoring a line that continues nothing`,

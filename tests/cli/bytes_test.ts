@@ -3,8 +3,10 @@ import {
   assertMatch,
   assertStringIncludes,
 } from "../support/assert.ts";
+import { byteText } from "../../lib/bytes/text.ts";
 import { Folder } from "../support/folder.ts";
 import { latin1 } from "../support/latin1.ts";
+import { Memcached } from "../support/memcached.ts";
 import { atOnce, root, runCli, runPostmap } from "../support/processes.ts";
 
 /** Runs a line of bash in which `"$@"` is the command: it can type any bytes. */
@@ -136,5 +138,49 @@ Deno.test("-q - and -d - end a key at its null byte, as postmap does", async () 
     const { code } = await program(["-d", "-", table], { stdin: "a\0x\n" });
     const { stdout } = await runPostmap(["-s", table]);
     assertEquals([code, stdout], [0, "b\t2\n"], program.name);
+  }
+});
+
+Deno.test("-q prints a value of any bytes where smtputf8_enable is no, as postmap does", async () => {
+  await using folder = await Folder.make();
+  await using memcached = await Memcached.tcp();
+  await memcached.set("k", byteText.encode("v\xe9"));
+  const bytes = (text: string) => byteText.encode(text);
+  const source = await folder.write("source", bytes("k v\xe9\n"));
+  const domains = await folder.write("domains", bytes("x.example v\xe9\n"));
+  const cf = async (name: string, text: string) =>
+    `memcache:${await folder.write(name, text)}`;
+  const down = "memcache = unix:/nonexistent\nmax_try = 1\n";
+  const requests: [key: string, tables: string[]][] = [
+    ["k", [`texthash:${source}`]],
+    ["k", ["inline:{a=b}", `texthash:${source}`]],
+    ["k", [await cf("cache.cf", `memcache = ${memcached.server}\n`)]],
+    ["k", [await cf("backup.cf", `${down}backup = texthash:${source}\n`)]],
+    [
+      "k@x.example",
+      [
+        await cf(
+          "domain.cf",
+          `memcache = ${memcached.server}\nkey_format = %u\n` +
+            `domain = texthash:${domains}\n`,
+        ),
+      ],
+    ],
+  ];
+  for (const utf8 of ["yes", "no"]) {
+    await using own = await Folder.make();
+    const config = await own.mailConfiguration(`smtputf8_enable = ${utf8}\n`);
+    await atOnce(4, requests, async ([key, tables]) => {
+      for (const program of [runPostmap, runCli]) {
+        const { code, stdout } = await program(
+          ["-c", config, "-q", key, ...tables],
+        );
+        assertEquals(
+          [code, stdout],
+          utf8 === "no" ? [0, "v\xe9\n"] : [1, ""],
+          `${program.name} ${tables} ${utf8}`,
+        );
+      }
+    });
   }
 });
