@@ -155,6 +155,8 @@ Deno.test("openTable() follows smtputf8_enable of main.cf", async () => {
     ["compatibility_level = 3.6", true],
     ["", false],
     ["smtputf8_enable = yes", true],
+    ["compatibility_level = 0", false],
+    ["compatibility_level = 1", true],
     ["compatibility_level = 2\nsmtputf8_enable = no", false],
     [
       "smtputf8_enable = ${{$compatibility_level} <level {1} ? {no} : {yes}}",

@@ -151,6 +151,7 @@ Deno.test("syncTable() changes nothing when the source is not one", async () => 
     [kv, [{ key: long, value: "1" }, { key: "k", value: long }], "2 entries"],
     [kv, [{ key: "k", value: "\0" }], "the source has an entry"],
     [kv, [{ key: "\ud800", value: "1" }], "the source has an entry"],
+    [kv, [{ key: "c", value: "\ud800" }], "the source has an entry"],
     [kv, breaking(), "the source breaks off"],
     // What the rules of a memcache table leave out.
     [memcache, entriesOf("a@d.example=1 b@other.example=2"), "has an entry"],

@@ -401,3 +401,17 @@ async function opened(
   await using table = new MemcacheTable(parameters);
   await table.open();
 }
+
+Deno.test("MemcacheTable has keys and values in UTF-8 unless it is told otherwise", async () => {
+  await using memcached = await Memcached.tcp();
+  const parameters = { memcache: memcached.server };
+  await using table = new MemcacheTable(parameters, { write: true });
+  await table.update("\u00c4", "\u00e9\u20ac");
+  // Byte strings.
+  assertEquals(await memcached.get("\u00e4"), "\u00c3\u00a9\u00e2\u0082\u00ac");
+  await using bytes = new MemcacheTable(parameters, { utf8: false });
+  assertEquals(
+    await bytes.lookup("\u00c3\u00a4"),
+    "\u00c3\u00a9\u00e2\u0082\u00ac",
+  );
+});
