@@ -56,7 +56,8 @@ export interface ConnectionOwner extends RequestOwner {
 const idleMilliseconds = 100;
 
 // A timer that fires this late shows that the program was busy. Data that arrived
-// meanwhile is read first: the timer is set again, for this long.
+// meanwhile is read first: the timer is set again, for this long, and once: a
+// program may be busy for ever.
 const lateMilliseconds = 10;
 
 /** The message for a request without time for another try. */
@@ -90,6 +91,8 @@ export class Connection implements ReplyReader {
   #deadline = Infinity;
   #timer: Timer | undefined;
   #timerDue = 0;
+  /** Whether the timer was set again because it fired late. */
+  #isDeferred = false;
   #endConnecting: ((reason: unknown) => void) | undefined;
 
   /** Does not connect yet; `open` does. */
@@ -335,6 +338,7 @@ export class Connection implements ReplyReader {
     const due = this.#nextDue();
     if (due === Infinity) return;
     this.#timerDue = due;
+    this.#isDeferred = false;
     const { clock } = this.#options;
     const wait = Math.max(due - clock.now(), 0);
     this.#timer = clock.setTimer(wait, () => this.#timeIsUp());
@@ -343,7 +347,8 @@ export class Connection implements ReplyReader {
   #timeIsUp(): void {
     const { clock, timeout } = this.#options;
     const now = clock.now();
-    if (now - this.#timerDue > lateMilliseconds) {
+    if (now - this.#timerDue > lateMilliseconds && !this.#isDeferred) {
+      this.#isDeferred = true;
       this.#timerDue = now + lateMilliseconds;
       this.#timer = clock.setTimer(lateMilliseconds, () => this.#timeIsUp());
       return;

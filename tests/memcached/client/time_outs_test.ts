@@ -175,3 +175,27 @@ Deno.test("MemcacheClient reads what has arrived before it gives up", async () =
   ]);
   await scene.close();
 });
+
+Deno.test("MemcacheClient ends a hang in a program that never gets less busy", async () => {
+  for (const connects of [true, false]) {
+    const scene = new ClientScene(oneTry);
+    if (!connects) {
+      scene.server.refusals.push(() => new Promise(() => {}));
+    }
+    await scene.play(connects ? [{ lookups: "a" }] : [{ ask: ["get a"] }]);
+    // Each turn of the event loop takes longer than a late timer may be.
+    scene.clock.passLate(3000);
+    scene.clock.passLate(70);
+    await scene.play([
+      {
+        got: {
+          "get a": connects
+            ? silent
+            : "no answer: cannot connect to memcached at inet:h:1: " +
+              "no answer within 2 s",
+        },
+      },
+    ]);
+    await scene.close();
+  }
+});
