@@ -75,8 +75,8 @@ export class KeysInUse {
     memcacheKeys: () => readonly string[],
     backupKeys: readonly string[],
   ): OngoingWrite {
-    const own = Symbol();
-    this.#unlisted.set(own, memcacheKeys);
+    const write = Symbol();
+    this.#unlisted.set(write, memcacheKeys);
     if (this.#lookups.size > 0) {
       for (const key of memcacheKeys()) {
         for (const lookup of this.#lookups.get(key) ?? []) {
@@ -84,34 +84,38 @@ export class KeysInUse {
         }
       }
     }
-    let resolve: () => void;
-    const over = new Promise<void>((settle) => resolve = settle);
-    const earlier = new Set<Promise<void>>();
+    let endOwn: () => void;
+    const own = new Promise<void>((settle) => endOwn = settle);
+    const before = new Set<Promise<void>>();
     for (const key of backupKeys) {
-      const before = this.#backupWrites.get(key);
-      if (before === over) continue;
-      if (before !== undefined) earlier.add(before);
-      this.#backupWrites.set(key, over);
+      const last = this.#backupWrites.get(key);
+      if (last !== undefined) before.add(last);
     }
-    const end = () => {
-      if (!this.#unlisted.delete(own)) {
-        for (const key of memcacheKeys()) {
-          const writes = this.#memcacheWrites.get(key)!;
-          if (--writes.count === 0) this.#memcacheWrites.delete(key);
-        }
-      }
+    const earlier = Promise.all(before);
+    // A write that was aborted ends before earlier ones: the next waits for those too.
+    const over = own.then(async () => {
+      await earlier;
       for (const key of backupKeys) {
         if (this.#backupWrites.get(key) === over) {
           this.#backupWrites.delete(key);
         }
       }
-      resolve();
+    });
+    for (const key of backupKeys) this.#backupWrites.set(key, over);
+    const end = () => {
+      if (!this.#unlisted.delete(write)) {
+        for (const key of memcacheKeys()) {
+          const writes = this.#memcacheWrites.get(key)!;
+          if (--writes.count === 0) this.#memcacheWrites.delete(key);
+        }
+      }
+      endOwn();
     };
     return {
-      earlier: Promise.all(earlier),
+      earlier,
       isLast: (key) => {
         this.#listWrites();
-        return this.#memcacheWrites.get(key)?.last === own;
+        return this.#memcacheWrites.get(key)?.last === write;
       },
       end,
     };

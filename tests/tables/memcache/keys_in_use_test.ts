@@ -51,3 +51,20 @@ Deno.test("KeysInUse asks for the memcache keys of a write only when they are ne
   third.end();
   assertEquals(asked, 0);
 });
+
+Deno.test("KeysInUse has a write wait for all earlier ones, also behind one that ended early", async () => {
+  const keys = new KeysInUse();
+  const write = () => keys.beginWrite(() => ["a:k"], ["k"]);
+  const first = write();
+  // It is aborted while the first one is under way.
+  write().end();
+  const third = write();
+  let isFirstOver = false;
+  const waiting = third.earlier.then(() => assertEquals(isFirstOver, true));
+  for (let turn = 0; turn < 10; turn++) await undefined;
+  isFirstOver = true;
+  first.end();
+  await waiting;
+  third.end();
+  await write().earlier;
+});

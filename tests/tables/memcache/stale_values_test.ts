@@ -310,3 +310,37 @@ for (const isBulk of [false, true]) {
     assertEquals(scene.kept("a"), "large");
   });
 }
+
+for (const isBulk of [false, true]) {
+  const what = isBulk ? "in bulk" : "singly";
+  Deno.test(`the last write of a key is kept, though memcached refused the first and another was aborted, ${what}`, async () => {
+    const scene = new Scene();
+    const { server, clock, table } = scene;
+    const write = (value: string, signal?: AbortSignal): Promise<unknown> =>
+      isBulk
+        ? Array.fromAsync(table.updateMany([{ key: "a", value }], { signal }))
+        : table.update("a", value, { signal });
+    await scene.storeOld("a");
+    server.fault = { says: "SERVER_ERROR busy" };
+    const sent = server.commands.length;
+    const first = write("first");
+    while (server.commands.length === sent) {
+      await new Promise((resolve) => setTimeout(resolve));
+    }
+    // The first one waits for its next try.
+    server.fault = "none";
+    const abort = new AbortController();
+    server.corrupt = (reply) => {
+      const isAborted = server.entries.get("a")?.data === "aborted";
+      if (isAborted) abort.abort(new Error("stop"));
+      return [reply];
+    };
+    const aborted = write("aborted", abort.signal);
+    const last = write("last");
+    await clock.during(Promise.allSettled([first, aborted, last]));
+    assert(abort.signal.aborted);
+    assertEquals(scene.kept("a"), "last");
+    assertEquals(await clock.during(table.lookup("a")), "last");
+    await clock.during(table.close());
+  });
+}
