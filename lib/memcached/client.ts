@@ -173,7 +173,7 @@ export class MemcacheClient implements ConnectionOwner {
   /**
    * Sends a command, and returns what `read` makes of its reply. The reply is never
    * a failure; it is a refusal only if the server refused the key or value of a
-   * write. Its data is valid only during the call. Rejects with what `read` throws,
+   * `set`. Its data is valid only during the call. Rejects with what `read` throws,
    * with {@linkcode TemporaryError} when all tries failed, and with the reason of
    * `signal` when that is aborted.
    */
@@ -456,8 +456,7 @@ export class MemcacheClient implements ConnectionOwner {
     request.tries++;
     if (request.tries < request.maxTry && !request.isAborted) {
       again.push(request);
-    } else if (request.command === "get") request.fail(request.lastError);
-    else request.answer(request.refusal!);
+    } else request.endRefused();
   }
 
   #dropSuperseded(requests: CommandRequest[]): CommandRequest[] {

@@ -188,6 +188,15 @@ export class CommandRequest extends Request {
     this.fail(error);
   }
 
+  /**
+   * Ends it after its key or value was refused. That is the result of a `set`. Of
+   * others nothing is known: the value may exist.
+   */
+  endRefused(): void {
+    if (this.command === "set") this.answer(this.refusal!);
+    else this.fail(this.lastError);
+  }
+
   /** Completes it with a reply. */
   answer(reply: Reply): void {
     this.#resolve(reply);

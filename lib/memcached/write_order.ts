@@ -48,7 +48,7 @@ export class WriteOrder {
       if (request.command === "get") return true;
       this.#waiting--;
       if ((newest.get(keyOf(request)) ?? 0) <= request.order) return true;
-      if (request.refusal?.about === "entry") request.answer(request.refusal);
+      if (request.refusal?.about === "entry") request.endRefused();
       else request.fail(request.lastError);
       return false;
     });

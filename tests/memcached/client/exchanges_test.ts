@@ -8,6 +8,9 @@ import {
   value,
 } from "../../support/client_scene.ts";
 
+const noMemory =
+  'error: it answers "SERVER_ERROR out of memory storing object"';
+
 testScenes({
   "asks for the others when the answers to some cannot be read": {
     options: oneTry,
@@ -97,6 +100,41 @@ testScenes({
         say: "NOT_FOUND\r\nDELETED\r\n",
         got: { a: "false", b: "true", c: "true" },
       },
+    ],
+  },
+  "fails a delete that is refused again and again, and not the others": {
+    steps: [
+      { ask: ["delete x"], sent: "delete x\r\n", say: full },
+      {
+        sent: "delete x\r\n",
+        on: 0,
+        say: full,
+        got: { "delete x": noMemory },
+      },
+      {
+        ask: ["deletes abc"],
+        sent: "delete a\r\ndelete b\r\ndelete c\r\n",
+        on: 0,
+        say: full + "DELETED\r\n" + full,
+      },
+      {
+        sent: "delete a\r\ndelete c\r\n",
+        on: 0,
+        say: full + "NOT_FOUND\r\n",
+        got: { a: noMemory, b: "true", c: "false" },
+      },
+    ],
+  },
+  "fails a refused delete that a newer write follows": {
+    steps: [
+      {
+        ask: ["delete a", "set a new"],
+        sent: `delete a\r\n${sets("a", "new")}`,
+        say: full,
+        got: { "delete a": noMemory },
+      },
+      { say: "STORED\r\n", got: { "set a new": "stored" } },
+      { quiet: 1 },
     ],
   },
 });
