@@ -169,11 +169,16 @@ export class Connection implements ReplyReader {
   send(requests: readonly Request[], bytes: Uint8Array, now: number): void {
     const socket = this.#socket!;
     const isFirst = this.flight.head === undefined;
-    for (const request of requests) this.flight.push(request);
+    let earliest = Infinity;
+    for (const request of requests) {
+      this.flight.push(request);
+      if (request.mustEndAt < earliest) earliest = request.mustEndAt;
+    }
     // A request that is sent again may have to end before the timer fires.
-    if (requests[0].mustEndAt < this.#timerDue) {
+    if (earliest < this.#timerDue) {
       this.#timer?.cancel();
       this.#timer = undefined;
+      if (!isFirst) this.#watch();
     }
     if (isFirst) {
       this.#wasIdle = this.replies > 0 &&
@@ -331,7 +336,11 @@ export class Connection implements ReplyReader {
 
   #nextDue(): number {
     const { head } = this.flight;
-    return Math.min(this.#deadline, head?.mustEndAt ?? Infinity);
+    let due = Math.min(this.#deadline, head?.mustEndAt ?? Infinity);
+    for (let one = head?.next; one !== undefined; one = one.next) {
+      if (one.mustEndAt < due && !one.isAborted) due = one.mustEndAt;
+    }
+    return due;
   }
 
   #watch(): void {
@@ -361,7 +370,12 @@ export class Connection implements ReplyReader {
       this.#endConnecting?.(new ConnectTimeout(late));
     } else if (this.flight.head === undefined) return;
     else if (now >= this.#deadline) this.#noMoreReplies(late, true);
-    else this.end(this.#hasBegun ? noCompleteAnswer : late, "all", true);
+    else {
+      // Where only the time of one behind it is up, the others are sent again.
+      const isOver = now >= this.flight.head.mustEndAt;
+      const reason = this.#hasBegun ? noCompleteAnswer : late;
+      this.end(reason, isOver ? "all" : "none", true);
+    }
   }
 }
 

@@ -71,6 +71,25 @@ testScenes({
       answered("c", 1),
     ],
   },
+  "ends in time what is sent again behind another one, which is sent again then":
+    {
+      steps: [
+        { lookups: "a", pass: 1900 },
+        { say: "VALUE", pass: 1900 },
+        // No reply: a failed try. Its pause ends 0.2 s before its time is up.
+        { say: "\r\n", pass: 600 },
+        { lookups: "b", on: 1, pass: 400 },
+        { sent: "get a\r\n", on: 1, pass: 199, got: { "get a": "…" } },
+        {
+          pass: 1,
+          got: {
+            "get a": "no answer: no complete answer in the time for all tries",
+            "get b": "…",
+          },
+        },
+        { sent: gets("b"), on: 2, say: value("b"), got: { "get b": "b" } },
+      ],
+    },
   "counts silence for all that wait": {
     steps: [
       { lookups: "abc", say: value("a"), timeout: true },
