@@ -1,5 +1,5 @@
 import { ByteBuffer, int32Array } from "../bytes/byte_buffer.ts";
-import type { ByteStringsBuilder } from "../bytes/byte_strings.ts";
+import { ByteStringsBuilder } from "../bytes/byte_strings.ts";
 import { type Exchange, takeRefusal } from "./exchange.ts";
 import {
   asciiBytes,
@@ -46,7 +46,9 @@ export class GetMany implements Exchange {
   doubt: string | undefined;
   /** Why the lookup of a key failed, by its number. */
   readonly errors = new Map<number, unknown>();
+  /** Where the values are put: the results, until nobody waits for them. */
   #values: ByteStringsBuilder;
+  readonly #results: ByteStringsBuilder;
   #dataSizeLimit: number;
   #lineSizeLimit: number;
   #request: ByteBuffer;
@@ -85,7 +87,7 @@ export class GetMany implements Exchange {
     limits: ReplyLimits,
     old?: GetMany,
   ) {
-    this.#values = values;
+    this.#values = this.#results = values;
     this.#dataSizeLimit = limits.dataSizeLimit;
     this.#lineSizeLimit = limits.lineSizeLimit;
     this.#lines = new ReplyLines(limits.lineSizeLimit);
@@ -230,6 +232,27 @@ export class GetMany implements Exchange {
     return this.#values.starts[this.#numbers[key]] >= 0;
   }
 
+  /**
+   * Nobody waits for the values any more. Those that are complete stay; what is still
+   * read changes nothing.
+   */
+  abandon(): void {
+    const results = this.#results;
+    const reading = this.#numbers[this.#reading];
+    const hasPart = this.#state !== "line" && !this.#tooLong.has(this.#reading);
+    if (hasPart) results.drop(reading);
+    this.#cutAtNull();
+    const others = new ByteStringsBuilder(results.starts.length, 0);
+    others.starts.set(results.starts);
+    if (hasPart) others.put(reading, others.bytes, 0, 0);
+    this.#values = others;
+  }
+
+  /** Whether what is still read changes nothing. */
+  get isAbandoned(): boolean {
+    return this.#values !== this.#results;
+  }
+
   /** Drops a value that has arrived only in part. */
   #dropPart(): void {
     if (this.#state !== "line" && !this.#tooLong.delete(this.#reading)) {
@@ -242,7 +265,8 @@ export class GetMany implements Exchange {
   /** The keys that have no value, by their numbers, and their memcache keys. */
   *missing(): Generator<readonly [number: number, memcacheKey: Uint8Array]> {
     for (let key = 0; key < this.#count; key++) {
-      if (!this.#hasValue(key)) yield [this.#numbers[key], this.#keyBytes(key)];
+      const number = this.#numbers[key];
+      if (this.#results.starts[number] < 0) yield [number, this.#keyBytes(key)];
     }
   }
 

@@ -392,6 +392,23 @@ Deno.test("GetMany takes a value back that was cut in the middle", () => {
   assertEquals(found(), ["1", undefined]);
 });
 
+Deno.test("GetMany that is abandoned keeps what is complete, and reads on without a change", () => {
+  for (const rest of ["45\r\n", `45\r\n${value("z", "6")}`]) {
+    const { gets, values, found } = asking(["w", "x", "y", "z"]);
+    const start = `${value("x", "1\0 2")}VALUE a:y 0 5\r\n123`;
+    pushInPieces(gets, start, start.length);
+    gets.abandon();
+    assertEquals(found(), [undefined, "1", undefined, undefined]);
+    assertEquals([...gets.missing()].map(([number]) => number), [0, 2, 3]);
+    // Another one puts a value meanwhile.
+    values.putText(2, "backup", byteText);
+    const left = `${rest}END\r\n`;
+    assertEquals(pushInPieces(gets, left, 2), left.length);
+    assert(gets.done && gets.failure === undefined && gets.isAbandoned);
+    assertEquals(found(), [undefined, "1", "backup", undefined]);
+  }
+});
+
 Deno.test("GetMany survives random bytes and never takes more than its replies", () => {
   const random = Random.seeded("get_many");
   const words = [

@@ -127,6 +127,7 @@ export class Cache {
       const options = this.requestOptions(signal);
       await sendExchange(this.#parts.client, gets.finish(), options);
     } catch (error) {
+      gets.abandon();
       for (const [number] of gets.missing()) gets.errors.set(number, error);
     }
     if (gets.errors.size === 0) this.answered("reads");

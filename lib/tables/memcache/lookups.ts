@@ -33,7 +33,8 @@ export async function lookupKeys(
   await cache.getMany(gets, signal);
   const { errors } = gets;
   // After a failure, the connection may still use the buffers.
-  const release = errors.size > 0 ? undefined : () => {
+  const mayUse = errors.size > 0 || gets.isAbandoned;
+  const release = mayUse ? undefined : () => {
     if (spareBuffers.length < maxSpareBuffers) {
       spareBuffers.push({ gets, values });
     }
