@@ -437,9 +437,9 @@ export class MemcacheClient implements ConnectionOwner {
       const { reason, about } = request.refusal!;
       if (about === "entry") this.#countEntryRefusal(request, atOnce);
       else {
-        const others = byReason.get(reason);
-        if (others === undefined) byReason.set(reason, [request]);
-        else others.push(request);
+        const others = byReason.get(reason) ?? [];
+        byReason.set(reason, others);
+        others.push(request);
       }
     }
     for (const [reason, requests] of byReason) {
@@ -453,8 +453,7 @@ export class MemcacheClient implements ConnectionOwner {
    * not help, so the next try follows at once.
    */
   #countEntryRefusal(request: CommandRequest, again: CommandRequest[]): void {
-    request.tries++;
-    if (request.tries < request.maxTry && !request.isAborted) {
+    if (++request.tries < request.maxTry && !request.isAborted) {
       again.push(request);
     } else request.endRefused();
   }

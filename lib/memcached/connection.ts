@@ -169,17 +169,7 @@ export class Connection implements ReplyReader {
   send(requests: readonly Request[], bytes: Uint8Array, now: number): void {
     const socket = this.#socket!;
     const isFirst = this.flight.head === undefined;
-    let earliest = Infinity;
-    for (const request of requests) {
-      this.flight.push(request);
-      if (request.mustEndAt < earliest) earliest = request.mustEndAt;
-    }
-    // A request that is sent again may have to end before the timer fires.
-    if (earliest < this.#timerDue) {
-      this.#timer?.cancel();
-      this.#timer = undefined;
-      if (!isFirst) this.#watch();
-    }
+    for (const request of requests) this.flight.push(request);
     if (isFirst) {
       this.#wasIdle = this.replies > 0 &&
         now - this.#idleSince >= idleMilliseconds;
@@ -191,6 +181,8 @@ export class Connection implements ReplyReader {
       // first one in time.
       this.#extendDeadline(now);
     }
+    // A request that is sent again may have to end before the timer fires.
+    if (requests[0].mustEndAt < this.#timerDue) this.#watch();
     this.#isWriting = true;
     socket.write(bytes).then(() => {
       this.#isWriting = false;
@@ -199,11 +191,7 @@ export class Connection implements ReplyReader {
       if (this.#hasEnded()) return;
       // The server may have sent a better reason before it closed: read that first.
       const reason = `sending failed: ${reasonOf(error)}`;
-      this.#timer?.cancel();
-      this.#timer = this.#options.clock.setTimer(
-        lateMilliseconds,
-        () => this.#noMoreReplies(reason),
-      );
+      this.#setTimer(lateMilliseconds, () => this.#noMoreReplies(reason));
     });
   }
 
@@ -335,10 +323,9 @@ export class Connection implements ReplyReader {
   }
 
   #nextDue(): number {
-    const { head } = this.flight;
-    let due = Math.min(this.#deadline, head?.mustEndAt ?? Infinity);
-    for (let one = head?.next; one !== undefined; one = one.next) {
-      if (one.mustEndAt < due && !one.isAborted) due = one.mustEndAt;
+    let due = this.#deadline;
+    for (let one = this.flight.head; one; one = one.next) {
+      due = Math.min(due, one.mustEndAt);
     }
     return due;
   }
@@ -348,9 +335,12 @@ export class Connection implements ReplyReader {
     if (due === Infinity) return;
     this.#timerDue = due;
     this.#isDeferred = false;
-    const { clock } = this.#options;
-    const wait = Math.max(due - clock.now(), 0);
-    this.#timer = clock.setTimer(wait, () => this.#timeIsUp());
+    this.#setTimer(Math.max(due - this.#options.clock.now(), 0));
+  }
+
+  #setTimer(milliseconds: number, callback = () => this.#timeIsUp()): void {
+    this.#timer?.cancel();
+    this.#timer = this.#options.clock.setTimer(milliseconds, callback);
   }
 
   #timeIsUp(): void {
@@ -358,23 +348,23 @@ export class Connection implements ReplyReader {
     const now = clock.now();
     if (now - this.#timerDue > lateMilliseconds && !this.#isDeferred) {
       this.#isDeferred = true;
-      this.#timerDue = now + lateMilliseconds;
-      this.#timer = clock.setTimer(lateMilliseconds, () => this.#timeIsUp());
-      return;
+      return this.#setTimer(lateMilliseconds);
     }
     this.#timer = undefined;
-    if (this.#hasEnded()) return;
     if (now < this.#nextDue()) return this.#watch();
     const late = noAnswer(timeout);
+    const { head } = this.flight;
     if (this.#state === "connecting") {
       this.#endConnecting?.(new ConnectTimeout(late));
-    } else if (this.flight.head === undefined) return;
+    } else if (head === undefined) return;
     else if (now >= this.#deadline) this.#noMoreReplies(late, true);
     else {
       // Where only the time of one behind it is up, the others are sent again.
-      const isOver = now >= this.flight.head.mustEndAt;
-      const reason = this.#hasBegun ? noCompleteAnswer : late;
-      this.end(reason, isOver ? "all" : "none", true);
+      this.end(
+        this.#hasBegun ? noCompleteAnswer : late,
+        now < head.mustEndAt ? "none" : "all",
+        true,
+      );
     }
   }
 }
