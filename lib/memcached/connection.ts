@@ -182,7 +182,9 @@ export class Connection implements ReplyReader {
       this.#extendDeadline(now);
     }
     // A request that is sent again may have to end before the timer fires.
-    if (requests[0].mustEndAt < this.#timerDue) this.#watch();
+    if (requests.some(({ mustEndAt }) => mustEndAt < this.#timerDue)) {
+      this.#watch();
+    }
     this.#isWriting = true;
     socket.write(bytes).then(() => {
       this.#isWriting = false;

@@ -70,9 +70,8 @@ function readValueLine(
   if (!startsWith(bytes, VALUE, start)) return undefined;
   const keyStart = skipSpace(bytes, start + VALUE.length, end);
   const keyEnd = skipWord(bytes, keyStart, end);
-  const flags = skipSpace(bytes, keyEnd, end);
-  const flagsEnd = skipWord(bytes, flags, end);
-  if (keyEnd === keyStart || flagsEnd === flags) return undefined;
+  // Without a key or flags there are no digits either.
+  const flagsEnd = skipWord(bytes, skipSpace(bytes, keyEnd, end), end);
   let at = skipSpace(bytes, flagsEnd, end);
   const isNegative = bytes[at] === MINUS;
   if (isNegative || bytes[at] === PLUS) at++;
