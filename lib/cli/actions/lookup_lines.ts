@@ -137,6 +137,7 @@ async function lookup(
     } catch (error) {
       result.end = first;
       result.failed = { error };
+      break;
     }
   }
   return result;
@@ -151,7 +152,8 @@ function stillMissing(
   const starts = keys.starts.map((start, at) =>
     at < end && values.starts[at] < 0 ? start : -1
   );
-  return { ...keys, starts };
+  // Not by a spread: it leaves out what is a getter.
+  return { bytes: keys.bytes, starts, ends: keys.ends };
 }
 
 /** Prints what was found. Returns whether there was anything. */
