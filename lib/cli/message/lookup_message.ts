@@ -1,3 +1,4 @@
+import { parseWholeNumber } from "../../config/whole_number.ts";
 import { MailSystem } from "../../system/mail_system.ts";
 import { ConfigError } from "../../errors.ts";
 import { mayRead } from "../../system/files.ts";
@@ -50,10 +51,8 @@ async function limit(
 ): Promise<number | undefined> {
   const setting = await mail.setting(name);
   if (setting === undefined) return undefined;
-  const number = Number(setting.value);
-  if (/^\+?[0-9]+$/.test(setting.value) && number >= 1 && number < 2 ** 31) {
-    return number;
-  }
+  const number = parseWholeNumber(setting.value);
+  if (number >= 1) return number;
   throw new ConfigError(
     `${name} = ${setting.value}: need a whole number from 1 to 2147483647`,
     setting,

@@ -1,5 +1,6 @@
 import { ConfigError } from "../../errors.ts";
 import type { Setting } from "../../config/main_cf.ts";
+import { parseWholeNumber } from "../../config/whole_number.ts";
 
 /** The parameters of a memcache table, as memcache_table(5) names them. */
 export interface MemcacheParameters {
@@ -240,24 +241,13 @@ function wholeNumber(
   written: string,
   setting: Setting,
 ): number {
-  const number = Number(setting.value);
-  if (
-    !/^[+-]?[0-9]+$/.test(setting.value) || number > 2147483647 ||
-    number < -2147483648
-  ) {
-    throw new ConfigError(
-      `${written} = ${setting.value}: need a whole number without a unit`,
-      setting,
-    );
-  }
-  const minimum = minimums[name];
-  if (minimum !== undefined && number < minimum) {
-    throw new ConfigError(
-      `${written} = ${setting.value}: must be at least ${minimum}`,
-      setting,
-    );
-  }
-  return number;
+  const number = parseWholeNumber(setting.value);
+  const minimum = minimums[name] ?? -Infinity;
+  if (number >= minimum) return number;
+  const reason = Number.isNaN(number)
+    ? "need a whole number without a unit"
+    : `must be at least ${minimum}`;
+  throw new ConfigError(`${written} = ${setting.value}: ${reason}`, setting);
 }
 
 /**
