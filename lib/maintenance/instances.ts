@@ -1,13 +1,23 @@
-import { expandParameters } from "../config/expand.ts";
 import { parseMainCf, type Setting } from "../config/main_cf.ts";
 import { parseMasterCf, type Service } from "../config/master_cf.ts";
 import { splitItems } from "../config/name_value.ts";
 import { ConfigError, shownText } from "../errors.ts";
 import { mayRead, notPermitted } from "../system/files.ts";
+import { nameOfThisHost } from "../system/hosts.ts";
+import { expandMailValue } from "../system/mail_names.ts";
 import { isMissing, mailDefaults, MailSystem } from "../system/mail_system.ts";
 import type { OpenOptions } from "../table.ts";
 import { readText } from "../tables/opening.ts";
 import { postfixDefaults } from "./postfix_defaults.ts";
+
+/** What the parameters of an instance are made of. */
+interface MainParameters {
+  readonly configDirectory: string;
+  /** What main.cf sets, `$` not expanded. */
+  readonly settings: ReadonlyMap<string, Setting>;
+  /** The name of this host, if it is known. */
+  readonly hostName: string | undefined;
+}
 
 /**
  * The parameters that a program of Postfix sees: those of main.cf, or, for a service
@@ -16,18 +26,17 @@ import { postfixDefaults } from "./postfix_defaults.ts";
 export class ServiceParameters {
   /** The service; `undefined` for main.cf alone. */
   readonly service: Service | undefined;
-  #configDirectory: string;
-  #settings: ReadonlyMap<string, Setting>;
+  #main: MainParameters;
 
   /** Reads nothing. */
-  constructor(
-    configDirectory: string,
-    settings: ReadonlyMap<string, Setting>,
-    service?: Service,
-  ) {
-    this.#configDirectory = configDirectory;
-    this.#settings = settings;
+  constructor(main: MainParameters, service?: Service) {
+    this.#main = main;
     this.service = service;
+  }
+
+  /** The parameters of a service of the same instance. */
+  of(service: Service): ServiceParameters {
+    return new ServiceParameters(this.#main, service);
   }
 
   /**
@@ -47,11 +56,12 @@ export class ServiceParameters {
   }
 
   #set(name: string): Setting | undefined {
-    return this.service?.overrides.get(name) ?? this.#settings.get(name);
+    return this.service?.overrides.get(name) ??
+      this.#main.settings.get(name);
   }
 
   #default(name: string): string | undefined {
-    if (name === "config_directory") return this.#configDirectory;
+    if (name === "config_directory") return this.#main.configDirectory;
     if (this.service !== undefined) {
       if (name === "service_name") return this.service.name;
       if (name === "process_name") return this.service.program;
@@ -65,9 +75,10 @@ export class ServiceParameters {
   #expand(name: string, value: string, where?: Setting): string {
     if (!value.includes("$")) return value;
     try {
-      return expandParameters(
+      return expandMailValue(
         value,
         (inner) => this.#set(inner)?.value ?? this.#default(inner),
+        this.#main.hostName,
       );
     } catch (cause) {
       if (!(cause instanceof RangeError)) throw cause;
@@ -188,7 +199,9 @@ async function readInstance(
     errors,
     () => readServices(`${configDirectory}/master.cf`, options, files),
   );
-  const parameters = new ServiceParameters(configDirectory, settings);
+  const hostName = await nameOfThisHost();
+  const main = { configDirectory, settings, hostName };
+  const parameters = new ServiceParameters(main);
   return { configDirectory, mainCf, settings, services, parameters };
 }
 
@@ -214,13 +227,11 @@ async function readServices(
  * does, or master.cf could not be read.
  */
 export function parametersOf(
-  { configDirectory, settings, services, parameters }: Instance,
+  { services, parameters }: Instance,
   program: string,
 ): ServiceParameters[] {
   const own = (services ?? []).filter((service) => service.program === program)
-    .map((service) =>
-      new ServiceParameters(configDirectory, settings, service)
-    );
+    .map((service) => parameters.of(service));
   return own.length > 0 ? own : [parameters];
 }
 

@@ -5,7 +5,7 @@ import {
   type Instances,
   orUndefined,
   parametersOf,
-  ServiceParameters,
+  type ServiceParameters,
 } from "./instances.ts";
 
 /** Where main.cf or master.cf names a table. */
@@ -111,17 +111,13 @@ export function definedTables({ settings }: Instance): string[] {
 
 /** What main.cf and each service set, with the parameters to expand it. */
 function* settingsOf(
-  { configDirectory, settings, services, parameters }: Instance,
+  { settings, services, parameters }: Instance,
 ): Generator<
   { parameters: ServiceParameters; own: ReadonlyMap<string, Setting> }
 > {
   yield { parameters, own: settings };
   for (const service of services ?? []) {
-    const own = service.overrides;
-    yield {
-      parameters: new ServiceParameters(configDirectory, settings, service),
-      own,
-    };
+    yield { parameters: parameters.of(service), own: service.overrides };
   }
 }
 

@@ -29,6 +29,14 @@ export async function placeOfHost(
     : "elsewhere";
 }
 
+/**
+ * The name of this host; `undefined` where permissions or the runtime do not tell it.
+ */
+export async function nameOfThisHost(): Promise<string | undefined> {
+  if (!isPermitted({ name: "sys", kind: "hostname" })) return undefined;
+  return (await loadNodeModule("node:os"))?.hostname();
+}
+
 /** An address in its only spelling; `undefined` if the text is a name. */
 function canonicalAddress(text: string): string | undefined {
   if (/^\d+(?:\.\d+){3}$/.test(text)) {

@@ -3,6 +3,7 @@ import { ConfigError, shownText } from "../errors.ts";
 import { environment, fileExists, mayRead, readFile } from "./files.ts";
 import { parseMainCf, type Setting } from "../config/main_cf.ts";
 import { isSecretName } from "../config/name_value.ts";
+import { runtime } from "./runtime.ts";
 
 /** Options of a {@linkcode MailSystem}. */
 export interface MailSystemOptions {
@@ -26,18 +27,27 @@ export interface MailSystemOptions {
 
 /**
  * Defaults of Postfix for parameters that main.cf does not set: those that name
- * directories, and those that matter to this package.
+ * directories, hosts and domains, and those that matter to this package.
  */
 export const mailDefaults: Readonly<Record<string, string>> = {
+  alias_database: "hash:/etc/aliases",
   command_directory: "/usr/sbin",
   compatibility_level: "0",
   daemon_directory: "/usr/lib/postfix/sbin",
   data_directory: "/var/lib/postfix",
   default_database_type: "hash",
+  mail_name: "Postfix",
   mail_owner: "postfix",
+  mydestination: "$myhostname, localhost.$mydomain, localhost",
+  myorigin: "$myhostname",
   queue_directory: "/var/spool/postfix",
   smtpd_banner: "$myhostname ESMTP $mail_name",
 };
+
+const noHostName =
+  "it needs myhostname, which is not set, and the name of this " +
+  "host is not known: set myhostname" +
+  (runtime === "deno" ? ", or allow --allow-sys=hostname" : "");
 
 /** The Postfix on this machine, as its main.cf describes it. */
 export class MailSystem {
@@ -71,18 +81,25 @@ export class MailSystem {
     if (setting === undefined || !setting.value.includes("$")) return setting;
     const known = this.#expanded.get(name);
     if (known !== undefined) return known;
-    const { expandParameters } = await import("../config/expand.ts");
+    const [{ expandMailValue }, { nameOfThisHost }] = await Promise.all([
+      import("./mail_names.ts"),
+      import("./hosts.ts"),
+    ]);
+    const hostName = await nameOfThisHost();
+    const lookup = (inner: string): string | undefined => {
+      const value = settings.get(inner)?.value;
+      if (value !== undefined) return value;
+      if (inner === "config_directory") return this.configDirectory;
+      // Without it, keys and domains would silently be others than those of Postfix.
+      if (inner === "myhostname" && hostName === undefined) {
+        throw new RangeError(noHostName);
+      }
+      return Object.hasOwn(mailDefaults, inner)
+        ? mailDefaults[inner]
+        : undefined;
+    };
     try {
-      const value = expandParameters(
-        setting.value,
-        (inner) =>
-          settings.get(inner)?.value ??
-            (inner === "config_directory"
-              ? this.configDirectory
-              : Object.hasOwn(mailDefaults, inner)
-              ? mailDefaults[inner]
-              : undefined),
-      );
+      const value = expandMailValue(setting.value, lookup, hostName);
       const expanded = { ...setting, value };
       this.#expanded.set(name, expanded);
       return expanded;

@@ -49,6 +49,10 @@ export const permissionsPage: ReferencePage = {
       "--allow-read=/etc/postfix/main.cf; without it UTF-8 support is on",
     ],
     [
+      "$mydomain and its like in main.cf, where myhostname is not set",
+      "--allow-sys=hostname",
+    ],
+    [
       "password_file = credential:NAME",
       "--allow-env=CREDENTIALS_DIRECTORY",
     ],
