@@ -54,7 +54,19 @@ Deno.test("command line meets bad input with one clear line", async (t) => {
     },
     {
       args: ["-q", "k", await file("6.cf", "backup = nosuch:x")],
-      message: 'unknown table type "nosuch"',
+      message: '6.cf, line 2: backup: nosuch:x: unknown table type "nosuch"',
+    },
+    {
+      args: ["-q", "k", await file("8.cf", "backup = /etc/aliases")],
+      message: "8.cf, line 2: backup: need type:name",
+    },
+    {
+      args: ["-q", "k", await file("9.cf", "domain = a.com nosuch:x")],
+      message: '9.cf, line 2: domain: nosuch:x: unknown table type "nosuch"',
+    },
+    {
+      args: ["-q", "k", await file("10.cf", "domain = !")],
+      message: "10.cf, line 2: domain: domain list: no pattern",
     },
     {
       args: ["-q", "k", await file("7.cf", "domain = /no/file")],

@@ -1,4 +1,8 @@
-import { assertEquals, assertMatch } from "../support/assert.ts";
+import {
+  assertEquals,
+  assertMatch,
+  assertStringIncludes,
+} from "../support/assert.ts";
 import { Folder } from "../support/folder.ts";
 import { freePort, Memcached } from "../support/memcached.ts";
 import { runCli, runPostmap } from "../support/processes.ts";
@@ -104,6 +108,22 @@ static:{x?[2J}
   assertEquals(bad.code, 1);
   assertMatch(bad.stdout, /error: nosuch:x: unknown table type "nosuch"/);
   assertMatch(bad.stdout, /\n\ninline:\{a=b\}\n[^]*\n {2}good\n$/);
+});
+
+Deno.test("check tells once, with the line, why a backup cannot be opened", async () => {
+  await using folder = await Folder.make();
+  const config = ["-c", await folder.mailConfiguration()];
+  const file = await folder.write(
+    "t.cf",
+    "memcache = unix:/nonexistent\nbackup = /etc/aliases\n",
+  );
+  const { code, stdout } = await runCli(
+    ["check", "--offline", ...config, `memcache:${file}`],
+  );
+  assertEquals(code, 1);
+  const line = `  error: ${file}, line 2: backup: need type:name`;
+  assertStringIncludes(stdout, line);
+  assertEquals(stdout.match(/need type:name/g)?.length, 1, stdout);
 });
 
 Deno.test("check warns of tables that share entries, and they are good", async () => {

@@ -191,9 +191,11 @@ function allProblems(checked: TableCheck): Problem[] {
     ? []
     : allProblems(checked.backup);
   for (const found of ofBackup) {
-    if (!problems.some(({ message }) => message === found.message)) {
-      problems.push(found);
-    }
+    // Where the backup cannot be opened, the table tells it, perhaps with its line.
+    const isTold = problems.some(({ message }) =>
+      message === found.message || message.endsWith(`: ${found.message}`)
+    );
+    if (!isTold) problems.push(found);
   }
   const rank = { error: 0, warning: 1, note: 2 };
   return problems.sort((one, other) =>

@@ -198,13 +198,20 @@ async function openParts(
   };
   const format = readKeyFormat(opening, source, parameters);
   const digest = await readDigest(opening, source, parameters);
-  const backup = parameters.backup === ""
-    ? undefined
-    : await opening.open(parameters.backup, options);
+  const backup = parameters.backup === "" ? undefined : await withPlace(
+    source,
+    "backup",
+    () => opening.open(parameters.backup, options),
+  );
   const opened: Table[] = backup === undefined ? [] : [backup];
   const keys = await closingOnFailure(
     opened,
-    () => readDomains(opening, parameters, opened),
+    () =>
+      withPlace(
+        source,
+        "domain",
+        () => readDomains(opening, parameters, opened),
+      ),
   ).then((exclude) =>
     new KeyRules({ exclude, format, digest, text: rules.text, skipsLongKeys })
   );
@@ -385,6 +392,27 @@ async function readDigest(
       return digest;
     },
   );
+}
+
+/**
+ * Opens what a parameter names. An error that has no place of its own gets that of
+ * the parameter: whoever sees it named another table.
+ */
+async function withPlace<T>(
+  source: ParameterSource,
+  parameter: "backup" | "domain",
+  open: () => Promise<T>,
+): Promise<T> {
+  try {
+    return await open();
+  } catch (cause) {
+    const setting = source.setting(parameter);
+    const isPlaced = !(cause instanceof ConfigError) ||
+      cause.file !== undefined || setting?.file === undefined;
+    if (isPlaced) throw cause;
+    const message = `${source.written(parameter)}: ${cause.message}`;
+    throw new ConfigError(message, { ...setting, cause });
+  }
 }
 
 /** Reads the domain list, if there is one. Adds its tables to `opened`. */
