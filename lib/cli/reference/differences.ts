@@ -55,7 +55,12 @@ export const differencesPage: ReferencePage = {
     "main.cf has at most 16,777,216 characters when it is expanded.",
     "A key that lmdb: cannot have, empty or of more than 511 bytes, is not found; " +
     "postmap ends with a fatal error.",
-    "An option behind a table is refused; postmap takes it for a table.",
+    "An option behind a table is refused; postmap takes it for a table. So are -i " +
+    "beside -q or -d, and a second table of -s or -i: postmap ignores them.",
+    "A table must have a type: /etc/aliases alone is refused, where postmap takes the " +
+    "default_database_type of main.cf.",
+    "-U turns UTF-8 support on whatever smtputf8_enable says; postmap then leaves it " +
+    "off.",
     "A line of standard input of more than 1 MiB is refused. A last line that ends in " +
     "the byte 255, without a line end, is a key too; postmap does not see it.",
     "Deno drops a carriage return at the end of an argument: give such a key on " +
