@@ -1,5 +1,9 @@
 import { parseEntryLine } from "../config/entry_line.ts";
-import { logicalLines, physicalLine } from "../config/logical_lines.ts";
+import {
+  logicalLines,
+  nullByteWarning,
+  physicalLine,
+} from "../config/logical_lines.ts";
 import { splitLines } from "../bytes/text.ts";
 import { ConfigError } from "../errors.ts";
 import { EntriesDriver } from "./inline.ts";
@@ -20,7 +24,9 @@ export async function openTexthash(opening: Opening): Promise<DriverTable> {
   const physical = splitLines(rules.text, bytes);
   if (physical.some((line) => typeof line !== "string")) opening.onNotUtf8?.();
   const lines = logicalLines(
-    physical.map(physicalLine),
+    physical.map((line) =>
+      typeof line === "string" ? { text: line } : physicalLine(line)
+    ),
     ({ line }) =>
       onWarning(
         `${path}, line ${line}: ignoring a line that continues nothing`,
@@ -34,8 +40,13 @@ export async function openTexthash(opening: Opening): Promise<DriverTable> {
       onWarning(`${path}, line ${line}: ${flaw}: ignoring this line`);
       continue;
     }
+    // As in Postfix, a line ends at a null byte.
+    const end = text.indexOf("\0");
+    if (end >= 0) onWarning(`${path}, line ${line}: ${nullByteWarning}`);
     try {
-      const { key, value: written, doubt } = parseEntryLine(text);
+      const { key, value: written, doubt } = parseEntryLine(
+        end < 0 ? text : text.slice(0, end),
+      );
       if (doubt !== undefined) onWarning(`${path}, line ${line}: ${doubt}`);
       const value = files === undefined
         ? written

@@ -117,6 +117,10 @@ Deno.test("table types answer as postmap's do", async () => {
   await using folder = await Folder.make();
   await folder.mailConfiguration();
   const file = await folder.write("source", source);
+  const nulls = await folder.write(
+    "nulls",
+    "a b\0c\n d\nb one\n\0x y\nbob\0 h\n# \0\nalice\ttwo \0\nk\u00e4se \0z\n",
+  );
   const tables = [
     'inline:{ A=1, { b = two words }, { "c d"=3 }, a=4, =5 }',
     'inline:{ "c d"=3 }',
@@ -133,6 +137,7 @@ Deno.test("table types answer as postmap's do", async () => {
     "static:",
     "fail:x",
     `texthash:${file}`,
+    `texthash:${nulls}`,
     `texthash:${file}.missing`,
     "nosuch:x",
     "inline",
