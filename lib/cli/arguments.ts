@@ -48,15 +48,13 @@ export function parseCommandLine(args: readonly string[]): CommandLine {
       : undefined,
     json: parsed.has("j"),
     fileValues: parsed.has("F"),
-    duplicates: parsed.has("r")
-      ? "replace"
-      : parsed.has("w")
-      ? "ignore"
-      : "warn",
+    duplicates: duplicatesBy[parsed.lastOf(["r", "w"]) ?? ""],
     configDirectory: parsed.value("c"),
     verbose: parsed.count("v"),
   };
 }
+
+const duplicatesBy = { r: "replace", w: "ignore", "": "warn" } as const;
 
 function chooseAction(
   args: readonly string[],

@@ -42,6 +42,8 @@ export class ParsedArguments {
   /** The arguments that are not options. */
   readonly operands: string[] = [];
   #values = new Map<string, string[]>();
+  /** The names of all options, in the order in which they were given. */
+  #order: string[] = [];
 
   /** How often an option was given. */
   count(name: string): number {
@@ -58,6 +60,13 @@ export class ParsedArguments {
     return this.#values.get(name) ?? [];
   }
 
+  /** Which of these options was given last; `undefined` if none was. */
+  lastOf<Name extends string>(names: readonly Name[]): Name | undefined {
+    return this.#order.findLast((name): name is Name =>
+      (names as readonly string[]).includes(name)
+    );
+  }
+
   /** The last argument of an option. */
   value(name: string): string | undefined {
     return this.values(name).at(-1);
@@ -66,6 +75,7 @@ export class ParsedArguments {
   /** Adds an option. Only for the parser. */
   add(option: Option, value = ""): void {
     const name = nameOf(option);
+    this.#order.push(name);
     const values = this.#values.get(name);
     if (values === undefined) this.#values.set(name, [value]);
     else values.push(value);

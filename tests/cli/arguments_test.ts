@@ -52,6 +52,9 @@ Deno.test("parseCommandLine() takes options as getopt does", () => {
     [["-Fqk", "t:1"], { fileValues: true }],
     [["-rNnop", "-q", "k", "t:1"], { duplicates: "replace" }],
     [["-w", "-q", "k", "t:1"], { duplicates: "ignore" }],
+    [["-rw", "-q", "k", "t:1"], { duplicates: "ignore" }],
+    [["-w", "-r", "-q", "k", "t:1"], { duplicates: "replace" }],
+    [["-rwr", "-q", "k", "t:1"], { duplicates: "replace" }],
     [["-hq", "-", "t:1"], {
       key: "-",
       message: { headers: true, body: false, mime: false },

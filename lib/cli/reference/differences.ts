@@ -11,7 +11,8 @@ export const differencesPage: ReferencePage = {
   facts: [
     "It writes to memcache tables: -i. postmap can only look up and delete.",
     "A line of -i that cannot be used makes the exit status 1; postmap warns and " +
-    "returns 0. So does a -d key that is not UTF-8.",
+    "returns 0. So does a -d key that is not UTF-8. A line of -i with a null byte " +
+    "cannot be used; postmap ends it there.",
     "An entry that memcached or the backup refuses does not end -i. A warning names " +
     "its line and key, the rest is stored, the last line counts both, and the exit " +
     "status is 1. After 1000 refusals in a row it ends.",
