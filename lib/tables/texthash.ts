@@ -1,5 +1,6 @@
 import { parseEntryLine } from "../config/entry_line.ts";
 import {
+  beforeNull,
   logicalLines,
   nullByteWarning,
   physicalLine,
@@ -40,13 +41,10 @@ export async function openTexthash(opening: Opening): Promise<DriverTable> {
       onWarning(`${path}, line ${line}: ${flaw}: ignoring this line`);
       continue;
     }
-    // As in Postfix, a line ends at a null byte.
-    const end = text.indexOf("\0");
-    if (end >= 0) onWarning(`${path}, line ${line}: ${nullByteWarning}`);
+    const used = beforeNull(text);
+    if (used !== text) onWarning(`${path}, line ${line}: ${nullByteWarning}`);
     try {
-      const { key, value: written, doubt } = parseEntryLine(
-        end < 0 ? text : text.slice(0, end),
-      );
+      const { key, value: written, doubt } = parseEntryLine(used);
       if (doubt !== undefined) onWarning(`${path}, line ${line}: ${doubt}`);
       const value = files === undefined
         ? written
