@@ -71,14 +71,22 @@ export async function openTable(
   return new FileValuesTable(table, { text, onWarning });
 }
 
+/** What the command line has for its tables, besides options. */
+export interface SharedOpening {
+  /** The main.cf: tables that share it read it once, and warn of it once. */
+  readonly mail?: MailSystem;
+  /** As in {@linkcode Opening}. */
+  readonly onNotUtf8?: () => void;
+}
+
 /**
  * Opens a table as {@linkcode openTable} does, but with `fileValues` its values
- * are the stored base64, not decoded. `onNotUtf8` is as in {@linkcode Opening}.
+ * are the stored base64, not decoded.
  */
 export async function openStored(
   name: string,
   options: OpenOptions,
-  onNotUtf8?: () => void,
+  shared: SharedOpening = {},
 ): Promise<DriverTable> {
   if (typeof name !== "string") {
     throw new TypeError(`A table name must be a string: ${typeof name}`);
@@ -93,11 +101,11 @@ export async function openStored(
     requireOptionNames(options, openOptionNames);
   }
   requireRuntime();
-  const { mail, resolved } = await prepare(options);
+  const { mail, resolved } = await prepare(options, shared.mail);
   return await openNamed(name, resolved, mail, {
     outer: [],
     count: { tables: 0 },
-    onNotUtf8,
+    onNotUtf8: shared.onNotUtf8,
   });
 }
 
@@ -133,10 +141,11 @@ export async function openCacheAndBackup(
 
 async function prepare(
   options: OpenOptions,
+  shared?: MailSystem,
 ): Promise<{ mail: MailSystem; resolved: OpenOptions }> {
   options.signal?.throwIfAborted();
   const onWarning = options.onWarning ?? ((line) => console.warn(line));
-  const mail = new MailSystem({ ...options, onWarning });
+  const mail = shared ?? new MailSystem({ ...options, onWarning });
   const utf8 = options.utf8 ?? await mail.smtputf8();
   return { mail, resolved: { ...options, utf8, onWarning } };
 }

@@ -13,6 +13,7 @@ import {
 } from "./command_line.ts";
 import { lookupKey, printValue } from "./actions/lookup.ts";
 import { BrokenPipe, Output, Report, StreamError } from "./streams.ts";
+import { MailSystem } from "../system/mail_system.ts";
 import { Session, Utf8InDoubt } from "./session.ts";
 import { terminal } from "./terminal.ts";
 
@@ -77,17 +78,21 @@ async function runCommand(
       command.action === "help" ? await helpOn(command.tables) : versionLine,
     );
   }
+  const { configDirectory } = command;
+  const mail = new MailSystem({ configDirectory, onWarning: report.warning });
+  const run = (text: Text, assumesUtf8 = false) =>
+    runSession(new Session(command, { text, assumesUtf8, mail, report }));
   if (command.utf8 === undefined && needsNoUtf8Setting(command)) {
     try {
-      return await runSession(command, utf8Text, report, true);
+      return await run(utf8Text, true);
     } catch (error) {
       if (error instanceof NotUtf8Error) {
-        return await runWithoutUtf8(command, report, error);
+        return await runWithoutUtf8(command, mail, error, run);
       }
       if (!(error instanceof Utf8InDoubt)) throw error;
     }
   }
-  return await runSession(command, await chooseText(command, report), report);
+  return await run(await chooseText(command, mail));
 }
 
 // With an ASCII key, UTF-8 support matters only if the value is not UTF-8, or a line
@@ -99,15 +104,16 @@ function needsNoUtf8Setting(command: CommandLine): boolean {
 
 async function runWithoutUtf8(
   command: CommandLine,
-  report: Report,
+  mail: MailSystem,
   error: NotUtf8Error,
+  run: (text: Text) => Promise<number>,
 ): Promise<number> {
-  const text = await chooseText(command, report);
+  const text = await chooseText(command, mail);
   if (text.utf8) throw error;
   // The value is complete only if it comes from the table itself, not from its
   // backup, and need not be decoded.
   if (command.fileValues || !command.tables.includes(error.table)) {
-    return await runSession(command, text, report);
+    return await run(text);
   }
   const value = text.decode(error.value)!;
   await printValue(new Output(text), command, command.key, value);
@@ -118,24 +124,13 @@ async function runWithoutUtf8(
 const isAscii = /^[\x00-\x7f]*$/;
 
 async function chooseText(
-  { utf8, configDirectory }: CommandLine,
-  report: Report,
+  { utf8 }: CommandLine,
+  mail: MailSystem,
 ): Promise<Text> {
-  if (utf8 === undefined) {
-    const { MailSystem } = await import("../system/mail_system.ts");
-    const mail = new MailSystem({ configDirectory, onWarning: report.warning });
-    utf8 = await mail.smtputf8();
-  }
-  return utf8 ? utf8Text : byteText;
+  return (utf8 ?? await mail.smtputf8()) ? utf8Text : byteText;
 }
 
-async function runSession(
-  command: CommandLine,
-  text: Text,
-  report: Report,
-  assumesUtf8 = false,
-): Promise<number> {
-  const session = new Session(command, text, report, assumesUtf8);
+async function runSession(session: Session): Promise<number> {
   try {
     return await runAction(session);
   } finally {

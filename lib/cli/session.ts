@@ -1,6 +1,7 @@
 import { byteText, type Text } from "../bytes/text.ts";
 import { markWarning } from "../config/logical_lines.ts";
 import { openStored } from "../open.ts";
+import type { MailSystem } from "../system/mail_system.ts";
 import type { LineTable } from "../tables/driver_table.ts";
 import type { Table } from "../table.ts";
 import { type CommandLine, isSingleLookup } from "./command_line.ts";
@@ -18,6 +19,21 @@ export interface Refusal {
 /** It matters whether UTF-8 support is on, which was only assumed. */
 export class Utf8InDoubt extends Error {}
 
+/** What a session needs besides its command. */
+export interface SessionParts {
+  /** The encoding of the tables. */
+  readonly text: Text;
+  /**
+   * Whether UTF-8 support is only assumed: then opening a table with a line that is
+   * not UTF-8 throws {@linkcode Utf8InDoubt}.
+   */
+  readonly assumesUtf8: boolean;
+  /** The main.cf of all tables, which is read once. */
+  readonly mail: MailSystem;
+  /** Standard error. */
+  readonly report: Report;
+}
+
 /** What the actions share: the open tables, input, output and messages. */
 export class Session {
   /** The command line. */
@@ -30,30 +46,25 @@ export class Session {
   readonly report: Report;
   /** Standard output. */
   readonly output: Output;
+  /** As in SessionParts. */
+  readonly mail: MailSystem;
   /** Refused updates that were not taken yet, by their keys. */
   #refusals = new Map<string, Refusal[]>();
   #assumesUtf8: boolean;
   #decodesFiles: boolean;
   #tables = new Map<string, Promise<LineTable>>();
 
-  /**
-   * Opens no table yet. With `assumesUtf8`, opening one that has a line which is not
-   * UTF-8 throws {@linkcode Utf8InDoubt}.
-   */
-  constructor(
-    command: CommandLine,
-    tableText: Text,
-    report: Report,
-    assumesUtf8 = false,
-  ) {
-    this.#assumesUtf8 = assumesUtf8;
+  /** Opens no table yet. */
+  constructor(command: CommandLine, parts: SessionParts) {
     this.command = command;
-    this.tableText = tableText;
+    this.mail = parts.mail;
+    this.#assumesUtf8 = parts.assumesUtf8;
+    this.tableText = parts.text;
     // As in postmap, values that are found for lines of a message are not decoded.
     const { message, fileValues } = command;
     this.#decodesFiles = fileValues && !message?.headers && !message?.body;
-    this.text = this.#decodesFiles ? byteText : tableText;
-    this.report = report;
+    this.text = this.#decodesFiles ? byteText : parts.text;
+    this.report = parts.report;
     this.output = new Output(this.text);
   }
 
@@ -86,8 +97,11 @@ export class Session {
       },
       onWarning: report.warning,
       onDetail: report.detail,
-    }, () => {
-      if (this.#assumesUtf8) throw new Utf8InDoubt();
+    }, {
+      mail: this.mail,
+      onNotUtf8: () => {
+        if (this.#assumesUtf8) throw new Utf8InDoubt();
+      },
     });
     if (!this.#decodesFiles) return table;
     const { withFileValues } = await import("./actions/file_values.ts");

@@ -32,8 +32,6 @@ export function drawProgress(line: string): void {
 /** Writes messages to standard error. */
 export class Report {
   #verbose: boolean;
-  /** The warnings about lines of main.cf. */
-  #ofMainCf = new Set<string>();
 
   /** `verbose`: print details as well. */
   constructor(verbose: boolean) {
@@ -45,15 +43,8 @@ export class Report {
     write(`${program}: ${message}`, 6);
   }
 
-  /**
-   * Prints a warning; one about a line of main.cf only once, though the command and
-   * each of its tables read that.
-   */
+  /** Prints a warning. */
   warning = (message: string): void => {
-    if (/^[^"]*\/main\.cf, line \d/.test(message)) {
-      if (this.#ofMainCf.has(message)) return;
-      this.#ofMainCf.add(message);
-    }
     write(`${program}: warning: ${message}`, 4);
   };
 

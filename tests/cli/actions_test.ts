@@ -186,10 +186,7 @@ Deno.test("command line runs with the permissions it needs, and names the one it
   const read = `--allow-read=${folder.path}`;
   const table = `memcache:${path}`;
   const tried = async (permissions: string[], args: string[], stdin = "") => {
-    const { code, stdout, stderr } = await runCli([...args], {
-      permissions,
-      stdin,
-    });
+    const { code, stdout, stderr } = await runCli(args, { permissions, stdin });
     assert(!/\bat .*:\d+:\d+/.test(stderr), "a stack trace");
     return code === 0 ? stdout : stderr;
   };
@@ -235,7 +232,7 @@ Deno.test("command line ends quietly when nobody reads its output", async () => 
 Deno.test("command line prints nothing of a short run that fails, as postmap does", async () => {
   for (const stdin of ["a\nb\n", "a\nb", "a\n\n"]) {
     const args = ["-q", "-", "inline:{a=1}", "fail:x"];
-    const { code, stdout } = await runCli([...args], { stdin });
+    const { code, stdout } = await runCli(args, { stdin });
     const expected = await runPostmap(args, { stdin });
     assertEquals([code, stdout], [expected.code, expected.stdout]);
     assertEquals([code, stdout], [1, ""]);
@@ -286,33 +283,4 @@ Deno.test("command line goes on with the backup while memcached is down", async 
   ], { stdin: "a\nb\n" });
   assertEquals([code, stdout], [0, "a\t1\nb\t2\n"]);
   assertEquals(stderr.split("\n").length, 2);
-});
-
-Deno.test("command line says once what is wrong with main.cf", async () => {
-  await using folder = await Folder.make();
-  await folder.write(
-    "main.cf",
-    "compatibility_level = 3.6\nmail_name = a\nmail_name = b\n" +
-      `t_memcache = inet:127.0.0.1:${freePort()}\nt_backup = inline:{a=1}\n`,
-  );
-  const line = `memcache-table: warning: ${folder.path}/main.cf, line 3: ` +
-    '"mail_name = b" replaces "a" of line 2';
-  for (
-    const [args, stdin = ""] of [
-      [["-q", "ä", "memcache:t"]],
-      [["-q", "-", "memcache:t", "memcache:{ttl=1}", "memcache:t"], "a\n"],
-      [["-h", "-q", "-", "memcache:t"], "To: x\n\n"],
-      [["-s", "memcache:t"]],
-      [["sync", "--dry-run", "memcache:t"], "a 1\n"],
-      [["warm", "memcache:t"]],
-      [["stats", "memcache:t"]],
-    ] as const
-  ) {
-    const { stderr } = await runCli([...args], {
-      env: { MAIL_CONFIG: folder.path },
-      stdin,
-    });
-    const said = stderr.split("\n").filter((one) => one === line).length;
-    assertEquals(said, 1, `${args.join(" ")}: ${stderr}`);
-  }
 });

@@ -42,3 +42,36 @@ Deno.test("-q - asks one table behind another as postmap does", async () => {
     assertEquals(/TypeError|Uncaught/.test(stderr), false, stderr);
   });
 });
+
+Deno.test("one warning tells of a line of main.cf, however many tables read it", async () => {
+  await using folder = await Folder.make();
+  const tables = ["t", "u", "v"];
+  const config = await folder.mailConfiguration(
+    "twice = 1\ntwice = 2\n" +
+      tables.map((name) =>
+        `${name}_memcache = unix:/nonexistent\n${name}_backup = inline:{k=v}\n`
+      ).join(""),
+  );
+  const names = tables.map((name) => `memcache:${name}`);
+  const commands = [
+    ["-q", "-", ...names],
+    ["-q", "x", ...names],
+    ["-q", "é", ...names],
+    ["-hbq", "-", ...names],
+    ["-s", names[0]],
+    ["sync", "--dry-run", names[0]],
+    ["warm", names[0]],
+    ["stats", names[0]],
+  ];
+  await atOnce(4, commands, async (command) => {
+    const [first, ...rest] = command;
+    const args = first.startsWith("-")
+      ? ["-c", config, ...command]
+      : [first, "-c", config, ...rest];
+    const { stderr } = await runCli(args, { stdin: "x\ny\n" });
+    const told = stderr.split("\n").filter((line) =>
+      line.includes('"twice = 2" replaces')
+    );
+    assertEquals(told.length, 1, `${command}: ${stderr}`);
+  });
+});

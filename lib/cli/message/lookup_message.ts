@@ -1,5 +1,5 @@
 import { parseWholeNumber } from "../../config/whole_number.ts";
-import { MailSystem } from "../../system/mail_system.ts";
+import type { MailSystem } from "../../system/mail_system.ts";
 import { ConfigError } from "../../errors.ts";
 import { mayRead } from "../../system/files.ts";
 import {
@@ -31,10 +31,7 @@ export async function lookupMessage(
   );
 }
 
-async function readLimits(
-  { command: { configDirectory }, report }: Session,
-): Promise<MessageLimits> {
-  const mail = new MailSystem({ configDirectory, onWarning: report.warning });
+async function readLimits({ mail }: Session): Promise<MessageLimits> {
   if (!mayRead(mail.mainCf)) return defaultLimits;
   return {
     headerSize: await limit(mail, "header_size_limit") ??

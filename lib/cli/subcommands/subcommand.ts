@@ -81,7 +81,15 @@ export async function runSubcommand(
 ): Promise<number> {
   const report = new Report(parsed.has("v"));
   const configDirectory = parsed.value("c");
-  const mail = new MailSystem({ configDirectory, onWarning: report.warning });
+  // Tables that read main.cf as well do not repeat its warnings.
+  const told = new Set<string>();
+  const mail = new MailSystem({
+    configDirectory,
+    onWarning: (message) => {
+      told.add(message);
+      report.warning(message);
+    },
+  });
   const utf8 = parsed.has("u")
     ? false
     : parsed.has("U")
@@ -98,7 +106,9 @@ export async function runSubcommand(
       utf8,
       configDirectory,
       kvLibrary: terminal.kvLibrary,
-      onWarning: report.warning,
+      onWarning: (message) => {
+        if (!told.has(message)) report.warning(message);
+      },
       onDetail: report.detail,
     },
     report,
