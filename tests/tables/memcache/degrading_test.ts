@@ -248,13 +248,14 @@ testBoth(
       assert(await table.lookup(key) === value, key);
       assertEquals((await backed.kept(key))?.length, value.length);
     }
-    // There is room again.
+    assertEquals(warnings.length, 1);
+    // There is room again. Values of the last lookups may still be on their way to
+    // it: one that finds no room then is an outage of its own.
     assertEquals(await table.delete("k0"), true);
     assertEquals(await table.delete("k1"), true);
     assertEquals(await table.lookup("k99"), large[99].value);
     await memcached.until("k99", large[99].value);
     assertEquals(await table.lookup("k0"), undefined);
-    assertEquals(warnings.length, 1);
   },
 );
 
