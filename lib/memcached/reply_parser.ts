@@ -93,6 +93,7 @@ function skipWord(bytes: Uint8Array, start: number, end: number): number {
   while (start < end && bytes[start] !== 0 && !isSpace(bytes[start])) start++;
   return start;
 }
+
 /**
  * Parses the reply to one command, which may arrive in any number of pieces. Does
  * no I/O, and never stores more than the limits allow.

@@ -34,6 +34,8 @@ export async function placeOfHost(
  */
 export async function nameOfThisHost(): Promise<string | undefined> {
   if (!isPermitted({ name: "sys", kind: "hostname" })) return undefined;
+  // Deno takes milliseconds to load its node:os.
+  if (runtime === "deno") return Deno.hostname();
   return (await loadNodeModule("node:os"))?.hostname();
 }
 

@@ -85,7 +85,9 @@ export class MailSystem {
       import("./mail_names.ts"),
       import("./hosts.ts"),
     ]);
-    const hostName = await nameOfThisHost();
+    const hostName = settings.has("myhostname")
+      ? undefined
+      : await nameOfThisHost();
     const lookup = (inner: string): string | undefined => {
       const value = settings.get(inner)?.value;
       if (value !== undefined) return value;
