@@ -50,6 +50,7 @@ export type * from "./lib/events.ts";
 export { openTable, tableTypes } from "./lib/open.ts";
 export type {
   KvAtomic,
+  KvCommit,
   KvDatabase,
   KvEntry,
   KvKey,

@@ -11,6 +11,14 @@ export interface KvEntry {
   readonly versionstamp: string | null;
 }
 
+/** The result of a transaction. */
+export interface KvCommit {
+  /** Whether it was done; `false` if a check failed. */
+  readonly ok: boolean;
+  /** The new versionstamp of all entries that it wrote, if the database tells that. */
+  readonly versionstamp?: string;
+}
+
 /** A transaction: either all of its writes are done, or none. */
 export interface KvAtomic {
   /** Requires that entries still have these versionstamps. */
@@ -19,8 +27,8 @@ export interface KvAtomic {
   set(key: KvKey, value: unknown): KvAtomic;
   /** Adds the removal of an entry. Without this method, each is removed by itself. */
   delete?(key: KvKey): KvAtomic;
-  /** Executes the transaction; `ok` is `false` if a check failed. */
-  commit(): Promise<{ ok: boolean }>;
+  /** Executes the transaction. */
+  commit(): Promise<KvCommit>;
 }
 
 /**

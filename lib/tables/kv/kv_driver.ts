@@ -155,10 +155,15 @@ export class KvDriver implements Driver {
   /** Uses few commits, since each one waits for the disk. */
   async updateBatch(entries: readonly Entry[]): Promise<WriteAnswer> {
     const { KvUpdates } = await import("./kv_updates.ts");
-    const updates = new KvUpdates(entries, this.#parts, this.#writeState);
+    const updates = new KvUpdates(
+      entries,
+      this.#keys,
+      this.#parts,
+      this.#writeState,
+    );
     // A refused update must not create the database.
     const open = await this.#named(() => this.#source.get(false));
-    updates.prepare(this.#keys, open?.database);
+    updates.prepare(open?.database);
     const keys = entries.map(({ key }) => key);
     return await this.#writeAll("creates", keys, updates);
   }
@@ -241,6 +246,8 @@ export class KvDriver implements Driver {
 
   async close(): Promise<void> {
     if (this.#absence !== undefined) this.#warn(this.#absence);
+    // The source waits for it. A mark that stays is removed by the next update.
+    this.#writeState.filling?.end().catch(() => undefined);
     await this.#source.close();
   }
 

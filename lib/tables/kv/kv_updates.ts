@@ -5,12 +5,14 @@ import type { Refuse } from "../driver_table.ts";
 import {
   adding,
   addingFew,
+  type CommitKind,
   commitsOf,
   hadManyChecks,
   type KvWrite,
   makeCommits,
   replacing,
 } from "./commits.ts";
+import { endingFillings, Filling } from "./filling.ts";
 import type { KvKeys } from "./kv_keys.ts";
 import { countFinal, type KvWrites } from "./kv_writes.ts";
 import type { PatientDatabase } from "./patient_database.ts";
@@ -39,6 +41,8 @@ export interface WriteState {
   someExist: boolean;
   /** The commits of all batches. */
   readonly underWay: CommitsUnderWay;
+  /** The filling of the table, for the database that was open last. */
+  filling?: Filling;
 }
 
 /** An entry to store, and its index in the batch. */
@@ -53,6 +57,7 @@ interface EntryWrite extends KvWrite {
 export class KvUpdates implements KvWrites {
   done: boolean[];
   #entries: readonly Entry[];
+  #kvKeys: KvKeys;
   #rules: UpdateRules;
   #state: WriteState;
   /** One for each key. */
@@ -60,13 +65,15 @@ export class KvUpdates implements KvWrites {
   #kept: number[] = [];
   #isFinal: boolean[];
 
-  /** A run updates `state`. */
+  /** `kvKeys` makes the keys of the database. A run updates `state`. */
   constructor(
     entries: readonly Entry[],
+    kvKeys: KvKeys,
     rules: UpdateRules,
     state: WriteState,
   ) {
     this.#entries = entries;
+    this.#kvKeys = kvKeys;
     this.#rules = rules;
     this.#state = state;
     this.done = entries.map(() => false);
@@ -91,7 +98,8 @@ export class KvUpdates implements KvWrites {
    * several entries of one key, one is stored: the last, or the first where an
    * update keeps what exists.
    */
-  prepare(keys: KvKeys, database: PatientDatabase | undefined): void {
+  prepare(database: PatientDatabase | undefined): void {
+    const keys = this.#kvKeys;
     const { text, refuse, replace } = this.#rules;
     const encodedKeys = encodeAllStrings(
       this.#entries.map(({ key }) => key),
@@ -130,21 +138,21 @@ export class KvUpdates implements KvWrites {
       this.#isFinal[at] = false;
       for (const other of later ?? []) this.#isFinal[other] = false;
     }
-    const kind = replace
+    const filling = replace ? undefined : await this.#filling(database);
+    const kind = replace || filling !== undefined
       ? replacing
-      : this.#state.fewChecks
-      ? addingFew
-      : adding;
+      : this.#addingKind;
     const commits = commitsOf(writes, kind, pace);
     await makeCommits(commits, this.#state.underWay, async (some) => {
       if (replace) {
-        await replaceAll(database, some);
+        await this.#replaceAll(database, some);
         for (const { at, later } of some) {
           this.done[at] = true;
           for (const other of later ?? []) this.done[other] = true;
         }
       } else {
-        const added = await this.#addNew(database, some);
+        const added = await filling?.add(some) ??
+          await this.#addNew(database, some);
         for (const { at } of added) this.done[at] = true;
       }
       for (const { at, later } of some) {
@@ -166,81 +174,93 @@ export class KvUpdates implements KvWrites {
     }
   }
 
+  /** The filling of the table, if this batch is worth it and the table was empty. */
+  async #filling(database: PatientDatabase): Promise<Filling | undefined> {
+    const { pace } = this.#rules;
+    let { filling } = this.#state;
+    if (filling?.database !== database) {
+      if (this.#writes.size < pace.fillFrom) return undefined;
+      filling = new Filling(database, this.#kvKeys, pace);
+      this.#state.filling = filling;
+    }
+    return await filling.begin() ? filling : undefined;
+  }
+
+  /** What a commit may hold that checks each entry. */
+  get #addingKind(): CommitKind {
+    return this.#state.fewChecks ? addingFew : adding;
+  }
+
+  /** Stores all entries. */
+  async #replaceAll(
+    database: PatientDatabase,
+    writes: readonly EntryWrite[],
+  ): Promise<void> {
+    await database.commit((atomic) => {
+      for (const { key, data } of writes) atomic = atomic.set(key, data);
+      return endingFillings(atomic, this.#kvKeys);
+    });
+  }
+
   /** Adds the entries that do not exist; returns those. */
   async #addNew(
     database: PatientDatabase,
     writes: readonly EntryWrite[],
   ): Promise<readonly EntryWrite[]> {
-    const { pace } = this.#rules;
-    const isFew = writes.length <= addingFew.maxWrites;
-    if (isFew || !this.#state.fewChecks) {
-      try {
-        return await addMissing(database, writes, pace, this.#state);
-      } catch (error) {
-        if (isFew || !hadManyChecks(error)) throw error;
-        this.#state.fewChecks = true;
-      }
-    }
+    const kind = this.#addingKind;
     const added: EntryWrite[] = [];
     // One by one: together they count as one commit that is under way.
-    for (const { writes: some } of commitsOf(writes, addingFew, pace)) {
-      added.push(...await addMissing(database, some, pace, this.#state));
+    for (const { writes: some } of commitsOf(writes, kind, this.#rules.pace)) {
+      try {
+        added.push(...await this.#addMissing(database, some));
+      } catch (error) {
+        if (kind === addingFew || !hadManyChecks(error)) throw error;
+        this.#state.fewChecks = true;
+        added.push(...await this.#addNew(database, some));
+      }
     }
     return added;
   }
-}
 
-async function replaceAll(
-  database: PatientDatabase,
-  writes: readonly EntryWrite[],
-): Promise<void> {
-  if (writes.length === 1) {
-    await database.set(writes[0].key, writes[0].data);
-    return;
-  }
-  await database.commit((atomic) => {
-    for (const { key, data } of writes) atomic = atomic.set(key, data);
-    return atomic;
-  });
-}
-
-/** Adds the entries that do not exist; returns those. Their keys must differ. */
-async function addMissing(
-  database: PatientDatabase,
-  writes: readonly EntryWrite[],
-  pace: Pace,
-  state: WriteState,
-): Promise<readonly EntryWrite[]> {
-  let missing = writes;
-  // Look first where entries exist: a commit that fails takes as long as one that
-  // does not. Another process may add some between the look and the commit.
-  for (let mustLook = state.someExist;; mustLook = true) {
-    if (mustLook) {
-      const { entries, failed } = await readMany(
-        database,
-        missing.map(({ key }) => key),
-        pace,
-      );
-      if (failed !== undefined) throw failed.error;
-      state.someExist = entries.some(({ versionstamp }) =>
-        versionstamp !== null
-      );
-      missing = missing.filter((_, at) => entries[at].versionstamp === null);
+  /** Adds the entries that do not exist, together; returns those. */
+  async #addMissing(
+    database: PatientDatabase,
+    writes: readonly EntryWrite[],
+  ): Promise<readonly EntryWrite[]> {
+    const state = this.#state;
+    let missing = writes;
+    // Look first where entries exist: a commit that fails takes as long as one that
+    // does not. Another process may add some between the look and the commit.
+    for (let mustLook = state.someExist;; mustLook = true) {
+      if (mustLook) {
+        const { entries, failed } = await readMany(
+          database,
+          missing.map(({ key }) => key),
+          this.#rules.pace,
+        );
+        if (failed !== undefined) throw failed.error;
+        state.someExist = entries.some(({ versionstamp }) =>
+          versionstamp !== null
+        );
+        missing = missing.filter((_, at) => entries[at].versionstamp === null);
+      }
+      if (missing.length === 0 || await this.#addAll(database, missing)) {
+        return missing;
+      }
     }
-    if (missing.length === 0 || await addAll(database, missing)) return missing;
   }
-}
 
-/** Adds all entries, or none if one of them exists. Returns whether it did. */
-async function addAll(
-  database: PatientDatabase,
-  writes: readonly EntryWrite[],
-): Promise<boolean> {
-  const { ok } = await database.commit((atomic) => {
-    for (const { key, data } of writes) {
-      atomic = atomic.check({ key, versionstamp: null }).set(key, data);
-    }
-    return atomic;
-  });
-  return ok;
+  /** Adds all entries, or none if one of them exists. Returns whether it did. */
+  async #addAll(
+    database: PatientDatabase,
+    writes: readonly EntryWrite[],
+  ): Promise<boolean> {
+    const { ok } = await database.commit((atomic) => {
+      for (const { key, data } of writes) {
+        atomic = atomic.check({ key, versionstamp: null }).set(key, data);
+      }
+      return endingFillings(atomic, this.#kvKeys);
+    });
+    return ok;
+  }
 }

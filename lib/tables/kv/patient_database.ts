@@ -1,5 +1,6 @@
 import type {
   KvAtomic,
+  KvCommit,
   KvDatabase,
   KvEntry,
   KvKey,
@@ -63,7 +64,7 @@ export class PatientDatabase {
    * Does a transaction, with the steps that `build` adds to it. `build` is called
    * again when the database is locked.
    */
-  commit(build: (atomic: KvAtomic) => KvAtomic): Promise<{ ok: boolean }> {
+  commit(build: (atomic: KvAtomic) => KvAtomic): Promise<KvCommit> {
     return this.#run(() => build(this.#database.atomic()).commit());
   }
 

@@ -16,6 +16,8 @@ export interface Pace extends WritePace {
   readonly commitBytes: number;
   /** Bytes of all commits; one alone may have more. */
   readonly bytes: number;
+  /** Entries of a batch that are worth a {@linkcode Filling} of an empty table. */
+  readonly fillFrom: number;
 }
 
 /**
@@ -28,11 +30,12 @@ export const near: Pace = {
   gets: 32,
   firstReads: Infinity,
   readBytes: Infinity,
-  batchSize: 198,
+  batchSize: 297,
   batches: 2,
   commits: 4,
   commitBytes: 819200,
   bytes: Infinity,
+  fillFrom: 100,
 };
 
 /**
@@ -49,6 +52,7 @@ export const unknown: Pace = {
   commits: 1,
   commitBytes: 819200,
   bytes: Infinity,
+  fillFrom: Infinity,
 };
 
 /**
@@ -66,6 +70,7 @@ export const far: Pace = {
   commits: 100,
   commitBytes: 131072,
   bytes: 1048576,
+  fillFrom: Infinity,
 };
 
 /** Lets only so many commits, of so many bytes, be under way at once. */

@@ -1,6 +1,7 @@
 import { locksIn } from "../../../lib/tables/kv/lock_holder.ts";
 import {
   ClosedError,
+  type KvAtomic,
   type KvDatabase,
   openTable,
   type TableOptions,
@@ -246,7 +247,20 @@ function hanging() {
           },
           delete: (key) => kv.delete(key),
           list: (selector, options) => kv.list(selector, options),
-          atomic: () => kv.atomic(),
+          atomic: () => {
+            const atomic = kv.atomic();
+            const commit = async () => {
+              await whenFree();
+              return await atomic.commit();
+            };
+            const made: KvAtomic = {
+              check: (...checks) => (atomic.check(...checks), made),
+              set: (key, value) => (atomic.set(key, value), made),
+              delete: (key) => (atomic.delete(key), made),
+              commit,
+            };
+            return made;
+          },
           close: () => {
             state.closed++;
             kv.close();

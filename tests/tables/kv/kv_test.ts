@@ -1,6 +1,7 @@
 import {
   ConfigError,
   type Entry,
+  type KvAtomic,
   type KvDatabase,
   openTable,
   type Table,
@@ -207,7 +208,21 @@ Deno.test("kv: takes any database that has the methods", async () => {
       }
     },
     atomic: () => {
-      throw new Error("not asked for");
+      const steps: (() => void)[] = [];
+      const atomic: KvAtomic = {
+        check: () => {
+          throw new Error("not asked for");
+        },
+        set: (key, value) => {
+          steps.push(() => entries.set(id(key), { key, value }));
+          return atomic;
+        },
+        commit: () => {
+          for (const step of steps) step();
+          return Promise.resolve({ ok: true });
+        },
+      };
+      return atomic;
     },
     close: () => void closed++,
   };
