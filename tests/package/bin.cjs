@@ -1,15 +1,13 @@
 #!/usr/bin/env node
-// A script, no module: Node starts it sooner, and so it does what it requires. Old
-// versions would not even read a module, and could not say why.
-const [major, minor] = process.versions.node.split(".").map(Number);
+// Old versions of Node would not even read the program, and could not say why.
+const { node } = process.versions;
+const [major, minor] = node.split(".").map(Number);
 if (major < 20 || (major === 20 && minor < 4)) {
   console.error(
-    `memcache-table: fatal: this is Node ${process.versions.node}: ` +
+    `memcache-table: fatal: this is Node ${node}: ` +
       "use Node 20.4 or later, Bun or Deno",
   );
   process.exitCode = 1;
-} else if (process.features.require_module || process.versions.bun) {
-  require("./cli.js");
 } else {
-  import("./cli.js");
+  require("./cli.cjs");
 }

@@ -159,7 +159,7 @@ async function build(folder: string): Promise<void> {
     ...Object.values(exports),
   ]);
   await renameSources(folder);
-  await buildProgram(`${folder}/bin`, await currentCommit());
+  await buildProgram(`${folder}/bin`, await currentCommit(), "cjs");
   await Deno.mkdir(`${folder}/man`);
   await Deno.writeTextFile(`${folder}/man/memcache-table.1`, await manPage());
   await writeTypes(folder);

@@ -28,6 +28,7 @@ interface Node {
   readonly generator: boolean;
   readonly left: Node & { readonly name: string };
   readonly name: string;
+  readonly directive?: string;
 }
 
 function* children(node: Node): Generator<Node> {
@@ -90,13 +91,15 @@ export function compiledAtOnce(
 
   const program = parseAst(code) as unknown as Node;
   makePublic(program, new Map());
+  // Behind "use strict", which counts only at the very start.
+  const top = program.body.findLast(({ directive }) => directive)?.end ?? 0;
   for (const statement of program.body) {
     const { type, start, end, id, generator } = statement;
     if (type === "ClassDeclaration") moveMethods(statement);
     if (type !== "FunctionDeclaration" || generator || !isUsed(start)) continue;
     text.prependRight(start, `var ${id.name} = (`);
     text.appendLeft(end, ");\n");
-    text.move(start, end, 0);
+    text.move(start, end, top);
   }
   return { code: text.toString(), map: text.generateMap({ hires: true }) };
 }

@@ -57,6 +57,13 @@ Deno.test("only functions that are called are compiled at once", () => {
   assertEquals(code.includes("prototype"), false);
 });
 
+Deno.test("strict code stays strict", () => {
+  const strict = '"use strict"; function f() { return this; } f();';
+  const { code } = compiledAtOnce(strict, () => true);
+  assertEquals(code.startsWith('"use strict";'), true);
+  assertEquals(code.includes("var f = (function f()"), true);
+});
+
 Deno.test("what must stay private is not made public", () => {
   const code = "class A { #a; static is(x) { return #a in x; } }";
   assertThrows(() => compiledAtOnce(code, () => true), Error, "stays private");

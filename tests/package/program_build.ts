@@ -11,6 +11,9 @@
 // each import() so that it takes its part of the file. esbuild removes the types
 // and white space. `deno bundle` makes a file of each import(). What a lookup calls
 // is compiled at once; see eager.ts.
+//
+// The npm package has it as CommonJS, cli.cjs and so on: Node and Bun start that
+// sooner than a module.
 import { type OutputOptions, rollup } from "npm:rollup@4.68.8";
 import { stop, transform } from "npm:esbuild@0.28.2";
 import { type Called, calledAtLookup, compiledAtOnce } from "./eager.ts";
@@ -36,7 +39,7 @@ const terminalModule = `${root}lib/cli/terminal.ts`;
 
 /**
  * The source of a module. In one file, what Node and Bun need is loaded anyway; and
- * without a top-level await, Node can `require` it, which takes it less time.
+ * CommonJS has no top-level await.
  */
 async function sourceOf(
   module: string,
@@ -53,8 +56,8 @@ async function sourceOf(
     'import * as node from "./node_terminal.ts";\n';
 }
 
-/** The name of the program's main file. */
-export const mainFile = "cli.js";
+/** Modules, which Deno and JSR need, or CommonJS. */
+export type Format = "esm" | "cjs";
 
 /** The commit of this clone, and whether files were changed; `undefined` outside of one. */
 export async function currentCommit(): Promise<string | undefined> {
@@ -82,6 +85,7 @@ export async function currentCommit(): Promise<string | undefined> {
 export async function buildProgram(
   folder: string,
   commit: string | undefined,
+  format: Format = "esm",
 ): Promise<void> {
   const options = {
     loader: "ts",
@@ -89,12 +93,13 @@ export async function buildProgram(
     format: "esm",
     sourcemap: true,
   } as const;
+  const ending = format === "esm" ? ".js" : ".cjs";
   /** The modules that cli.js has to contain. */
   let first: Set<string> | undefined;
   let bulk: Set<string> | undefined;
   try {
     const bundle = await rollup({
-      input: { [mainFile.replace(/\.js$/, "")]: entry },
+      input: { cli: entry },
       external: [/^node:/, /^cloudflare:/],
       preserveEntrySignatures: "allow-extension",
       plugins: [{
@@ -103,12 +108,18 @@ export async function buildProgram(
           const source = await sourceOf(id, commit);
           return await transform(source, { ...options, sourcefile: id });
         },
+      }, {
+        name: "import.meta.url",
+        resolveImportMeta(property) {
+          if (format !== "cjs" || property !== "url") return null;
+          return 'require("node:url").pathToFileURL(__filename).href';
+        },
       }],
     });
     const output: OutputOptions = {
-      format: "esm",
-      entryFileNames: "[name].js",
-      chunkFileNames: "[name].js",
+      format,
+      entryFileNames: `[name]${ending}`,
+      chunkFileNames: `[name]${ending}`,
       onlyExplicitManualChunks: true,
       manualChunks(id, { getModuleInfo }) {
         const imports = (module: string) => {
@@ -125,7 +136,7 @@ export async function buildProgram(
     let called: Called;
     try {
       await bundle.write({ ...output, dir: plain });
-      called = await calledAtLookup(`${plain}/${mainFile}`);
+      called = await calledAtLookup(`${plain}/cli${ending}`);
     } finally {
       await Deno.remove(plain, { recursive: true });
     }
@@ -148,7 +159,7 @@ export async function buildProgram(
       }, {
         name: "size",
         async renderChunk(code) {
-          return await transform(code, { ...options, minify: true });
+          return await transform(code, { ...options, format, minify: true });
         },
       }],
     });
@@ -176,5 +187,5 @@ function importedBy(
 if (import.meta.main) {
   const folder = Deno.args[0] ?? `${root}dist`;
   await buildProgram(folder, await currentCommit());
-  console.log(`${folder}/${mainFile}`);
+  console.log(`${folder}/cli.js`);
 }

@@ -33,24 +33,36 @@ async function makeScene(): Promise<Scene> {
   };
 }
 
+/** Builds the program as CommonJS. Returns its main file. */
+async function buildCommon({ folder }: Scene): Promise<string> {
+  await buildProgram(`${folder.path}/common`, "abc123", "cjs");
+  return `${folder.path}/common/cli.cjs`;
+}
+
 Deno.test("the built program is three files, and a lookup does not need the last", async () => {
   await using scene = await makeScene();
   const { folder, memcached, program, table } = scene;
-  const names = [];
-  for await (const { name } of Deno.readDir(`${folder.path}/program`)) {
-    names.push(name);
+  const commonProgram = await buildCommon(scene);
+  const namesIn = async (place: string) => {
+    const names = [];
+    for await (const { name } of Deno.readDir(`${folder.path}/${place}`)) {
+      names.push(name);
+    }
+    return names.sort();
+  };
+  const files = (ending: string) =>
+    ["bulk", "cli", "rest"].flatMap((name) => [
+      `${name}.${ending}`,
+      `${name}.${ending}.map`,
+    ]);
+  assertEquals(await namesIn("program"), files("js"));
+  assertEquals(await namesIn("common"), files("cjs"));
+  for (const file of [program, commonProgram]) {
+    const text = await Deno.readTextFile(file);
+    const atOnce = text.match(/=\((?:async )?function\b/g) ?? [];
+    assert(atOnce.length > 100, `${atOnce.length} functions`);
+    assertEquals(text.startsWith('"use strict";'), file === commonProgram);
   }
-  assertEquals(names.sort(), [
-    "bulk.js",
-    "bulk.js.map",
-    "cli.js",
-    "cli.js.map",
-    "rest.js",
-    "rest.js.map",
-  ]);
-  const atOnce = (await Deno.readTextFile(program))
-    .match(/=\((?:async )?function\b/g) ?? [];
-  assert(atOnce.length > 100, `${atOnce.length} functions`);
   const permissions = [
     "--no-prompt",
     `--allow-net=${memcached.server.slice("inet:".length)}`,
@@ -59,6 +71,7 @@ Deno.test("the built program is three files, and a lookup does not need the last
   const ways: [string, string[]][] = [
     [Deno.execPath(), ["run", ...permissions, program]],
     ["node", [program]],
+    ["node", [commonProgram]],
   ];
   const value = { code: 0, stdout: "wonderland\n", stderr: "" };
   const none = { code: 1, stdout: "", stderr: "" };
@@ -67,7 +80,11 @@ Deno.test("the built program is three files, and a lookup does not need the last
     const { stdout } = await run(command, [...args, "--version"]);
     assertEquals(stdout, `memcache-table ${version} (abc123)\n`);
   }
-  await Deno.remove(`${folder.path}/program/rest.js`);
+  const remove = async (name: string) => {
+    await Deno.remove(`${folder.path}/program/${name}.js`);
+    await Deno.remove(`${folder.path}/common/${name}.cjs`);
+  };
+  await remove("rest");
   for (const [command, args] of ways) {
     assertEquals(await run(command, [...args, "-q", "alice", table]), value);
     assertEquals(await run(command, [...args, "-q", "bob", table]), none);
@@ -76,7 +93,7 @@ Deno.test("the built program is three files, and a lookup does not need the last
     });
     assertEquals(bulk, { code: 0, stdout: "alice\twonderland\n", stderr: "" });
   }
-  await Deno.remove(`${folder.path}/program/bulk.js`);
+  await remove("bulk");
   for (const [command, args] of ways) {
     assertEquals(await run(command, [...args, "-q", "alice", table]), value);
   }
@@ -128,21 +145,26 @@ Deno.test("the built program does what the source does", async () => {
 Deno.test("a stack trace of the built program names the source", async () => {
   await using scene = await makeScene();
   const { folder, program, table } = scene;
-  const breaking = await folder.write(
-    "breaking.mjs",
-    `const stop = () => { throw new Error("stopped") };
-    if (globalThis.Deno) Deno.exit = stop; else process.exit = stop;
-    await import(${JSON.stringify(program)});\n`,
-  );
-  const node = await run("node", [
-    "--enable-source-maps",
-    breaking,
-    "-q",
-    "alice",
-    table,
-  ]);
-  assertMatch(node.stderr, /lib\/cli\/node_terminal\.ts:\d+/);
-  assertMatch(node.stderr, /tests\/package\/program\.ts:\d+/);
+  const breakingOf = (name: string, program: string) =>
+    folder.write(
+      name,
+      `const stop = () => { throw new Error("stopped") };
+      if (globalThis.Deno) Deno.exit = stop; else process.exit = stop;
+      await import(${JSON.stringify(program)});\n`,
+    );
+  const breaking = await breakingOf("breaking.mjs", program);
+  const common = await breakingOf("common.mjs", await buildCommon(scene));
+  for (const script of [breaking, common]) {
+    const node = await run("node", [
+      "--enable-source-maps",
+      script,
+      "-q",
+      "alice",
+      table,
+    ]);
+    assertMatch(node.stderr, /lib\/cli\/node_terminal\.ts:\d+/);
+    assertMatch(node.stderr, /tests\/package\/program\.ts:\d+/);
+  }
   const deno = await run(Deno.execPath(), [
     "run",
     "-A",
