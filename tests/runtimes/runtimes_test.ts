@@ -8,6 +8,7 @@ import {
 import { Authority } from "../support/certificates.ts";
 import { CuttingRelay } from "../support/cutting_relay.ts";
 import { Folder } from "../support/folder.ts";
+import { latin1 } from "../support/latin1.ts";
 import { ForeignSocket, resetConnections } from "../support/foreign_socket.ts";
 import { KvServer, useAccessToken } from "../support/kv_connect/server.ts";
 import { KvLock } from "../support/kv_lock.ts";
@@ -582,6 +583,48 @@ works("the package asks no registry", async (installed) => {
     }
   }
 });
+
+works(
+  "Bun keeps what it compiled, where Node keeps nothing",
+  async (installed) => {
+    await using folder = await Folder.make();
+    const files = async (place: string) => {
+      const paths: string[] = [];
+      for await (const { name, isDirectory } of Deno.readDir(place)) {
+        const path = `${place}/${name}`;
+        paths.push(...isDirectory ? await files(path) : [path]);
+      }
+      return paths;
+    };
+    const ask = async (program: string, args: string[]) => {
+      const { code, stdout, stderr } = await new Deno.Command(program, {
+        args: [installed.tool("memcache-table"), ...args],
+        env: { TMPDIR: folder.path },
+        stdin: "null",
+        signal: AbortSignal.timeout(longest),
+      }).output();
+      assertEquals([code, latin1(stderr)], [0, ""]);
+      return latin1(stdout);
+    };
+    assertEquals(await ask("node", ["-q", "k", "static:v"]), "v\n");
+    assertEquals(await files(folder.path), []);
+    const bun = installed.tool("bun");
+    assertEquals(await ask(bun, ["-q", "k", "static:v"]), "v\n");
+    const kept = await files(folder.path);
+    // cli.cjs, rest.cjs and bulk.cjs
+    assertEquals(kept.length, 3);
+    assertEquals(await ask(bun, ["-q", "k", "static:w"]), "w\n");
+    for (const path of kept) {
+      const bytes = await Deno.readFile(path);
+      await Deno.writeFile(path, bytes.fill(0, bytes.length / 2));
+    }
+    assertEquals(await ask(bun, ["-q", "k", "static:x"]), "x\n");
+    // In place of the folder is a file.
+    await Deno.remove(`${folder.path}/node-compile-cache`, { recursive: true });
+    await folder.write("node-compile-cache", "");
+    assertEquals(await ask(bun, ["-q", "k", "static:y"]), "y\n");
+  },
+);
 
 works("check and stats run on Node and Bun", async (installed) => {
   await using memcached = await Memcached.tcp();
