@@ -10,14 +10,17 @@ const longestValue = 65536;
 export class KvKeys {
   /** The first parts of all keys of the table. */
   readonly prefix: KvKey;
-  /** The key of the mark of whoever fills the table. It is none of the table's keys. */
+  /**
+   * The key of the mark of whoever fills the table. It is none of the table's keys,
+   * and shorter than each of them, so that it is never too long.
+   */
   readonly mark: KvKey;
   #longestKey: number;
 
   /** The keys of the table in a namespace. */
   constructor(namespace: string, text: Text) {
     this.prefix = ["table", namespace];
-    this.mark = ["table filling", namespace, new Uint8Array()];
+    this.mark = ["fill", namespace, new Uint8Array()];
     // The encoding adds one byte before and one byte after each part of a key.
     const prefixLength = text.encode(namespace).length + 5 + 4;
     this.#longestKey = longestEncodedKey - prefixLength - 2;

@@ -241,7 +241,7 @@ Deno.test("kv: the mark of a process that was killed is removed by the next one 
     await using table = await openTable(`kv:${path}`, keeping);
     await Array.fromAsync(table.updateMany(numbered(0, 3, "v")));
     using kv = await Deno.openKv(path);
-    await kv.set(["table filling", "", new Uint8Array()], new Uint8Array());
+    await kv.set(["fill", "", new Uint8Array()], new Uint8Array());
   }
   assertEquals((await stored(path)).size, 4);
   await runCli(["-i", `kv:${path}`], { stdin: "k9 v\n" });
@@ -254,6 +254,39 @@ Deno.test("kv: the mark of a process that was killed is removed by the next one 
       "k2",
       "k9",
     ]);
+  }
+});
+
+Deno.test("kv: the mark takes no room from an entry or a commit", async () => {
+  await using folder = await Folder.make();
+  for (const duplicates of ["replace", "ignore"] as const) {
+    for (const namespace of ["", "n".repeat(2029), "n".repeat(2036)]) {
+      const path = `${folder.path}/${duplicates}${namespace.length}.kv`;
+      await using table = await openTable(`kv:${path}#${namespace}`, {
+        ...quiet,
+        write: true,
+        duplicates,
+      });
+      assert(await table.update("k", "v"));
+    }
+    // One commit of the size that Deno KV allows, or a little less. It counts each key
+    // twice, of 4 bytes, and 11 of its first parts.
+    const large = numbered(100, 112, "v".repeat(65536));
+    const small = numbered(112, 250, "v".repeat(95));
+    const rest = 819200 - 12 * 65536 - 138 * 95 - (150 + 1) * 2 * 15;
+    for (let less = 0; less < 64; less += 3) {
+      const entries = [
+        ...large,
+        ...small,
+        ...numbered(250, 251, "v".repeat(rest - less)),
+      ];
+      await using table = await openTable(
+        `kv:${folder.path}/${duplicates} ${less}.kv`,
+        { ...quiet, write: true, duplicates },
+      );
+      const results = await Array.fromAsync(table.updateMany(entries));
+      assert(results.every(({ stored }) => stored));
+    }
   }
 });
 
