@@ -17,16 +17,24 @@ export function endingFillings(atomic: KvAtomic, { mark }: KvKeys): KvAtomic {
   return atomic.delete?.(mark) ?? atomic;
 }
 
+/** What is known of a table while nobody else stores anything in it. */
+interface Progress {
+  /** The versionstamp of the mark. */
+  readonly versionstamp: string;
+  /** The keys that this process has stored. */
+  readonly stored: KeyFilter;
+}
+
 /** Fills a table that was empty, as long as nobody else stores anything in it. */
 export class Filling {
   /** The database of the table. */
   readonly database: PatientDatabase;
   #keys: KvKeys;
   #pace: Pace;
+  /** Whether the mark may be in the database. */
+  #hasMark = false;
   #beginning: Promise<void> | undefined;
-  /** The versionstamp of the mark, while nobody else has stored anything. */
-  #versionstamp: string | undefined;
-  #stored = new KeyFilter();
+  #progress: Progress | undefined;
 
   /** `keys` makes the keys of the database. */
   constructor(database: PatientDatabase, keys: KvKeys, pace: Pace) {
@@ -44,17 +52,20 @@ export class Filling {
       this.#beginning = undefined;
       throw error;
     }
-    return this.#versionstamp !== undefined;
+    return this.#progress !== undefined;
   }
 
   async #begin(): Promise<void> {
+    // Other tables of such a database could not remove the mark.
+    if (!this.database.hasAtomicDelete) return;
     if (!await this.#isEmpty()) return;
+    this.#hasMark = true;
     const { versionstamp } = await this.database.commit((atomic) =>
       atomic.set(this.#keys.mark, new Uint8Array())
     );
-    this.#versionstamp = versionstamp;
     // Another process may have stored something before the mark was there.
-    if (!await this.#isEmpty()) await this.end();
+    if (versionstamp === undefined || !await this.#isEmpty()) return;
+    this.#progress = { versionstamp, stored: new KeyFilter() };
   }
 
   async #isEmpty(): Promise<boolean> {
@@ -64,33 +75,38 @@ export class Filling {
 
   /**
    * Adds the entries that do not exist, and returns those; `undefined`, and it adds
-   * none, when somebody else has stored something. The keys must differ.
+   * none, when somebody else has stored something. The keys must differ, and no other
+   * call may have one of them at the same time.
    */
   async add<Write extends KvWrite>(
     writes: readonly Write[],
   ): Promise<readonly Write[] | undefined> {
-    const versionstamp = this.#versionstamp;
-    if (versionstamp === undefined) return undefined;
-    const missing = await this.#missing(writes);
-    // Before the commit: it may be done even if it fails.
-    for (const { key } of missing) this.#stored.add(bytesOf(key));
+    const progress = this.#progress;
+    if (progress === undefined) return undefined;
+    const { versionstamp, stored } = progress;
+    const missing = await this.#missing(writes, stored);
     if (missing.length === 0) return missing;
-    const { ok } = await this.database.commit((atomic) => {
-      atomic = atomic.check({ key: this.#keys.mark, versionstamp });
-      for (const { key, data } of missing) atomic = atomic.set(key, data);
-      return atomic;
-    });
-    if (ok) return missing;
-    this.#versionstamp = undefined;
-    return undefined;
+    let ok = false;
+    try {
+      ({ ok } = await this.database.commit((atomic) => {
+        atomic = atomic.check({ key: this.#keys.mark, versionstamp });
+        for (const { key, data } of missing) atomic = atomic.set(key, data);
+        return atomic;
+      }));
+    } finally {
+      // After an error, too: it may be done later, when its keys were not found.
+      if (!ok) this.#progress = undefined;
+    }
+    if (!ok) return undefined;
+    for (const { key } of missing) stored.add(bytesOf(key));
+    return missing;
   }
 
   async #missing<Write extends KvWrite>(
     writes: readonly Write[],
+    stored: KeyFilter,
   ): Promise<readonly Write[]> {
-    const doubtful = writes.filter(({ key }) =>
-      this.#stored.mayHave(bytesOf(key))
-    );
+    const doubtful = writes.filter(({ key }) => stored.mayHave(bytesOf(key)));
     if (doubtful.length === 0) return writes;
     const { entries, failed } = await readMany(
       this.database,
@@ -104,10 +120,11 @@ export class Filling {
     return writes.filter((write) => !existing.has(write));
   }
 
-  /** Removes the mark, unless somebody else has done so. */
+  /** Ends it, and removes the mark: that ends no more than a filling. */
   async end(): Promise<void> {
-    if (this.#versionstamp === undefined) return;
-    this.#versionstamp = undefined;
+    this.#progress = undefined;
+    if (!this.#hasMark) return;
+    this.#hasMark = false;
     await this.database.remove([this.#keys.mark]);
   }
 }

@@ -32,6 +32,11 @@ export class PatientDatabase {
     }
   }
 
+  /** Whether a transaction can remove entries. */
+  get hasAtomicDelete(): boolean {
+    return this.#database.atomic().delete !== undefined;
+  }
+
   #run<T>(call: () => Promise<T>): Promise<T> {
     if (this.isRetired) return Promise.reject(new RetiredError());
     return this.#patience.run(call);

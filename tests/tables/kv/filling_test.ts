@@ -12,6 +12,10 @@ import { Random } from "../../support/random.ts";
 
 const quiet = { utf8: true, onWarning: () => {} };
 
+function encode(text: string): Uint8Array {
+  return new TextEncoder().encode(text);
+}
+
 function numbered(from: number, to: number, value: string): Entry[] {
   return Array.from({ length: to - from }, (_, at) => ({
     key: `k${from + at}`,
@@ -80,9 +84,8 @@ const keeping = { ...quiet, write: true, duplicates: "ignore" } as const;
 
 Deno.test("kv: a filter forgets no key, and knows few others", () => {
   const filter = new KeyFilter();
-  const encoder = new TextEncoder();
   const key = (name: string, number: number) =>
-    encoder.encode(`${name}${number}@example.com`);
+    encode(`${name}${number}@example.com`);
   const count = 200_000;
   for (let number = 0; number < count; number++) {
     filter.add(key("user", number));
@@ -205,8 +208,7 @@ Deno.test("kv: an entry that is stored just before the mark is not overwritten",
   const { kvLibrary } = counting(async (commit) => {
     if (commit > 1) return;
     using kv = await Deno.openKv(path);
-    const key = ["table", "", new TextEncoder().encode("k5")];
-    await kv.set(key, new TextEncoder().encode("theirs"));
+    await kv.set(["table", "", encode("k5")], encode("theirs"));
   });
   await using table = await openTable(`kv:${path}`, { ...keeping, kvLibrary });
   await Array.fromAsync(table.updateMany(numbered(0, 200, "ours")));
@@ -255,6 +257,107 @@ Deno.test("kv: the mark of a process that was killed is removed by the next one 
       "k9",
     ]);
   }
+});
+
+Deno.test("kv: a filling that began in part keeps what was stored meanwhile", async () => {
+  await using folder = await Folder.make();
+  const path = `${folder.path}/t.kv`;
+  let lists = 0;
+  const kvLibrary: TableOptions["kvLibrary"] = () =>
+    Promise.resolve({
+      async openKv(path) {
+        const kv = await Deno.openKv(path);
+        const list = kv.list.bind(kv);
+        return Object.assign(kv, {
+          list: (selector: Deno.KvListSelector) => {
+            // The mark is there, but not the answer whether the table is still empty.
+            if (++lists === 2) throw new Error("no more lists today");
+            return list(selector);
+          },
+        });
+      },
+    });
+  await using table = await openTable(`kv:${path}`, { ...keeping, kvLibrary });
+  const all = numbered(0, 200, "ours");
+  await assertRejects(
+    () => Array.fromAsync(table.updateMany(all)),
+    TemporaryError,
+    "no more lists today",
+  );
+  {
+    using kv = await Deno.openKv(path);
+    await kv.set(["table", "", encode("k5")], encode("theirs"));
+  }
+  const results = await Array.fromAsync(table.updateMany(all));
+  assertEquals(await table.lookup("k5"), "theirs");
+  assertEquals(results.filter(({ stored }) => !stored).length, 1);
+});
+
+Deno.test("kv: a commit that is done after it failed is not overwritten", async () => {
+  await using folder = await Folder.make();
+  const path = `${folder.path}/t.kv`;
+  let commits = 0;
+  let late: (() => Promise<unknown>) | undefined;
+  const kvLibrary: TableOptions["kvLibrary"] = () =>
+    Promise.resolve({
+      async openKv(path) {
+        const kv = await Deno.openKv(path);
+        const atomic = kv.atomic.bind(kv);
+        const getMany = kv.getMany.bind(kv);
+        return Object.assign(kv, {
+          getMany: async (keys: Deno.KvKey[]) => {
+            const found = await getMany(keys);
+            await late?.();
+            return found;
+          },
+          atomic: () => {
+            const made = atomic();
+            const commit = made.commit.bind(made);
+            return Object.assign(made, {
+              commit: () => {
+                if (++commits !== 2) return commit();
+                late = commit;
+                throw new Error("no answer");
+              },
+            });
+          },
+        });
+      },
+    });
+  await using table = await openTable(`kv:${path}`, { ...keeping, kvLibrary });
+  await assertRejects(
+    () => Array.fromAsync(table.updateMany(numbered(0, 200, "first"))),
+    TemporaryError,
+    "no answer",
+  );
+  const isStored = await table.update("k5", "second");
+  await late?.();
+  assertEquals(await table.lookup("k5"), isStored ? "second" : "first");
+});
+
+Deno.test("kv: who stores into a database that cannot end fillings checks each entry", async () => {
+  await using folder = await Folder.make();
+  const path = `${folder.path}/t.kv`;
+  const { counts, kvLibrary } = counting();
+  const withoutDelete: TableOptions["kvLibrary"] = async (database) => {
+    const { openKv } = await kvLibrary!(database);
+    return {
+      openKv: async (path) => {
+        const kv = await openKv(path);
+        const atomic = kv.atomic.bind(kv);
+        return Object.assign(kv, {
+          atomic: () => Object.assign(atomic(), { delete: undefined }),
+        });
+      },
+    };
+  };
+  await using table = await openTable(`kv:${path}`, {
+    ...keeping,
+    kvLibrary: withoutDelete,
+  });
+  await Array.fromAsync(table.updateMany(numbered(0, 200, "v")));
+  assertEquals(counts.checks, 200);
+  assertEquals((await stored(path)).size, 200);
 });
 
 Deno.test("kv: the mark takes no room from an entry or a commit", async () => {
