@@ -73,6 +73,11 @@ export class DatabaseSource implements DatabaseUser {
     this.#parts = parts;
   }
 
+  /** The database that was open last, if that has not been left. */
+  get current(): OpenDatabase | undefined {
+    return this.#open;
+  }
+
   /** The open database; `undefined` if there is none, unless `create`. */
   get(
     create: boolean,

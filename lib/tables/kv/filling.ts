@@ -32,15 +32,24 @@ export class Filling {
   #keys: KvKeys;
   #pace: Pace;
   /** Whether the mark may be in the database. */
-  #hasMark = false;
+  #hasMark: boolean;
   #beginning: Promise<void> | undefined;
   #progress: Progress | undefined;
 
-  /** `keys` makes the keys of the database. */
-  constructor(database: PatientDatabase, keys: KvKeys, pace: Pace) {
+  /**
+   * `keys` makes the keys of the database. The mark of `last`, the filling of the
+   * database that was open before, may be in the same file.
+   */
+  constructor(
+    database: PatientDatabase,
+    keys: KvKeys,
+    pace: Pace,
+    last: Filling | undefined,
+  ) {
     this.database = database;
     this.#keys = keys;
     this.#pace = pace;
+    this.#hasMark = last !== undefined && last.#hasMark;
   }
 
   /** Begins, once. Returns whether the table was empty, and nobody else stores. */
@@ -120,12 +129,15 @@ export class Filling {
     return writes.filter((write) => !existing.has(write));
   }
 
-  /** Ends it, and removes the mark: that ends no more than a filling. */
-  async end(): Promise<void> {
+  /**
+   * Ends it, and removes the mark from the database that is open now, where it may
+   * be: that ends no more than a filling.
+   */
+  async end(database: PatientDatabase): Promise<void> {
     this.#progress = undefined;
     if (!this.#hasMark) return;
     this.#hasMark = false;
-    await this.database.remove([this.#keys.mark]);
+    await database.remove([this.#keys.mark]);
   }
 }
 

@@ -246,9 +246,16 @@ export class KvDriver implements Driver {
 
   async close(): Promise<void> {
     if (this.#absence !== undefined) this.#warn(this.#absence);
-    // The source waits for it. A mark that stays is removed by the next update.
-    this.#writeState.filling?.end().catch(() => undefined);
+    this.#endFilling();
     await this.#source.close();
+  }
+
+  /** Begins to remove the mark of this table. The source waits for that. */
+  #endFilling(): void {
+    const database = this.#source.current?.database;
+    if (database === undefined) return;
+    // A mark that stays is removed by the next update.
+    this.#writeState.filling?.end(database).catch(() => undefined);
   }
 
   /**

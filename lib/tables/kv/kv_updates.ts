@@ -177,10 +177,11 @@ export class KvUpdates implements KvWrites {
   /** The filling of the table, if this batch is worth it and the table was empty. */
   async #filling(database: PatientDatabase): Promise<Filling | undefined> {
     const { pace } = this.#rules;
-    let { filling } = this.#state;
+    const last = this.#state.filling;
+    let filling = last;
     if (filling?.database !== database) {
       if (this.#writes.size < pace.fillFrom) return undefined;
-      filling = new Filling(database, this.#kvKeys, pace);
+      filling = new Filling(database, this.#kvKeys, pace, last);
       this.#state.filling = filling;
     }
     return await filling.begin() ? filling : undefined;

@@ -360,6 +360,23 @@ Deno.test("kv: who stores into a database that cannot end fillings checks each e
   assertEquals((await stored(path)).size, 200);
 });
 
+Deno.test("kv: the mark is removed from a file that was opened again meanwhile", async () => {
+  await using folder = await Folder.make();
+  const all = numbered(0, 200, "v");
+  for (const again of [[], all]) {
+    const path = `${folder.path}/${again.length}.kv`;
+    {
+      await using table = await openTable(`kv:${path}`, keeping);
+      await Array.fromAsync(table.updateMany(all));
+      // Its log is put into it when nothing was written for a while.
+      await new Promise((resolve) => setTimeout(resolve, 800));
+      await table.lookup("k1");
+      await Array.fromAsync(table.updateMany(again));
+    }
+    assertEquals((await stored(path)).size, 200);
+  }
+});
+
 Deno.test("kv: the mark takes no room from an entry or a commit", async () => {
   await using folder = await Folder.make();
   for (const duplicates of ["replace", "ignore"] as const) {
