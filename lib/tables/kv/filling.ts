@@ -12,6 +12,10 @@ import type { Pace } from "./under_way.ts";
 // entries removes the mark in the same commit. While it is there, the table has nothing
 // but what this process has stored.
 
+// Entries of a commit that are looked for, and do not exist, until the filling ends: the
+// filter is full, and to check each entry takes less time.
+const mostInVain = 60;
+
 /** Adds the removal of the mark of a filling to a commit that stores entries. */
 export function endingFillings(atomic: KvAtomic, { mark }: KvKeys): KvAtomic {
   return atomic.delete?.(mark) ?? atomic;
@@ -84,7 +88,7 @@ export class Filling {
 
   /**
    * Adds the entries that do not exist, and returns those; `undefined`, and it adds
-   * none, when somebody else has stored something. The keys must differ, and no other
+   * none, when it has ended, because somebody else has stored something. The keys must differ, and no other
    * call may have one of them at the same time.
    */
   async add<Write extends KvWrite>(
@@ -93,7 +97,13 @@ export class Filling {
     const progress = this.#progress;
     if (progress === undefined) return undefined;
     const { versionstamp, stored } = progress;
-    const missing = await this.#missing(writes, stored);
+    const doubtful = writes.filter(({ key }) => stored.mayHave(bytesOf(key)));
+    const existing = await this.#existing(doubtful);
+    if (doubtful.length - existing.size > mostInVain) {
+      this.#progress = undefined;
+      return undefined;
+    }
+    const missing = writes.filter((write) => !existing.has(write));
     if (missing.length === 0) return missing;
     let ok = false;
     try {
@@ -111,22 +121,19 @@ export class Filling {
     return missing;
   }
 
-  async #missing<Write extends KvWrite>(
+  /** Looks for entries; returns those that exist. */
+  async #existing<Write extends KvWrite>(
     writes: readonly Write[],
-    stored: KeyFilter,
-  ): Promise<readonly Write[]> {
-    const doubtful = writes.filter(({ key }) => stored.mayHave(bytesOf(key)));
-    if (doubtful.length === 0) return writes;
+  ): Promise<ReadonlySet<Write>> {
     const { entries, failed } = await readMany(
       this.database,
-      doubtful.map(({ key }) => key),
+      writes.map(({ key }) => key),
       this.#pace,
     );
     if (failed !== undefined) throw failed.error;
-    const existing = new Set(
-      doubtful.filter((_, at) => entries[at].versionstamp !== null),
+    return new Set(
+      writes.filter((_, at) => entries[at].versionstamp !== null),
     );
-    return writes.filter((write) => !existing.has(write));
   }
 
   /**

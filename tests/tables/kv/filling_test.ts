@@ -377,6 +377,26 @@ Deno.test("kv: the mark is removed from a file that was opened again meanwhile",
   }
 });
 
+Deno.test("kv: a filling ends when too many entries are looked for in vain", async () => {
+  await using folder = await Folder.make();
+  const { counts, kvLibrary } = counting();
+  await using table = await openTable(`kv:${folder.path}/t.kv`, {
+    ...keeping,
+    kvLibrary,
+  });
+  await Array.fromAsync(table.updateMany(numbered(0, 250, "first")));
+  for (const [removed, checks] of [[50, 1], [100, 250]]) {
+    const again = numbered(0, removed, "again");
+    await Array.fromAsync(table.deleteMany(again.map(({ key }) => key)));
+    counts.checks = 0;
+    const others = numbered(removed * 1000, removed * 999 + 250, "first");
+    const entries = [...again, ...others];
+    const results = await Array.fromAsync(table.updateMany(entries));
+    assert(results.every(({ stored }) => stored));
+    assertEquals(counts.checks, checks);
+  }
+});
+
 Deno.test("kv: the mark takes no room from an entry or a commit", async () => {
   await using folder = await Folder.make();
   for (const duplicates of ["replace", "ignore"] as const) {
