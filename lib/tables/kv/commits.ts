@@ -22,7 +22,7 @@ export interface CommitKind {
   readonly keyCopies: number;
 }
 
-/** Stores entries, and replaces existing ones. */
+/** Stores entries, and checks none of them: existing ones are replaced. */
 export const replacing: CommitKind = { maxWrites: 512, keyCopies: 2 };
 /**
  * Stores only entries that do not exist. Deno KV takes a hundred checks: one for

@@ -10,7 +10,8 @@ import type { Pace } from "./under_way.ts";
 // as long as storing them, and a commit may have few checks. Whoever fills an empty
 // table needs only one: it leaves a mark in the database, and whoever else stores
 // entries removes the mark in the same commit. While it is there, the table has nothing
-// but what this process has stored.
+// but what this process has stored. A program that writes the database without this
+// module does not remove it: what it stores meanwhile may be overwritten.
 
 // Entries of a commit that are looked for, and do not exist, until the filling ends: the
 // filter is full, and to check each entry takes less time.
@@ -87,9 +88,9 @@ export class Filling {
   }
 
   /**
-   * Adds the entries that do not exist, and returns those; `undefined`, and it adds
-   * none, when it has ended, because somebody else has stored something. The keys must differ, and no other
-   * call may have one of them at the same time.
+   * Adds the entries that do not exist, and returns those. `undefined`, and it adds
+   * none, when it has ended: somebody else has stored something, or the filter is full.
+   * The keys must differ, and no other call may have one of them at the same time.
    */
   async add<Write extends KvWrite>(
     writes: readonly Write[],

@@ -176,15 +176,19 @@ export class KvUpdates implements KvWrites {
 
   /** The filling of the table, if this batch is worth it and the table was empty. */
   async #filling(database: PatientDatabase): Promise<Filling | undefined> {
+    const filling = this.#fillingOf(database);
+    return await filling?.begin() ? filling : undefined;
+  }
+
+  /** The filling of a database; of another than the last, only for a large batch. */
+  #fillingOf(database: PatientDatabase): Filling | undefined {
     const { pace } = this.#rules;
     const last = this.#state.filling;
-    let filling = last;
-    if (filling?.database !== database) {
-      if (this.#writes.size < pace.fillFrom) return undefined;
-      filling = new Filling(database, this.#kvKeys, pace, last);
-      this.#state.filling = filling;
-    }
-    return await filling.begin() ? filling : undefined;
+    if (last?.database === database) return last;
+    if (this.#writes.size < pace.fillFrom) return undefined;
+    const filling = new Filling(database, this.#kvKeys, pace, last);
+    this.#state.filling = filling;
+    return filling;
   }
 
   /** What a commit may hold that checks each entry. */
