@@ -232,11 +232,10 @@ export class KvDriver implements Driver {
     if (entries.length < limit || !(last instanceof Uint8Array)) {
       return { entries };
     }
-    // The smallest key that is greater than the last one.
-    const after = new Uint8Array(last.length + 1);
-    after.set(last);
+    const after = this.#keys.after(last);
+    if (after === undefined) return { entries };
     const next = () => {
-      const page = this.#page([...prefix, after], nextLimit(entries));
+      const page = this.#page(after, nextLimit(entries));
       // It may fail before anybody waits for it.
       page.catch(() => undefined);
       return page;

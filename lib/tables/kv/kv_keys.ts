@@ -31,6 +31,19 @@ export class KvKeys {
     return [...this.prefix, bytes];
   }
 
+  /** The database key from which a listing goes on after a table key, if it does. */
+  after(bytes: Uint8Array): KvKey | undefined {
+    if (escapedLength(bytes) < this.#longestKey) {
+      return this.of(Uint8Array.of(...bytes, 0));
+    }
+    // One byte more is too long for the database. No key begins with this one.
+    const at = bytes.findLastIndex((byte) => byte < 255);
+    if (at < 0) return undefined;
+    const after = bytes.slice(0, at + 1);
+    after[at]++;
+    return this.of(after);
+  }
+
   /** The length in bytes of a key in the encoding of the database. */
   encodedLength(bytes: Uint8Array): number {
     return longestEncodedKey - this.#longestKey + escapedLength(bytes);

@@ -132,6 +132,36 @@ Deno.test("kv: lists what stays though entries come and go meanwhile", async () 
   assert(!seen.includes(name(700)) && seen.includes("k00900x"));
 });
 
+Deno.test("kv: lists on after the longest keys", async () => {
+  await using folder = await Folder.make();
+  const longest = 2048 - ("table".length + 2) - 2 - 2;
+  // A part of the listing ends with the hundredth key.
+  const hundredths: [string, string[]][] = [
+    ["l".repeat(longest), ["l".repeat(longest - 1) + "m", "m"]],
+    ["l".repeat(longest - 1), ["l".repeat(longest), "m"]],
+    ["l\xff".padEnd(longest, "\xff"), ["m", "m".repeat(longest)]],
+    // Deno KV writes a null byte as two.
+    ["l".padEnd(1 + (longest - 1) / 2, "\0"), ["l\x01", "m"]],
+    ["\xff".repeat(longest), []],
+  ];
+  for (const [at, [last, more]] of hundredths.entries()) {
+    await using table = await openTable(`kv:${folder.path}/${at}.kv`, {
+      ...quiet,
+      utf8: false,
+      write: true,
+    });
+    const before = Array.from(
+      { length: 99 },
+      (_, number) => `k${100 + number}`,
+    );
+    const all = [...before, last, ...more].map((key) => ({ key, value: "v" }));
+    await Array.fromAsync(table.updateMany(all));
+    const listed = await keys(table);
+    assertEquals(listed.length, all.length);
+    assertEquals(new Set(listed), new Set(all.map(({ key }) => key)));
+  }
+});
+
 Deno.test("kv: says what is wrong with a database", async () => {
   await using folder = await Folder.make();
   const broken = await folder.write("broken.kv", "x".repeat(5000));
