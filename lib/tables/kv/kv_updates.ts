@@ -201,6 +201,12 @@ export class KvUpdates implements KvWrites {
     database: PatientDatabase,
     writes: readonly EntryWrite[],
   ): Promise<void> {
+    const [{ key, data }] = writes;
+    // There is no mark in a database whose transactions cannot remove it.
+    if (writes.length === 1 && !database.hasAtomicDelete) {
+      await database.set(key, data);
+      return;
+    }
     await database.commit((atomic) => {
       for (const { key, data } of writes) atomic = atomic.set(key, data);
       return endingFillings(atomic, this.#kvKeys);
