@@ -17,6 +17,8 @@ export const databasesPage: ReferencePage = {
     "copy. Within a second lookups are answered from the file that is there. What is " +
     "told to be written is in the file that is there then.",
     "While another process writes to it, it is waited for, 5 seconds at most.",
+    "What a program stores in the file by Deno KV itself, not as a kv: table, may be " +
+    "overwritten while -i fills an empty table.",
     "A file that is something else is left as it is. A damaged one is an error, never " +
     "an answer.",
     "A key has up to 2,000 bytes or so, a value 65,536.",
