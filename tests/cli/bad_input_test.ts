@@ -70,7 +70,34 @@ Deno.test("command line meets bad input with one clear line", async (t) => {
     },
     {
       args: ["-q", "k", await file("7.cf", "domain = /no/file")],
-      message: "/no/file: there is no such file",
+      message: "7.cf, line 2: domain: /no/file: there is no such file",
+    },
+    {
+      args: ["-q", "k", await file("11.cf", "backup = texthash:/no/file")],
+      message: "11.cf, line 2: backup: /no/file: there is no such file",
+    },
+    {
+      args: [
+        "-q",
+        "k",
+        await file("12.cf", "user=u\npassword_file = /no/file"),
+      ],
+      message: "12.cf, line 3: password_file: /no/file: there is no such file",
+    },
+    {
+      args: [
+        "-q",
+        "k",
+        `memcache:${await folder.write(
+          "13.cf",
+          "memcache = tls:localhost:1\ntls_CAfile = /no/file\n",
+        )}`,
+      ],
+      message: "13.cf, line 2: tls_CAfile: /no/file: there is no such file",
+    },
+    {
+      args: ["-q", "k", "memcache:{ttl=soon}"],
+      message: "memcache:{ttl=soon}: ttl = soon: need a whole number",
     },
     {
       args: ["-q", "k", `memcache:${folder.path}/missing.cf`],

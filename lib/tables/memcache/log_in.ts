@@ -9,6 +9,7 @@ import { formatEndpoint } from "../../socket/endpoint.ts";
 import type { Connect } from "../../socket/socket.ts";
 import { environment } from "../../system/files.ts";
 import { type Opening, readBytes } from "../opening.ts";
+import { atParameter } from "./parameter_source.ts";
 import type { AccessParameters, ParameterSource } from "./parameters.ts";
 
 const prefix = "credential:";
@@ -72,7 +73,13 @@ export async function loggingIn(
     } catch (error) {
       throw fail((error as ConfigError).message, "password_file");
     }
-    const text = configText(await readBytes(options, path));
+    const bytes = await atParameter(
+      name,
+      source,
+      "password_file",
+      () => readBytes(options, path),
+    );
+    const text = configText(bytes);
     const line = text.replace(/\r?\n[^]*/, "");
     if (line === "") {
       throw new ConfigError(
@@ -101,7 +108,16 @@ export async function loggingIn(
       throw error;
     }
   };
-  const connectLoggedIn = logIn(open, find);
+  // These name the table or its file already.
+  const ofParameters = new WeakSet<Error>();
+  const connectLoggedIn = logIn(open, async () => {
+    try {
+      return await find();
+    } catch (error) {
+      if (error instanceof ConfigError) ofParameters.add(error);
+      throw error;
+    }
+  });
   return async (endpoint, given) => {
     try {
       return await connectLoggedIn(endpoint, given);
@@ -112,9 +128,8 @@ export async function loggingIn(
         const server = `memcached at ${formatEndpoint(endpoint)} `;
         throw new Error(error.message.replace(server, "it "));
       }
-      throw error.file === undefined
-        ? new ConfigError(`${name}: ${error.message}`, { cause: error })
-        : error;
+      if (ofParameters.has(error)) throw error;
+      throw new ConfigError(`${name}: ${error.message}`, { cause: error });
     }
   };
 }

@@ -24,7 +24,11 @@ import {
 } from "../../socket/endpoint.ts";
 import type { Connect, Endpoint } from "../../socket/socket.ts";
 import type { Table } from "../../table.ts";
-import { findParameters, type ParameterContext } from "./parameter_source.ts";
+import {
+  atParameter,
+  findParameters,
+  type ParameterContext,
+} from "./parameter_source.ts";
 import type { MemcacheParts } from "./cache.ts";
 import { MemcacheDriver } from "./memcache_driver.ts";
 import type { ListOwnKeys } from "./own_keys.ts";
@@ -170,7 +174,7 @@ async function openParts(
         `whoever reaches the memcached could write it`,
     );
   }
-  const parameters = readParameters(source);
+  const parameters = readNamed(name, source);
   for (const [parameter, value] of Object.entries(parameters)) {
     options.onDetail?.(`${name}: ${parameter} = ${value}`);
   }
@@ -198,7 +202,8 @@ async function openParts(
   };
   const format = readKeyFormat(opening, source, parameters);
   const digest = await readDigest(opening, source, parameters);
-  const backup = parameters.backup === "" ? undefined : await withPlace(
+  const backup = parameters.backup === "" ? undefined : await atParameter(
+    name,
     source,
     "backup",
     () => opening.open(parameters.backup, options),
@@ -207,7 +212,8 @@ async function openParts(
   const keys = await closingOnFailure(
     opened,
     () =>
-      withPlace(
+      atParameter(
+        name,
         source,
         "domain",
         () => readDomains(opening, parameters, opened),
@@ -376,6 +382,18 @@ export async function withAccess(
   return await loggingIn(connect, opening, source, access, hasBackup);
 }
 
+/** Reads the parameters. An error without a file to name names the table. */
+function readNamed(name: string, source: ParameterSource): MemcacheParameters {
+  try {
+    return readParameters(source);
+  } catch (cause) {
+    if (!(cause instanceof ConfigError) || cause.file !== undefined) {
+      throw cause;
+    }
+    throw new ConfigError(`${name}: ${cause.message}`, { cause });
+  }
+}
+
 async function readDigest(
   { name }: Opening,
   source: ParameterSource,
@@ -392,27 +410,6 @@ async function readDigest(
       return digest;
     },
   );
-}
-
-/**
- * Opens what a parameter names. An error that has no place of its own gets that of
- * the parameter: whoever sees it named another table.
- */
-async function withPlace<T>(
-  source: ParameterSource,
-  parameter: "backup" | "domain",
-  open: () => Promise<T>,
-): Promise<T> {
-  try {
-    return await open();
-  } catch (cause) {
-    const setting = source.setting(parameter);
-    const isPlaced = !(cause instanceof ConfigError) ||
-      cause.file !== undefined || setting?.file === undefined;
-    if (isPlaced) throw cause;
-    const message = `${source.written(parameter)}: ${cause.message}`;
-    throw new ConfigError(message, { ...setting, cause });
-  }
 }
 
 /** Reads the domain list, if there is one. Adds its tables to `opened`. */

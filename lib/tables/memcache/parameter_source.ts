@@ -99,6 +99,32 @@ export function namedParameters(
   return source(settings);
 }
 
+/**
+ * Runs `step`, which opens or reads what a parameter names. A {@linkcode ConfigError}
+ * that is not about a line of a file gets the place of the parameter: whoever sees it
+ * named another table.
+ */
+export async function atParameter<T>(
+  table: string,
+  source: ParameterSource,
+  parameter: ParameterName,
+  step: () => T | Promise<T>,
+): Promise<T> {
+  try {
+    return await step();
+  } catch (cause) {
+    if (!(cause instanceof ConfigError) || cause.line !== undefined) {
+      throw cause;
+    }
+    const setting = source.setting(parameter);
+    const named = setting?.file === undefined ? `${table}: ` : "";
+    throw new ConfigError(
+      `${named}${source.written(parameter)}: ${cause.message}`,
+      { ...setting, cause },
+    );
+  }
+}
+
 function source(settings: ReadonlyMap<string, Setting>): ParameterSource {
   return {
     setting: (name) => settings.get(name),

@@ -2,6 +2,7 @@ import { configText } from "../../bytes/text.ts";
 import { ConfigError, shownText } from "../../errors.ts";
 import type { Connect, Socket, TlsOptions } from "../../socket/socket.ts";
 import { type Opening, readBytes } from "../opening.ts";
+import { atParameter } from "./parameter_source.ts";
 import type { AccessParameters, ParameterSource } from "./parameters.ts";
 
 /**
@@ -44,7 +45,13 @@ export async function encrypting(
   ): Promise<string | undefined> => {
     const path = access[parameter];
     if (path === "") return undefined;
-    const text = configText(await readBytes(options, path));
+    const bytes = await atParameter(
+      name,
+      source,
+      parameter,
+      () => readBytes(options, path),
+    );
+    const text = configText(bytes);
     if (kind.test(text)) return text;
     throw fail(parameter, `the file has no ${what} in PEM format`);
   };
