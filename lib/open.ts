@@ -208,7 +208,7 @@ function openingOf(
   // "kv:" without a path is the platform's default database.
   if (type === "" || (path === "" && type !== "kv")) {
     // A file of parameters is what is given most often.
-    const file = name.startsWith("/") ? name : `./${name}`;
+    const file = /^[./]/.test(name) ? name : `./${name}`;
     const hint = type === "" && name !== ""
       ? `: did you mean memcache:${file}?`
       : "";
