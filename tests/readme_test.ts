@@ -126,11 +126,32 @@ Deno.test("README's commands do what README shows", async () => {
   assertEquals(cron, { code: 0, output: "" });
   await postfix.send("bob@example.com");
   await postfix.logged(/to=<dave@mx.example.net>/);
-  // The service's user writes from then on.
+  // As a service. What is of the system is only told; all else is done.
   const readme = await Deno.readTextFile(`${root}README.md`);
-  const sed = readme.match(/^sed .*(?= {2}# )/m);
-  assert(sed !== null, "sed for the line of cron");
-  assertEquals(await shell("bash", here(sed[0]), env), { code: 0, output: "" });
+  const service = readme.match(/^```sh\n((?:(?!```)[^])*?systemctl[^]*?)^```/m);
+  assert(service !== null, "the commands for a service");
+  const told = ["systemctl", "systemd-sysusers", "chown"]
+    .map((name) => `${name}() { echo "${name} $*"; }; `).join("");
+  const { code, output } = await shell("bash", told + here(service[1]), env);
+  assertEquals(code, 0, output);
+  assertEquals(output.replaceAll(home, "").split("\n"), [
+    "systemd-sysusers ",
+    "chown -R memcache-table: /var/lib/memcache-table",
+    "systemctl enable --now memcache-table@mail",
+    "systemctl reload memcache-table@mail",
+    "systemctl enable --now memcache-table-cleanup@mail.timer",
+    "",
+  ]);
+  const settings = Object.fromEntries(
+    (await Deno.readTextFile(`${home}/etc/memcache-table/mail.conf`))
+      .trimEnd().split("\n").map((line) => line.split(/=(.*)/)),
+  );
+  assertEquals(
+    Object.keys(settings),
+    ["TABLES", "OPTIONS", "CLEANUP"],
+    "what the units need",
+  );
+  // The service's user writes from then on.
   assertMatch(
     await Deno.readTextFile(`${home}/etc/cron.d/memcache-table`),
     /^\*\/5 \* \* \* \* memcache-table \//,

@@ -207,8 +207,8 @@ async function advice({ prefix, deno }: Place): Promise<string[]> {
   lines.push(`Try it: ${command} -q alice inline:{alice=wonderland}`);
   if (prefix === "/usr/local" || prefix === "/usr") {
     lines.push(
-      "As a service: systemd-sysusers; then write /etc/memcache-table/NAME.conf,",
-      "and systemctl enable --now memcache-table@NAME",
+      "As a service: systemd-sysusers; then mkdir -p /etc/memcache-table, write",
+      "NAME.conf there, and systemctl enable --now memcache-table@NAME",
     );
   } else {
     lines.push(
