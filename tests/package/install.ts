@@ -106,9 +106,15 @@ async function mustBeOurs(path: string): Promise<void> {
 async function replace(path: string, text: string, mode: number) {
   await Deno.mkdir(path.slice(0, path.lastIndexOf("/")), { recursive: true });
   const next = `${path}.new`;
-  await Deno.writeTextFile(next, text);
-  await Deno.chmod(next, mode);
-  await Deno.rename(next, path);
+  try {
+    await Deno.writeTextFile(next, text);
+    await Deno.chmod(next, mode);
+    await Deno.rename(next, path);
+  } catch (error) {
+    // Such as a part of it, on a full disk.
+    await Deno.remove(next).catch(() => {});
+    throw error;
+  }
 }
 
 /** Installs, or installs anew. Returns the paths. */

@@ -132,6 +132,21 @@ Deno.test("deno task install leaves what is not its own", async () => {
   assertEquals(await filesIn(prefix), [other]);
 });
 
+Deno.test("deno task install that fails leaves no unfinished file, and can be undone", async () => {
+  await using scene = await makeScene();
+  const { prefix, install } = scene;
+  const inTheWay = `${prefix}/share/man/man1/memcache-table.1`;
+  await Deno.mkdir(inTheWay, { recursive: true });
+  const { code, stderr } = await install("--prefix", prefix);
+  assertEquals(code, 1);
+  assertMatch(stderr, /^install: .*memcache-table\.1/);
+  const left = await filesIn(prefix);
+  assertEquals(left.filter((path) => path.endsWith(".new")), []);
+  await Deno.remove(inTheWay);
+  await install("--prefix", prefix, "--uninstall");
+  assertEquals(await filesIn(prefix), []);
+});
+
 Deno.test("deno task install takes nothing that it does not know", async () => {
   await using scene = await makeScene();
   const { install } = scene;
