@@ -2,6 +2,7 @@ import { ConfigError, shownText } from "../errors.ts";
 import { loadNodeModule } from "../system/runtime.ts";
 import { NodeSocket } from "./node.ts";
 import type { Socket, TcpEndpoint } from "./socket.ts";
+import { findTlsFlaw, parameterOf } from "./tls_flaw.ts";
 
 type Tls = typeof import("node:tls");
 type TLSSocket = import("node:tls").TLSSocket;
@@ -18,6 +19,10 @@ export async function connectTls(
 ): Promise<Socket> {
   const serverName = endpoint.tls?.serverName ?? endpoint.hostname;
   const tls = await loadTls();
+  const flaw = await findTlsFlaw(endpoint.tls ?? {});
+  if (flaw !== undefined) {
+    throw new Error(`${parameterOf[flaw.part]}: ${flaw.reason}`);
+  }
   signal?.throwIfAborted();
   const connection = start(tls, endpoint, endpoint.tls?.verify ?? true);
   const opening = new Promise<Socket>((resolve, reject) => {
@@ -208,9 +213,10 @@ function isAddress(name: string): boolean {
   return name.includes(":") || /^[\d.]+$/.test(name);
 }
 
-function unusable(error: unknown): ConfigError {
+// Not a ConfigError, so that the backup answers: a renewal may be under way.
+function unusable(error: unknown): Error {
   const { message } = error as Error;
-  return new ConfigError(
+  return new Error(
     "a certificate or the key (tls_CAfile, tls_cert_file, tls_key_file) cannot be " +
       `used: ${message}`,
     { cause: error },

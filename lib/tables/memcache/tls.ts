@@ -1,6 +1,7 @@
 import { configText } from "../../bytes/text.ts";
 import { ConfigError, shownText } from "../../errors.ts";
 import type { Connect, Socket, TlsOptions } from "../../socket/socket.ts";
+import { findTlsFlaw, parameterOf } from "../../socket/tls_flaw.ts";
 import { type Opening, readBytes } from "../opening.ts";
 import { atParameter } from "./parameter_source.ts";
 import type { AccessParameters, ParameterSource } from "./parameters.ts";
@@ -81,7 +82,17 @@ export async function encrypting(
       Object.entries(found).filter(([, value]) => value !== undefined),
     );
   };
-  await find();
+  const first = await find();
+  // A connect that is handed in may use what is no flaw for it. Ours look, too.
+  const flaw = options.connect === undefined
+    ? await findTlsFlaw(first)
+    : undefined;
+  if (flaw !== undefined) {
+    const { part, reason } = flaw;
+    throw options.tls?.[part] === undefined
+      ? fail(parameterOf[part], reason)
+      : new ConfigError(`${name}: the option tls.${part}: ${reason}`);
+  }
   if (tls_verify_cert === "no") {
     options.onWarning?.(
       `${name}: ${source.written("tls_verify_cert")} = no: the server is not ` +

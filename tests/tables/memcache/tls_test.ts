@@ -15,6 +15,7 @@ import { MemcacheLookup } from "../../../lib/tables/memcache/memcache_lookup.ts"
 import {
   assert,
   assertEquals,
+  assertMatch,
   assertRejects,
   assertStringIncludes,
 } from "../../support/assert.ts";
@@ -255,6 +256,104 @@ Deno.test("what TLS parameters cannot be is a ConfigError when the table is open
     "tls_CAfile: it has no effect, for nothing is encrypted: " +
       "set memcache = tls:HOST:PORT",
   );
+});
+
+Deno.test("certificates and a key that cannot be used are told when the table is opened", async () => {
+  await using world = await scene();
+  const { authority, folder } = world;
+  const { cert, key } = await authority.sign("client", names);
+  const other = await authority.sign("other", names);
+  const damaged = async (path: string) => {
+    const lines = (await Deno.readTextFile(path)).split("\n");
+    return await folder.write("damaged.pem", lines.toSpliced(2, 5).join("\n"));
+  };
+  const secret = await folder.write(
+    "secret.key",
+    (await Deno.readTextFile(key)).replaceAll("PRIVATE", "ENCRYPTED PRIVATE"),
+  );
+  // The pair in one file, in any order, can be used.
+  const both = await folder.write(
+    "both.pem",
+    await Deno.readTextFile(key) + await Deno.readTextFile(cert),
+  );
+  const table: [string, string, string, RegExp | undefined][] = [
+    [authority.cert, cert, key, undefined],
+    [authority.cert, both, both, undefined],
+    [
+      authority.cert,
+      cert,
+      other.key,
+      /t.cf, line 5: .*tls_key_file = \S+other.key: it is not the key of the cert/,
+    ],
+    [
+      authority.cert,
+      cert,
+      secret,
+      /line 5: .*tls_key_file = .*: its key has a passphrase: store it without/,
+    ],
+    [
+      authority.cert,
+      cert,
+      await damaged(key),
+      /line 5: .*tls_key_file = .*: its key cannot be read \(.+\)$/,
+    ],
+  ];
+  const files = async (ca: string, cert: string, key: string) =>
+    await world.file(
+      `memcache = tls:localhost:1\ntls_CAfile = ${ca}\n` +
+        `tls_cert_file = ${cert}\ntls_key_file = ${key}\n`,
+    );
+  for (const [ca, cert, key, message] of table) {
+    const open = async () => {
+      await using table = await openTable(await files(ca, cert, key));
+      return table.name;
+    };
+    if (message === undefined) await open();
+    else assertMatch((await assertRejects(open, ConfigError)).message, message);
+  }
+  // The last ones need a file of their own.
+  const noCert = await damaged(cert);
+  for (
+    const [ca, certificate, line] of [
+      [noCert, cert, 3],
+      [authority.cert, noCert, 4],
+    ] as const
+  ) {
+    const name = await files(ca, certificate, key);
+    const { message } = await assertRejects(() => openTable(name), ConfigError);
+    assertMatch(message, /: its certificate cannot be read \(.+\)$/);
+    assertStringIncludes(message, `t.cf, line ${line}: `);
+  }
+  const tls = {
+    cert: await Deno.readTextFile(cert),
+    key: await Deno.readTextFile(other.key),
+  };
+  await assertRejects(
+    () => openTable("memcache:{memcache=tls:localhost:1}", { tls }),
+    ConfigError,
+    "the option tls.key: it is not the key of the certificate",
+  );
+});
+
+Deno.test("a renewal that has written only the certificate costs a lookup nothing: the backup answers", async () => {
+  await using world = await scene();
+  const { authority, folder } = world;
+  const { port } = await world.start(await authority.sign("good", names));
+  const first = await authority.sign("first", names);
+  const second = await authority.sign("second", names);
+  const cert = await folder.write("c.pem", await Deno.readTextFile(first.cert));
+  const name = await world.file(
+    `memcache = tls:localhost:${port}\ntls_CAfile = ${authority.cert}\n` +
+      `tls_cert_file = ${cert}\ntls_key_file = ${first.key}\n` +
+      "backup = inline:{a=one}\n",
+  );
+  const warnings: string[] = [];
+  await using table = await openTable(name, {
+    onWarning: (line) => warnings.push(line),
+  });
+  await Deno.copyFile(second.cert, cert);
+  assertEquals(await table.lookup("a"), "one");
+  assertMatch(warnings.join(), /it is not the key of the certificate.*backup/);
 });
 
 Deno.test("a server that speaks no TLS 1.2 is refused, with a message that says so", async () => {
