@@ -57,8 +57,8 @@ export function explain(
   }
   if (/File too large|disk I\/O error/.test(said)) {
     return new KvFailure(
-      `${path} cannot be read or written (${said}): its disk fails, ` +
-        `or a limit is reached (ulimit -f)`,
+      `${path} cannot be read or written (${said}): its file system may be ` +
+        `full (df), a limit reached (ulimit -f), or its disk fail`,
       { cause },
     );
   }

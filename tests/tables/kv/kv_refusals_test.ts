@@ -1,3 +1,4 @@
+import { explain } from "../../../lib/tables/kv/failures.ts";
 import { DatabaseSync } from "node:sqlite";
 import { ConfigError, openTable, TemporaryError } from "../../../mod.ts";
 import { checkTable } from "../../../lib/maintenance/mod.ts";
@@ -457,6 +458,12 @@ Deno.test("kv: tells of what was stored before it failed, and of nothing that wa
   // A later commit was under way when one failed.
   assertEquals(told, there.slice(0, told.length));
   assert(told.length > 150 && there.length < 499, `${there.length}`);
+});
+
+Deno.test("a file that cannot be read or written may be on a full disk", () => {
+  // Even a lookup makes a file beside that of the database.
+  const { message } = explain(undefined, "/x.kv", new Error("disk I/O error"))!;
+  assertMatch(message, /^\/x.kv cannot be .*: its file system may be full/);
 });
 
 Deno.test("a limit of file size is an error that is told, and ends nothing without a word", async () => {
