@@ -29,6 +29,8 @@ Deno.test("openTable() says what is wrong with a name", async () => {
     ["text-hash:/x", "did you mean texthash?"],
     ["hsah:/x", "did you mean hash?"],
     ["mysql:/x", `unknown table type "mysql": there are`],
+    ["mysql:/x", "Postfix (on Debian, mysql is in the package postfix-mysql)"],
+    ["dbm:/x", "and those of the installed Postfix (postconf -m)"],
     ["memcache:{backup=kvv:x}", "did you mean kv?"],
     ["./t.cf", "did you mean memcache:./t.cf?"],
     ["../t.cf", "did you mean memcache:../t.cf?"],

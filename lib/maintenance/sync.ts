@@ -143,7 +143,7 @@ export async function syncTable(
       onWarning(message);
     },
   };
-  const listed = await prepareListing(name, opening);
+  const listed = await prepareListing(name, { ...opening, write: !dryRun });
   let sync: Sync | undefined;
   try {
     table = await openStored(name, {
@@ -176,13 +176,10 @@ export async function syncTable(
  */
 async function prepareListing(
   name: string,
-  options: MaintenanceOptions & { fold: false },
+  options: MaintenanceOptions & { fold: false; write: boolean },
 ): Promise<{ inOrder: boolean; cache?: Table }> {
   if (!name.startsWith("memcache:")) return { inOrder: name.startsWith("kv:") };
-  const { cache, backup } = await openCacheAndBackup(name, {
-    ...options,
-    write: false,
-  });
+  const { cache, backup } = await openCacheAndBackup(name, options);
   const { name: backupName } = backup ?? {};
   await backup?.close();
   try {
@@ -193,7 +190,10 @@ async function prepareListing(
           `written, such as backup = kv:/var/lib/memcache-table/aliases.kv`,
       );
     }
-    const behind = await prepareListing(backupName, innerOptions(options));
+    const behind = await prepareListing(backupName, {
+      ...innerOptions(options),
+      write: options.write,
+    });
     await behind.cache?.close();
     return { inOrder: behind.inOrder, cache };
   } catch (error) {

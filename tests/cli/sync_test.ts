@@ -1,7 +1,12 @@
-import { assertEquals, assertMatch } from "../support/assert.ts";
+import {
+  assertEquals,
+  assertMatch,
+  assertStringIncludes,
+} from "../support/assert.ts";
 import { Folder } from "../support/folder.ts";
 import { peakMemory } from "../support/peak_memory.ts";
-import { runCli } from "../support/processes.ts";
+import { Memcached } from "../support/memcached.ts";
+import { runCli, runPostmap } from "../support/processes.ts";
 
 /** What is given, the exit status, standard output, and standard error. */
 const runs: [string[], string, number, string, RegExp][] = [
@@ -103,6 +108,29 @@ Deno.test("sync makes a table equal to standard input, and says what it did", as
       : printed;
     assertEquals([code, stdout], [status, bytes], `${args}: ${stderr}`);
     assertMatch(stderr, said);
+  }
+});
+
+Deno.test("sync fills a table of the installed Postfix that does not exist yet", async () => {
+  await using folder = await Folder.make();
+  await using server = await Memcached.tcp();
+  for (const type of ["hash", "lmdb"]) {
+    const alone = `${type}:${folder.path}/${type}`;
+    const backup = `${type}:${folder.path}/${type}-backup`;
+    const cached = `memcache:{memcache=${server.server}, backup=${backup}}`;
+    for (const [table, listed] of [[alone, alone], [cached, backup]]) {
+      const sync = async () =>
+        await runCli(["sync", table], { stdin: "a 1\nb 2\n" });
+      for (const counts of ["added 2, changed 0", "added 0, changed 0"]) {
+        const { code, stdout, stderr } = await sync();
+        assertEquals([code, stderr], [0, ""]);
+        assertStringIncludes(stdout, counts);
+      }
+      const { stdout } = await runPostmap(["-s", listed]);
+      assertEquals(stdout.split("\n").sort().join(), ",a\t1,b\t2");
+      // Who only reads is told, as by postmap.
+      assertEquals((await runCli(["-s", `${listed}-not`])).code, 1);
+    }
   }
 });
 

@@ -35,6 +35,8 @@ interface PostmapParts {
   /** Whether postmap replaces file names in values by the files' contents. */
   readonly readsFiles: boolean;
   readonly fold: boolean;
+  /** Whether the table was opened for writing: then it may not exist yet. */
+  readonly write: boolean;
   /** Whether no value has a newline. Only then are bulk requests possible. */
   readonly oneLineValues: boolean;
   /** The longest key, in bytes. Postmap fails with a longer or an empty one. */
@@ -69,15 +71,20 @@ class PostmapDriver implements Driver {
    * Checks that postmap can open the table, by a lookup or delete of a key that no
    * table has.
    */
-  async probe(write: boolean): Promise<void> {
+  async probe(): Promise<void> {
+    const { write } = this.#parts;
     const key = this.#accepts("") ? "" : " ";
     try {
       await this.#run([write ? "-d" : "-q", "-"], `${key}\n`);
     } catch (error) {
-      // A database to write may not exist yet.
-      const missing = /No such file or directory$/;
-      if (!write || !missing.test((error as Error).message)) throw error;
+      if (!this.#isStillMissing(error)) throw error;
     }
+  }
+
+  /** Whether it fails since postmap has not made the database yet. */
+  #isStillMissing(error: unknown): boolean {
+    return this.#parts.write &&
+      /No such file or directory$/.test((error as Error).message);
   }
 
   async lookup(key: string): Promise<string | undefined> {
@@ -231,10 +238,7 @@ class PostmapDriver implements Driver {
     try {
       for (;;) {
         const { done, value } = await output.next();
-        if (done) {
-          this.#check(value);
-          return;
-        }
+        if (done) return this.#checkListing(value);
         const bytes = new Uint8Array(rest.length + value.length);
         bytes.set(rest);
         bytes.set(value, rest.length);
@@ -305,6 +309,15 @@ class PostmapDriver implements Driver {
       if (severity === "fatal") throw failure(name, message);
       if (key !== undefined) continue;
       if (!isExpected(message)) this.#warn(message);
+    }
+  }
+
+  /** As #check; a database that does not exist yet has no entries. */
+  #checkListing(result: ProgramResult): void {
+    try {
+      this.#check(result);
+    } catch (error) {
+      if (!this.#isStillMissing(error)) throw error;
     }
   }
 
@@ -394,11 +407,27 @@ export async function openInstalled(
         (suggestion === undefined
           ? "there are "
           : `did you mean ${suggestion}? There are `) +
-        `${ownTypes.join(", ")}, and those of the installed Postfix` +
-        (unavailable ? ` (${error.message})` : ""),
+        `${ownTypes.join(", ")}, and those of the installed Postfix ` +
+        (unavailable
+          ? `(${error.message})`
+          : debianPackages.includes(type)
+          ? `(on Debian, ${type} is in the package postfix-${type})`
+          : "(postconf -m)"),
     );
   }
 }
+
+// Types that Debian has in packages of their own.
+const debianPackages = [
+  "cdb",
+  "ldap",
+  "lmdb",
+  "mongodb",
+  "mysql",
+  "pcre",
+  "pgsql",
+  "sqlite",
+];
 
 // The types of Postfix, to suggest for a misspelt one.
 const postfixTypes = [
@@ -469,6 +498,7 @@ async function openPostmap(
     text: rules.text,
     readsFiles,
     fold: rules.fold,
+    write: rules.write,
     oneLineValues: oneLineTypes.includes(type) && !readsFiles,
     longestKey: longestKeys[type],
     options: [
@@ -482,7 +512,7 @@ async function openPostmap(
     refuse: refusalHandler(name, rules),
     onWarning: rules.onWarning,
   });
-  await driver.probe(rules.write);
+  await driver.probe();
   // postmap itself folds keys, but not for types with patterns, such as regexp:.
   return new DriverTable(name, driver, { ...rules, fold: false });
 }
