@@ -615,6 +615,14 @@ Deno.test("serve says what is wrong with its arguments", async () => {
     [["--socketmap=tcp:1", "t=static:v"], `unknown transport "tcp"`],
     [["--socketmap=unix:/nonexistent/s", "t=static:v"], "no such directory"],
     [[`--socketmap=${taken}`, "t=static:v"], "another program listens there"],
+    [
+      ["--socketmap=inet:[::1]:9", "--metrics=inet:[::1]:9", "t=static:v"],
+      "inet:[::1]:9 is given twice: --socketmap and --metrics need a place each",
+    ],
+    [
+      ["--socketmap=unix:/x", "--socketmap=unix:/x", "t=static:v"],
+      "unix:/x is given twice",
+    ],
   ];
   await Promise.all(table.map(async ([args, reason]) => {
     const { code, stdout, stderr } = await runCli(["serve", ...args]);

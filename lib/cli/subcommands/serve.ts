@@ -237,6 +237,7 @@ function serverOptions(
       "say where to listen: --socketmap inet:HOST:PORT or unix:PATH",
     );
   }
+  requireDifferentPlaces(invocation);
   const mode = fileMode(invocation);
   return endpoints.map((endpoint) => ({
     endpoint,
@@ -250,6 +251,18 @@ function serverOptions(
     onWarning: invocation.report.warning,
     onRecovery: (message: string) => invocation.report.note(message),
   }));
+}
+
+/** Else the error would tell of another program, and that is this one. */
+function requireDifferentPlaces({ value, values }: Invocation): void {
+  const places = [...values("socketmap"), value("metrics") ?? ""];
+  const twice = places.find((place, at) =>
+    places.indexOf(place) < at && !place.endsWith(":0")
+  );
+  if (twice === undefined) return;
+  throw new UsageError(
+    `${twice} is given twice: --socketmap and --metrics need a place each`,
+  );
 }
 
 /** What to do for `--metrics`; `undefined` if it was not given. */

@@ -276,7 +276,7 @@ Deno.test("serve says what is wrong with --metrics, and does not start", async (
     // Where the socketmap is.
     [
       [`unix:${socket}`],
-      `unix:${socket} is already served: stop that server, or listen elsewhere`,
+      `unix:${socket} is given twice: --socketmap and --metrics need a place each`,
     ],
     [
       ["inet:127.0.0.1:0", "--metrics", "inet:[::1]:0"],
