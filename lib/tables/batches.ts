@@ -67,6 +67,17 @@ export class Batches<Item, Result> implements AsyncIterableIterator<Result> {
   ) {
     this.#rules = rules;
     this.#isInLists = items instanceof Lists;
+    // A string is iterable, but nobody means its characters.
+    if (
+      typeof items !== "object" || items === null ||
+      !(items instanceof Lists || Symbol.asyncIterator in items ||
+        Symbol.iterator in items)
+    ) {
+      throw new TypeError(
+        "The keys or entries must be an iterable, such as an array: " +
+          (items === null ? "null" : typeof items),
+      );
+    }
     const source = items instanceof Lists ? items.lists : items;
     this.#isAsync = Symbol.asyncIterator in source;
     this.#source = Symbol.asyncIterator in source

@@ -449,3 +449,17 @@ Deno.test("MemcacheTable looks up, stores and deletes many", async () => {
     [{ key: "k0", deleted: false }],
   );
 });
+
+Deno.test("what is no list of keys or entries is a TypeError that says what to give", async () => {
+  await using table = await openTable("memcache:{}", writing);
+  for (const items of ["ab", undefined, null, 5, { a: 1 }]) {
+    for (const method of ["lookupMany", "updateMany", "deleteMany"] as const) {
+      const all = () => Array.fromAsync(table[method](items as never) as never);
+      await assertRejects(
+        all,
+        TypeError,
+        "must be an iterable, such as an array",
+      );
+    }
+  }
+});
