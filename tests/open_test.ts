@@ -39,7 +39,7 @@ Deno.test("openTable() says what is wrong with a name", async () => {
     ["memcache:{", `missing "}"`],
     ["memcache:{ttl}", `no "="`],
     ["memcache:{tll=1}", `no parameter "tll"`],
-    ["memcache:{ttl=soon}", "memcache:{ttl=soon}: ttl = soon: need a whole"],
+    ["memcache:{ttl=soon}", "ttl = soon: need a whole number"],
     ["memcache:{memcache=nothing}", "no transport"],
     ["memcache:{memcache=}", "no transport"],
     ["memcache:{memcache=inet:h:0}", "port 0"],
@@ -60,7 +60,7 @@ Deno.test("openTable() says what is wrong with a name", async () => {
     ],
     [
       "memcache:{backup=memcache:{ttl=soon}}",
-      "}: backup: memcache:{ttl=soon}: ttl = soon: need a whole number",
+      "}: backup: ttl = soon: need a whole number",
     ],
     ["memcache:/no/such/file", "/no/such/file: there is no such file"],
     ["memcache:/etc", "/etc: this is a directory"],

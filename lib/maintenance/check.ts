@@ -42,11 +42,11 @@ import type { CheckOptions, TableCheck } from "./table_check.ts";
  * @example
  * ```ts
  * import { checkTable } from "@postmaps/memcache-table/maintenance";
- * import { assertEquals, assertStringIncludes } from "@std/assert";
+ * import { assertEquals } from "@std/assert";
  *
  * const { good, problems } = await checkTable("memcache:{ ttl=soon }");
  * assertEquals(good, false);
- * assertStringIncludes(problems[0].message, "ttl = soon: need a whole number");
+ * assertEquals(problems[0].message, "ttl = soon: need a whole number without a unit");
  * ```
  */
 export async function checkTable(

@@ -96,10 +96,6 @@ Deno.test("command line meets bad input with one clear line", async (t) => {
       message: "13.cf, line 2: tls_CAfile: /no/file: there is no such file",
     },
     {
-      args: ["-q", "k", "memcache:{ttl=soon}"],
-      message: "memcache:{ttl=soon}: ttl = soon: need a whole number",
-    },
-    {
       args: ["-q", "k", `memcache:${folder.path}/missing.cf`],
       message: "missing.cf: there is no such file",
     },

@@ -174,7 +174,7 @@ async function openParts(
         `whoever reaches the memcached could write it`,
     );
   }
-  const parameters = readNamed(name, source);
+  const parameters = readParameters(source);
   for (const [parameter, value] of Object.entries(parameters)) {
     options.onDetail?.(`${name}: ${parameter} = ${value}`);
   }
@@ -380,18 +380,6 @@ export async function withAccess(
   if (user === "" && password === "" && password_file === "") return connect;
   const { loggingIn } = await import("./log_in.ts");
   return await loggingIn(connect, opening, source, access, hasBackup);
-}
-
-/** Reads the parameters. An error without a file to name names the table. */
-function readNamed(name: string, source: ParameterSource): MemcacheParameters {
-  try {
-    return readParameters(source);
-  } catch (cause) {
-    if (!(cause instanceof ConfigError) || cause.file !== undefined) {
-      throw cause;
-    }
-    throw new ConfigError(`${name}: ${cause.message}`, { cause });
-  }
 }
 
 async function readDigest(
