@@ -33,7 +33,8 @@ interface BackupLookup {
  * Several keys may have the same memcache key, for example two addresses of one
  * domain with `key_format = %d`. Then only the first one is looked up in the
  * backup, and the others get its value. Lookups one after the other give the same:
- * the later ones find that value in memcached.
+ * the later ones find that value in memcached. A key that comes again, here or in
+ * another request at the same time, gets whatever the backup says to the first one.
  *
  * Calls `found` with each value. Returns the first key whose lookup failed.
  */
@@ -63,17 +64,27 @@ export async function lookupInBackup(
           missed,
           filling: memcacheKey === undefined
             ? undefined
-            : keysInUse.beginLookup(memcacheKey),
+            : keysInUse.beginLookup(memcacheKey, missed.key),
         });
       }
     }
     const values = await lookupAll(lookups);
     await fill(lookups, values);
     const next: MissedKey[] = [];
+    // Memcache keys that a later key of the batch may still give a value.
+    const open = new Set<string>();
     for (const { missed, filling } of followers) {
-      const value = await filling.filled;
-      if (value !== undefined) found(missed.at, value);
-      else if (missed.at < (failed?.at ?? Infinity)) next.push(missed);
+      const { at, key } = missed;
+      const memcacheKey = missed.memcacheKey!;
+      const verdict = await filling.verdict;
+      if (at > (failed?.at ?? Infinity)) continue;
+      const isOwn = verdict?.isStored || filling.key === key;
+      if (verdict === undefined || !isOwn || open.has(memcacheKey)) {
+        open.add(memcacheKey);
+        next.push(missed);
+      } else if (verdict.failure !== undefined) {
+        failed = { at, error: verdict.failure.error };
+      } else if (verdict.value !== undefined) found(at, verdict.value);
     }
     remaining = next;
   }
@@ -94,8 +105,10 @@ export async function lookupInBackup(
         }
       }
     } catch (error) {
-      const { at } = lookups[values.length].missed;
+      const { missed: { at }, filling } = lookups[values.length];
       if (failed === undefined || at < failed.at) failed = { at, error };
+      // What ends this request alone is no failure of the backup.
+      if (!signal?.aborted) filling?.settle({ failure: { error } });
     }
     for (const [number, value] of values.entries()) {
       if (value !== undefined) found(lookups[number].missed.at, value);
@@ -119,12 +132,16 @@ export async function lookupInBackup(
       const mayFill = value !== undefined && filling.mayFill &&
         cache.fits(missed.key, size);
       if (!mayFill) {
+        // After a write that began meanwhile, others ask the backup themselves.
+        if (filling.mayFill && number < values.length) {
+          filling.settle({ value });
+        }
         keysInUse.endLookup(memcacheKey, filling);
         continue;
       }
       sets.beginKey().appendText(memcacheKey, byteText);
       sets.endSet(value, size, text, parts.parameters);
-      filling.settle(value);
+      filling.settle({ value, isStored: true });
       stored.push([memcacheKey, filling]);
     }
     // Until memcached has the values, other lookups may still miss them.

@@ -1,11 +1,26 @@
+/** What a lookup in the backup tells others that wait for it. */
+export interface BackupVerdict {
+  /** The value of the backup, if it has one. */
+  readonly value?: string;
+  /** Why the backup failed, where it did. */
+  readonly failure?: { readonly error: unknown };
+  /**
+   * Whether memcached gets the value: then it is that of all keys with the same
+   * memcache key. Otherwise it is that of the looked up key alone.
+   */
+  readonly isStored?: boolean;
+}
+
 /** A lookup in the backup whose value may be stored in memcached. */
 export interface FillingLookup {
+  /** The key that is looked up in the backup. */
+  readonly key: string;
   /** Whether its value may be stored: `false` once a write of the key begins. */
   mayFill: boolean;
-  /** Resolves with the value that is stored, or `undefined` if none is. */
-  readonly filled: Promise<string | undefined>;
-  /** Resolves `filled`. */
-  readonly settle: (value: string | undefined) => void;
+  /** Resolves with what the backup said; `undefined` if nothing is known. */
+  readonly verdict: Promise<BackupVerdict | undefined>;
+  /** Resolves `verdict`. */
+  readonly settle: (verdict: BackupVerdict | undefined) => void;
 }
 
 /** A write that has not ended. */
@@ -24,7 +39,7 @@ export interface OngoingWrite {
  * the backup gets the writes of a key in their order.
  */
 export class KeysInUse {
-  /** The lookups of each key; others may wait for the first one. */
+  /** The lookups of each memcache key; others may wait for the first one. */
   #lookups = new Map<string, Set<FillingLookup>>();
   /** The number of writes of each memcache key, and the last one that began. */
   #memcacheWrites = new Map<string, { count: number; last: symbol }>();
@@ -36,35 +51,35 @@ export class KeysInUse {
   /** The last write of each key of the backup. */
   #backupWrites = new Map<string, Promise<void>>();
 
-  /** The first ongoing lookup of a key. */
-  lookupOf(key: string): FillingLookup | undefined {
-    return this.#lookups.get(key)?.values().next().value;
+  /** The first ongoing lookup of a memcache key. */
+  lookupOf(memcacheKey: string): FillingLookup | undefined {
+    return this.#lookups.get(memcacheKey)?.values().next().value;
   }
 
-  /** Begins a lookup. */
-  beginLookup(key: string): FillingLookup {
-    let settle: (value: string | undefined) => void;
-    const filled = new Promise<string | undefined>((resolve) => {
+  /** Begins a lookup of `key`, which has this memcache key. */
+  beginLookup(memcacheKey: string, key: string): FillingLookup {
+    let settle: FillingLookup["settle"];
+    const verdict = new Promise<BackupVerdict | undefined>((resolve) => {
       settle = resolve;
     });
     this.#listWrites();
-    const mayFill = !this.#memcacheWrites.has(key);
-    const lookup = { mayFill, filled, settle: settle! };
-    const others = this.#lookups.get(key);
-    if (others === undefined) this.#lookups.set(key, new Set([lookup]));
+    const mayFill = !this.#memcacheWrites.has(memcacheKey);
+    const lookup = { key, mayFill, verdict, settle: settle! };
+    const others = this.#lookups.get(memcacheKey);
+    if (others === undefined) this.#lookups.set(memcacheKey, new Set([lookup]));
     else others.add(lookup);
     return lookup;
   }
 
   /**
-   * Ends a lookup, when memcached has its value or does not get it. If it stored
+   * Ends a lookup, when memcached has its value or does not get it. If it has told
    * nothing, lookups that wait for it now ask the backup themselves.
    */
-  endLookup(key: string, lookup: FillingLookup): void {
+  endLookup(memcacheKey: string, lookup: FillingLookup): void {
     lookup.settle(undefined);
-    const lookups = this.#lookups.get(key)!;
+    const lookups = this.#lookups.get(memcacheKey)!;
     lookups.delete(lookup);
-    if (lookups.size === 0) this.#lookups.delete(key);
+    if (lookups.size === 0) this.#lookups.delete(memcacheKey);
   }
 
   /**

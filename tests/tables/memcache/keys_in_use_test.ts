@@ -3,12 +3,12 @@ import { assertEquals } from "../../support/assert.ts";
 
 Deno.test("KeysInUse keeps a value from the backup out of memcached while its key is written", () => {
   const keys = new KeysInUse();
-  const before = keys.beginLookup("a:k");
+  const before = keys.beginLookup("a:k", "k");
   const write = keys.beginWrite(() => ["a:k", "a:k"], ["k", "k"]);
-  const during = keys.beginLookup("a:k");
-  const other = keys.beginLookup("a:other");
+  const during = keys.beginLookup("a:k", "k");
+  const other = keys.beginLookup("a:other", "other");
   write.end();
-  const after = keys.beginLookup("a:k");
+  const after = keys.beginLookup("a:k", "k");
   assertEquals(
     [before, during, other, after].map(({ mayFill }) => mayFill),
     [false, false, true, true],
@@ -18,17 +18,17 @@ Deno.test("KeysInUse keeps a value from the backup out of memcached while its ke
 Deno.test("KeysInUse knows the last write of a memcache key, though lookups come between", () => {
   const keys = new KeysInUse();
   const first = keys.beginWrite(() => ["a:k", "a:first"], ["k", "first"]);
-  keys.beginLookup("a:other");
+  keys.beginLookup("a:other", "other");
   const second = keys.beginWrite(() => ["a:k"], ["k"]);
   assertEquals(
     [first.isLast("a:k"), first.isLast("a:first"), second.isLast("a:k")],
     [false, true, true],
   );
   first.end();
-  assertEquals(keys.beginLookup("a:k").mayFill, false);
-  assertEquals(keys.beginLookup("a:first").mayFill, true);
+  assertEquals(keys.beginLookup("a:k", "k").mayFill, false);
+  assertEquals(keys.beginLookup("a:first", "first").mayFill, true);
   second.end();
-  assertEquals(keys.beginLookup("a:k").mayFill, true);
+  assertEquals(keys.beginLookup("a:k", "k").mayFill, true);
 });
 
 Deno.test("KeysInUse asks for the memcache keys of a write only when they are needed", async () => {
