@@ -8,6 +8,8 @@ import { parseMainCf } from "../lib/config/main_cf.ts";
 import { parseMasterCf } from "../lib/config/master_cf.ts";
 import {
   bracedPairs,
+  isSecretName,
+  shownLine,
   splitItems,
   splitKeyValue,
   splitNameValue,
@@ -20,7 +22,11 @@ import {
   postscreenExpiryCheck,
   verifyExpiryCheck,
 } from "../lib/maintenance/postfix_caches.ts";
-import { parseEndpoint, resolveService } from "../lib/socket/endpoint.ts";
+import {
+  parseEndpoint,
+  parseServer,
+  resolveService,
+} from "../lib/socket/endpoint.ts";
 import { DomainList } from "../lib/tables/memcache/domain_list.ts";
 import { parseKeyFormat } from "../lib/tables/memcache/key_format.ts";
 import { KeyRules } from "../lib/tables/memcache/key_rules.ts";
@@ -42,6 +48,7 @@ const units = [
   ...["{", "}", "{ ", "{ } ", "{a=", "{a={", "$", "$a", "${", "$(", "${ a "],
   ...["${a?{", "${{a}=={", "\\", '"', '"a ', "=", "a,", "!", ":", "[", "]:"],
   ...["@.", "%", "%s", "# ", "\r\n", "\0", ";", "1", "é ", "\udce9", "(", "--"],
+  ...["pasw"],
 ];
 
 // What stands around the units: many a parser looks at none of them else.
@@ -70,6 +77,9 @@ const parsers: Record<string, (text: string) => unknown> = {
   expandParameters: (text) => expandParameters(text, () => "x$b"),
   parseTime: (text) => parseTime(text, "d"),
   parseEndpoint: (text) => parseEndpoint(`inet:${text}`),
+  parseServer: (text) => parseServer(`inet:h:1${text}`),
+  isSecretName: (text) => isSecretName(`${text}.`),
+  shownLine: (text) => shownLine(`${text}_file`),
   resolveService: (text) =>
     resolveService({ transport: "tcp", hostname: "h", service: "z" }, text),
   parseKeyFormat,

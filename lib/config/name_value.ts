@@ -7,17 +7,22 @@ import { shownText } from "../errors.ts";
  */
 export function shownLine(text: string): string {
   const trimmed = trimSpace(text);
-  const found = /pas+w(?![a-z]*_file\b)[a-z]*/i.exec(trimmed);
-  if (found === null) return shownText(trimmed);
-  const end = found.index + found[0].length;
-  return end === trimmed.length
-    ? shownText(trimmed)
-    : `${shownText(trimmed.slice(0, end))} (not shown)`;
+  for (const found of trimmed.matchAll(/pas+w[a-z]*(_file\b)?/gi)) {
+    if (found[1] !== undefined) continue;
+    const end = found.index + found[0].length;
+    return end === trimmed.length
+      ? shownText(trimmed)
+      : `${shownText(trimmed.slice(0, end))} (not shown)`;
+  }
+  return shownText(trimmed);
 }
 
 /** Whether a parameter holds a password: its value is in no message. */
 export function isSecretName(name: string): boolean {
-  return /pas+w[a-z]*$/i.test(name);
+  // A regular expression for all letters at the end would take quadratic time.
+  let start = name.length;
+  while (start > 0 && /[a-z]/i.test(name[start - 1])) start--;
+  return /pas+w/i.test(name.slice(start));
 }
 
 /** Whether the character at `at` is white space, as defined by C's `isspace`. */

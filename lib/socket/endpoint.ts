@@ -157,7 +157,8 @@ export function parseServer(
 }
 
 // A second server after a port or a path.
-const several = /[,;\s](?:inet|unix|local|tls):|:\s*\d+[,;\s]+\S*:/;
+const several =
+  /[,;\s](?:inet|unix|local|tls):|:\s*\d+[,;\s]+(?:[^,;:\s][^:\s]*)?:/;
 
 function isIpv6(host: string): boolean {
   return host.includes(":") && URL.canParse(`http://[${host}]`);
