@@ -81,7 +81,7 @@ export class DatabaseFile {
         throw damaged(this.path, content.flaw);
       case "foreign":
         throw new KvFailure(
-          `${this.path} is the SQLite database of another program, with ` +
+          `${this.path} is the SQLite database of another program` +
             `${tablesOf(content.tables)}: name another file`,
           { lasting: true },
         );
@@ -217,6 +217,7 @@ export class DatabaseFile {
 }
 
 function tablesOf(names: readonly string[]): string {
+  if (names.length === 0) return "";
   const some = names.slice(0, 3).join(", ");
-  return names.length > 3 ? `tables ${some} and others` : `tables ${some}`;
+  return `, with tables ${some}${names.length > 3 ? " and others" : ""}`;
 }

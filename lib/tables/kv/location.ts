@@ -18,12 +18,17 @@ export function nameWithScheme(name: string): string {
 
 /**
  * Throws a `RangeError` for a name that was meant to be a URL, and would be taken
- * for a file that does not exist.
+ * for a file that does not exist; and for the URL of a file, which is another file
+ * for SQLite, as Deno calls it, than for other runtimes.
  */
 export function checkName(name: string): void {
+  if (/^file:/i.test(name)) {
+    const path = name.slice("file:".length).replace(/^\/\/(?=\/)|\?.*/gs, "");
+    throw new RangeError(`name the file without "file:", as in kv:${path}`);
+  }
   const [, scheme, rest] = /^([a-z][a-z0-9+.-]+):(\/[^]*)$/i.exec(name) ?? [];
   // A folder may have such a name, too, but what has two slashes is no path.
-  const isPath = scheme === undefined || /^file$/i.test(scheme) ||
+  const isPath = scheme === undefined ||
     !/^https?$/i.test(scheme) && !rest.startsWith("//");
   if (isPath) return;
   if (!isUrl.test(name) || !URL.canParse(name)) {
@@ -79,8 +84,8 @@ export function denoLocation(
       return { kind: "memory", insteadOf: location.path };
     }
   }
-  // Deno refuses such a name with an error.
-  return fullPath?.startsWith(":") && location.kind === "file"
+  // Deno refuses a name with a colon first; one with "file:" is a URI for its SQLite.
+  return /^(file)?:/.test(fullPath ?? "") && location.kind === "file"
     ? { kind: "untold" }
     : location;
 }

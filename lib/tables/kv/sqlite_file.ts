@@ -15,7 +15,7 @@ export type FileContent =
    * program turned the log off.
    */
   | { readonly kind: "kv"; readonly hasLog: boolean }
-  /** A database of another program, with tables of these names. */
+  /** A database of another program, with tables and views of these names. */
   | { readonly kind: "foreign"; readonly tables: readonly string[] }
   /** Not a SQLite database. */
   | { readonly kind: "unknown" }
@@ -64,16 +64,17 @@ export function contentOf(file: SqliteFile): FileContent {
   try {
     const database = new Database(file, header);
     const entries = database.schema();
-    const tables = entries.filter(({ type }) => type === "table");
+    const tables = entries.filter(({ type }) =>
+      type === "table" || type === "view"
+    );
     const names = tables.map(({ name }) => name);
-    const isKv = tables.some(({ name, sql }) =>
-      name === "kv" && sql.includes("v_encoding")
+    const isKv = tables.some(({ type, name, sql }) =>
+      type === "table" && name === "kv" && sql.includes("v_encoding")
     );
     if (!isKv) {
       // A new database: Deno KV creates this table first.
-      if (names.every((name) => name === "migration_state")) {
-        return { kind: "empty" };
-      }
+      const isNew = names.every((name) => name === "migration_state");
+      if (isNew && !hasMark(header)) return { kind: "empty" };
       if (names.filter((name) => tablesOfKv.includes(name)).length > 1) {
         throw new DamageError("its list of tables is damaged");
       }
@@ -92,7 +93,16 @@ export function contentOf(file: SqliteFile): FileContent {
   }
 }
 
-/** A table or an index, and its first page. */
+/**
+ * Whether a header has a number that a program gave its database, its user_version or
+ * application_id. Those of Deno KV have none.
+ */
+function hasMark(header: Uint8Array): boolean {
+  const view = viewOf(header);
+  return view.getUint32(60) !== 0 || view.getUint32(68) !== 0;
+}
+
+/** A table, view or index, and its first page. */
 interface SchemaEntry {
   readonly type: string;
   readonly name: string;

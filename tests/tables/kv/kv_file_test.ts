@@ -534,6 +534,12 @@ Deno.test("denoLocation() knows what is no file", () => {
   assertEquals(denoLocation(undefined, none), { kind: "untold" });
   assertEquals(denoLocation(":memory:", none), { kind: "memory" });
   assertEquals(denoLocation(":other", none), { kind: "untold" });
+  // SQLite takes it for a URI, and opens a.kv.
+  assertEquals(denoLocation("file:a.kv", none), { kind: "untold" });
+  assertEquals(denoLocation("FILE:a.kv", none), {
+    kind: "file",
+    path: "FILE:a.kv",
+  });
   const url = "https://kv.example/";
   assertEquals(denoLocation(url, none), { kind: "remote", url });
   const memory = (name: string) =>

@@ -43,6 +43,8 @@ Deno.test("kv: leaves what is no database of its own as it is", async () => {
   const made: [string, string[]][] = [
     ["rollback", ["CREATE TABLE mine (a)", "INSERT INTO mine VALUES (1)"]],
     ["wal", ["PRAGMA journal_mode = WAL", "CREATE TABLE kv (k, v)"]],
+    ["view", ["CREATE VIEW seen AS SELECT 1"]],
+    ["begun", ["PRAGMA application_id = 7"]],
   ];
   for (const [name, commands] of made) {
     const database = new DatabaseSync(`${folder.path}/${name}`);
@@ -55,6 +57,8 @@ Deno.test("kv: leaves what is no database of its own as it is", async () => {
   const cases: [string, string][] = [
     ["rollback", "the SQLite database of another program, with tables mine"],
     ["wal", "the SQLite database of another program, with tables kv"],
+    ["view", "the SQLite database of another program, with tables seen"],
+    ["begun", "the SQLite database of another program: name another file"],
     ["text", "file is not a database"],
     ["zeros", "file is not a database"],
   ];
@@ -101,6 +105,30 @@ Deno.test("kv: leaves another program's database alone while that has it open", 
   } finally {
     database.close();
   }
+});
+
+Deno.test("kv: a file: URL is refused, with the name that was meant", async () => {
+  await using folder = await Folder.make();
+  // Deno has SQLite open the path in it, and other runtimes a file of that name.
+  for (
+    const [name, meant] of [
+      ["file:t.kv", "kv:t.kv"],
+      [`file:${folder.path}/t.kv#a`, `kv:${folder.path}/t.kv#a`],
+      [`file://${folder.path}/t.kv?mode=ro`, `kv:${folder.path}/t.kv`],
+      ["FILE:///t.kv", "kv:/t.kv"],
+    ]
+  ) {
+    await assertRejects(
+      () => openTable(`kv:${name}`, { ...quiet, write: true }),
+      ConfigError,
+      `name the file without "file:", as in ${meant.replace(/#a$/, "")}`,
+    );
+  }
+  // It may be the name of a file.
+  const path = `${folder.path}/file:t.kv`;
+  await using table = await openTable(`kv:${path}`, { ...quiet, write: true });
+  await table.update("k", "v");
+  assertEquals(await table.lookup("k"), "v");
 });
 
 Deno.test("kv: says what is there instead of a file", async () => {

@@ -86,7 +86,23 @@ Deno.test("contentOf() tells databases of other programs, and other files", asyn
   ).join("");
   const cases: [Uint8Array, FileContent][] = [
     [new Uint8Array(0), { kind: "empty" }],
-    [await sqlBytes(folder, "PRAGMA user_version = 1"), { kind: "empty" }],
+    [
+      await sqlBytes(folder, "CREATE TABLE a (x); DROP TABLE a"),
+      { kind: "empty" },
+    ],
+    // A program has begun to use it: these are never set in a database of Deno KV.
+    [await sqlBytes(folder, "PRAGMA user_version = 1"), {
+      kind: "foreign",
+      tables: [],
+    }],
+    [await sqlBytes(folder, "PRAGMA application_id = 7"), {
+      kind: "foreign",
+      tables: [],
+    }],
+    [
+      await sqlBytes(folder, "CREATE VIEW kv AS SELECT 1 AS k, 2 AS v"),
+      { kind: "foreign", tables: ["kv"] },
+    ],
     [
       await sqlBytes(folder, "CREATE TABLE a (x); CREATE TABLE b (y)"),
       { kind: "foreign", tables: ["a", "b"] },
