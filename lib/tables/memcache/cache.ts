@@ -1,3 +1,4 @@
+import type { ByteStrings } from "../../bytes/byte_strings.ts";
 import { byteLength } from "../../bytes/text.ts";
 import { ClosedError, recoveryMessage, TemporaryError } from "../../errors.ts";
 import type { ConnectionEvent } from "../../memcached/connection_event.ts";
@@ -13,7 +14,7 @@ import { WriteOrder } from "../../memcached/write_order.ts";
 import type { Clock } from "../../system/clock.ts";
 import type { Table } from "../../table.ts";
 import type { InnerTable, Refuse } from "../driver_table.ts";
-import type { KeyRules } from "./key_rules.ts";
+import type { KeyRules, KnownDomains } from "./key_rules.ts";
 import { type CommandKind, Outage } from "./outage.ts";
 import type { MemcacheParameters } from "./parameters.ts";
 import { StaleKeys, staleKeysWarning } from "./stale_keys.ts";
@@ -26,6 +27,8 @@ export interface MemcacheParts {
   readonly parameters: MemcacheParameters;
   /** Makes memcache keys of lookup keys. */
   readonly keys: KeyRules;
+  /** Finds out at once what tables of the domain list say to the keys of a batch. */
+  readonly knowDomains?: (keys: ByteStrings) => Promise<KnownDomains>;
   /** The connection to memcached. */
   readonly client: MemcacheClient;
   /** The persistent backup, if any. */

@@ -1,3 +1,4 @@
+import type { ByteStrings } from "../../bytes/byte_strings.ts";
 import { byteText, configText, isUtf8, type Text } from "../../bytes/text.ts";
 import {
   beforeNull,
@@ -10,12 +11,16 @@ import {
 import { splitItems } from "../../config/name_value.ts";
 import { ConfigError, shownText } from "../../errors.ts";
 import { configuredText } from "../opening.ts";
-import { type KeyFilter, lastAt } from "./key_rules.ts";
+import { type KeyFilter, type KnownDomains, lastAt } from "./key_rules.ts";
 
 /** A table in a domain list. */
 export interface DomainTable {
   /** The value of a domain; any value means a match. */
   lookup(domain: string): Promise<string | undefined>;
+  /** The values of many domains. */
+  lookupMany?(
+    domains: Iterable<string>,
+  ): AsyncIterable<{ readonly key: string; readonly value?: string }>;
 }
 
 /** The functions that a domain list uses to read files and tables. */
@@ -141,11 +146,54 @@ export class DomainList {
    * table decides; it rejects when that table fails.
    */
   matches(domain: string): boolean | Promise<boolean> {
+    return this.#matchFrom(0, this.#fold(domain));
+  }
+
+  #fold(domain: string): string {
     const { text } = this.#sources;
     const string = text.utf8 && notAscii.test(domain)
       ? configText(byteText.encode(domain))
       : domain;
-    return this.#matchFrom(0, text.fold(string));
+    return text.fold(string);
+  }
+
+  /** Whether a table may be asked for many domains at once. */
+  get hasTable(): boolean {
+    return this.#steps.some((step) =>
+      !(step instanceof Map) && step.table.lookupMany !== undefined
+    );
+  }
+
+  /**
+   * Whether domains, byte strings, are on the list. Asks each table once, for all that
+   * it must decide. If a table fails, those that it had to decide are missing: ask
+   * `matches` for them, which tells the error of the right one.
+   */
+  async matchMany(
+    domains: Iterable<string>,
+  ): Promise<ReadonlyMap<string, boolean>> {
+    const known = new Map<string, boolean>();
+    let open = Array.from(
+      new Set(domains),
+      (domain) => ({ domain, folded: this.#fold(domain) }),
+    );
+    for (const step of this.#steps) {
+      let matches: Map<string, boolean>;
+      try {
+        matches = step instanceof Map
+          ? step
+          : await listed(step, open.map(({ folded }) => folded));
+      } catch {
+        return known;
+      }
+      open = open.filter(({ domain, folded }) => {
+        const match = matches.get(folded);
+        if (match !== undefined) known.set(domain, match);
+        return match === undefined;
+      });
+    }
+    for (const { domain } of open) known.set(domain, false);
+    return known;
   }
 
   #matchFrom(start: number, domain: string): boolean | Promise<boolean> {
@@ -166,11 +214,50 @@ export class DomainList {
 
 const notAscii = /[\u0080-\u00ff]/;
 
+/** The domains that a table of the list has, and that they match. */
+async function listed(
+  { table, match }: Exclude<Step, Map<string, boolean>>,
+  domains: readonly string[],
+): Promise<Map<string, boolean>> {
+  const found = new Map<string, boolean>();
+  const names = new Set(domains.filter((domain) => isUtf8(domain)));
+  if (names.size === 1) {
+    const [name] = names;
+    if (await table.lookup(name) !== undefined) found.set(name, match);
+  }
+  if (names.size < 2) return found;
+  for await (const { key, value } of table.lookupMany!(names)) {
+    if (value !== undefined) found.set(key, match);
+  }
+  return found;
+}
+
+/**
+ * A function that finds out for the keys of a batch which of their domains are on the
+ * list; `undefined` if no table makes that worth it.
+ */
+export function domainsOfBatch(
+  domains: DomainList,
+): ((keys: ByteStrings) => Promise<KnownDomains>) | undefined {
+  if (!domains.hasTable) return undefined;
+  return ({ bytes, starts, ends }) => {
+    const some = new Set<string>();
+    for (let number = 0; number < starts.length; number++) {
+      const start = starts[number];
+      if (start < 0) continue;
+      const at = lastAt(bytes, start, ends[number]);
+      if (at <= start) continue;
+      some.add(byteText.decode(bytes.subarray(at + 1, ends[number]))!);
+    }
+    return domains.matchMany(some);
+  };
+}
+
 /** A filter that excludes keys without a domain, or with one not on the list. */
 export function outsideOf(domains: DomainList): KeyFilter {
   const verdict = (isListed: boolean) =>
     isListed ? undefined : "its domain is not on the domain list";
-  return (source, start, end) => {
+  return (source, start, end, known) => {
     const at = lastAt(source, start, end);
     // As in Postfix, an empty domain is looked up in the list: no name matches it,
     // but a table may.
@@ -178,7 +265,9 @@ export function outsideOf(domains: DomainList): KeyFilter {
       return "the key is no user@domain, which a domain list needs";
     }
     const domain = byteText.decode(source.subarray(at + 1, end))!;
-    const listed = domains.matches(domain);
-    return typeof listed === "boolean" ? verdict(listed) : listed.then(verdict);
+    const isListed = known?.get(domain) ?? domains.matches(domain);
+    return typeof isListed === "boolean"
+      ? verdict(isListed)
+      : isListed.then(verdict);
   };
 }

@@ -19,11 +19,15 @@ export interface KeyRuleParts {
   readonly skipsLongKeys?: boolean;
 }
 
+/** Whether domains, byte strings, are on a domain list. Some may be missing. */
+export type KnownDomains = ReadonlyMap<string, boolean>;
+
 /** Why the key from `start` to `end` is skipped; `undefined` when it is not. */
 export type KeyFilter = (
   source: Uint8Array,
   start: number,
   end: number,
+  known?: KnownDomains,
 ) => string | undefined | Promise<string | undefined>;
 
 /**
@@ -137,13 +141,14 @@ export class KeyRules {
   /**
    * Appends the memcache key of a folded lookup key to `out`, or nothing if there
    * is none. Returns a promise only where a table of the domain list or Web Crypto
-   * requires it.
+   * requires it. `known` is what the domain list says to some domains.
    */
   append(
     out: ByteBuffer,
     source: Uint8Array,
     start: number,
     end: number,
+    known?: KnownDomains,
   ): KeyVerdict | Promise<KeyVerdict> {
     if (start === end) return "the key is empty";
     const plain = this.#plain;
@@ -151,7 +156,7 @@ export class KeyRules {
       return undefined;
     }
     if (hasNull(source, start, end)) return nullByte;
-    const excluded = this.#rules.exclude?.(source, start, end);
+    const excluded = this.#rules.exclude?.(source, start, end, known);
     const expand = (reason: string | undefined) =>
       reason ?? this.#expand(out, source, start, end);
     return excluded instanceof Promise

@@ -10,7 +10,7 @@ import { GetMany } from "../../memcached/get_many.ts";
 import type { BatchAnswer } from "../driver.ts";
 import { lookupInBackup, type MissedKey } from "./backup_lookups.ts";
 import { limitsOf } from "./cache.ts";
-import { tooLongKey } from "./key_rules.ts";
+import { type KeyVerdict, tooLongKey } from "./key_rules.ts";
 import type { LookupTrace, MemcacheState } from "./memcache_state.ts";
 
 const maxSpareBuffers = 4;
@@ -29,7 +29,7 @@ export async function lookupKeys(
   const values = new ByteStringsBuilder(count, size, reused?.values);
   const limits = limitsOf(parts.parameters);
   const gets = new GetMany(count, size, values, limits, reused?.gets);
-  const notSent = await addKeys(state, gets, keys);
+  const { notSent, failed: notAdded } = await addKeys(state, gets, keys);
   await cache.getMany(gets, signal);
   const { errors } = gets;
   // After a failure, the connection may still use the buffers.
@@ -41,12 +41,13 @@ export async function lookupKeys(
   };
   const { backup } = parts;
   if (backup === undefined) {
-    return { values, failed: firstOf(errors), release };
+    return { values, failed: firstOf(errors) ?? notAdded, release };
   }
   const { text } = parts.keys;
   const missedKeys: MissedKey[] = [];
   // Errors that the backup cannot make good.
   const finalErrors = new Map<number, unknown>();
+  if (notAdded !== undefined) finalErrors.set(notAdded.at, notAdded.error);
   const addMissed = (at: number, memcacheKey?: Uint8Array) => {
     const error = errors.get(at);
     if (notSent.has(at)) {
@@ -81,18 +82,25 @@ export async function lookupKeys(
   return { values, failed: firstOf(finalErrors), release };
 }
 
-/**
- * Adds the memcache keys of all lookup keys that are not skipped to `gets`.
- * Returns the keys to look up only in the backup, by their index: those that are
- * too long for memcached, and those that may be stale there, with their memcache
- * key.
- */
+interface AddedKeys {
+  /**
+   * The keys to look up only in the backup, by their index: those that are too long
+   * for memcached, and those that may be stale there, with their memcache key.
+   */
+  readonly notSent: Map<number, Uint8Array | undefined>;
+  /** The key whose domain could not be looked up: those after it are not added. */
+  readonly failed: BatchAnswer["failed"];
+}
+
+/** Adds the memcache keys of all lookup keys that are not skipped to `gets`. */
 async function addKeys(
   { parts, cache }: MemcacheState,
   gets: GetMany,
   keys: ByteStrings,
-): Promise<Map<number, Uint8Array | undefined>> {
-  const { name, keys: rules, onDetail } = parts;
+): Promise<AddedKeys> {
+  const { name, keys: rules, knowDomains, onDetail } = parts;
+  const known = knowDomains && await knowDomains(keys);
+  let failed: BatchAnswer["failed"];
   const { stale } = cache;
   const notSent = new Map<number, Uint8Array | undefined>();
   const { bytes, starts, ends } = keys;
@@ -102,8 +110,15 @@ async function addKeys(
     if (start < 0) continue;
     const out = gets.beginKey();
     const from = out.length;
-    const judging = rules.append(out, bytes, start, ends[at]);
-    const verdict = judging instanceof Promise ? await judging : judging;
+    const judging = rules.append(out, bytes, start, ends[at], known);
+    let verdict: KeyVerdict;
+    try {
+      verdict = judging instanceof Promise ? await judging : judging;
+    } catch (error) {
+      failed = { at, error };
+      gets.dropKey();
+      break;
+    }
     if (verdict === undefined) {
       const isStale = stale.size > 0 &&
         stale.has(byteText.decode(out.bytes.subarray(from, out.length))!);
@@ -121,7 +136,7 @@ async function addKeys(
     gets.dropKey();
   }
   if (notSent.size > 0) cache.removeStale();
-  return notSent;
+  return { notSent, failed };
 }
 
 /** The error with the lowest index. */

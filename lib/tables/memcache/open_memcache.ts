@@ -209,7 +209,7 @@ async function openParts(
     () => opening.open(parameters.backup, options),
   );
   const opened: Table[] = backup === undefined ? [] : [backup];
-  const keys = await closingOnFailure(
+  const { exclude, knowDomains } = await closingOnFailure(
     opened,
     () =>
       atParameter(
@@ -218,9 +218,9 @@ async function openParts(
         "domain",
         () => readDomains(opening, parameters, opened),
       ),
-  ).then((exclude) =>
-    new KeyRules({ exclude, format, digest, text: rules.text, skipsLongKeys })
   );
+  const { text } = rules;
+  const keys = new KeyRules({ exclude, format, digest, text, skipsLongKeys });
   const onEvent = guardedListener(opening);
   const observe = observer(opening, found.endpoint, onEvent);
   const client = new MemcacheClient({
@@ -242,6 +242,7 @@ async function openParts(
     name,
     parameters,
     keys,
+    knowDomains,
     client,
     backup,
     clock: options.clock ?? systemClock,
@@ -405,12 +406,14 @@ async function readDomains(
   { options, rules, mail, open }: Opening,
   { domain }: MemcacheParameters,
   opened: Table[],
-): Promise<KeyFilter | undefined> {
-  if (domain === "") return undefined;
+): Promise<Pick<MemcacheParts, "knowDomains"> & { exclude?: KeyFilter }> {
+  if (domain === "") return {};
   // As in Postfix, the list has the encoding of the mail system, even where the
   // table is opened without UTF-8.
   const utf8 = rules.text.utf8 || await mail.smtputf8();
-  const { DomainList, outsideOf } = await import("./domain_list.ts");
+  const { DomainList, domainsOfBatch, outsideOf } = await import(
+    "./domain_list.ts"
+  );
   const domains = await DomainList.read(domain, {
     text: utf8 ? utf8Text : byteText,
     readText: (path) => readText(options, path),
@@ -428,5 +431,5 @@ async function readDomains(
       return table;
     },
   });
-  return outsideOf(domains);
+  return { exclude: outsideOf(domains), knowDomains: domainsOfBatch(domains) };
 }

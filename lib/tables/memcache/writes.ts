@@ -171,7 +171,7 @@ async function makeBatch<Item>(
   items: readonly Item[],
   { keyOf, skip, complete }: CommandRules<Item>,
 ): Promise<Batch> {
-  const { name, keys: rules, parameters, onDetail } = parts;
+  const { name, keys: rules, knowDomains, parameters, onDetail } = parts;
   const writes = new WriteMany(command, limitsOf(parameters));
   const batch: Batch = {
     writes,
@@ -182,6 +182,7 @@ async function makeBatch<Item>(
   };
   const keys = items.map(keyOf);
   const encoded = encodeAllStrings(keys, rules.text);
+  const known = knowDomains && await knowDomains(encoded);
   // By index: an iterator for each item is memory for the garbage collector.
   for (let at = 0; at < items.length; at++) {
     const item = items[at];
@@ -189,7 +190,7 @@ async function makeBatch<Item>(
     const out = writes.beginKey();
     const from = out.length;
     const { bytes, starts, ends } = encoded;
-    const judging = rules.append(out, bytes, starts[at], ends[at]);
+    const judging = rules.append(out, bytes, starts[at], ends[at], known);
     const verdict = judging instanceof Promise ? await judging : judging;
     if (typeof verdict === "string") skip(item, verdict);
     else batch.accepted.push(at);
