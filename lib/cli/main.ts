@@ -133,8 +133,13 @@ async function chooseText(
 async function runSession(session: Session): Promise<number> {
   try {
     return await runAction(session);
+  } catch (error) {
+    // As in postmap, the rest is not written after a failure.
+    const isOfOutput = error instanceof BrokenPipe ||
+      error instanceof StreamError;
+    if (!isOfOutput) await session.output.flushBlocks();
+    throw error;
   } finally {
-    // The output is not flushed after a failure, as in postmap.
     await session.close();
   }
 }

@@ -138,6 +138,9 @@ export class BrokenPipe extends Error {
 }
 
 const chunkSize = 65536;
+// What postmap writes at a time. After a failure it leaves out what is behind the last
+// whole block.
+const blockSize = 4096;
 
 /** Standard output, written in chunks. */
 export class Output {
@@ -145,6 +148,7 @@ export class Output {
   #texts: string[] = [];
   #chunks: Uint8Array[] = [];
   #length = 0;
+  #written = 0;
 
   /** `text` encodes the strings. */
   constructor(text: Text) {
@@ -153,7 +157,7 @@ export class Output {
 
   /** Adds text, and writes a chunk if it is full. Throws {@linkcode BrokenPipe}. */
   async write(text: string): Promise<void> {
-    if (this.add(text)) await this.flush();
+    if (this.add(text)) await this.flushBlocks();
   }
 
   /** Adds text. Returns whether the chunk is full and should be flushed. */
@@ -172,7 +176,7 @@ export class Output {
     this.#chunks.push(bytes);
     this.#length += bytes.length;
     if (this.#length < chunkSize) return false;
-    await this.flush();
+    await this.flushBlocks();
     return true;
   }
 
@@ -189,8 +193,28 @@ export class Output {
     this.#chunks = [];
     this.#length = 0;
     for (let bytes of chunks) {
+      this.#written += bytes.length;
       while (bytes.length > 0) bytes = bytes.subarray(await writeSome(bytes));
     }
+  }
+
+  /** Writes all whole blocks, and keeps a copy of the rest. */
+  async flushBlocks(): Promise<void> {
+    this.#closeText();
+    const added = this.#chunks.reduce((sum, { length }) => sum + length, 0);
+    let rest = (this.#written + added) % blockSize;
+    const kept: Uint8Array[] = [];
+    while (rest > 0 && this.#chunks.length > 0) {
+      const last = this.#chunks.pop()!;
+      const start = Math.max(0, last.length - rest);
+      rest -= last.length - start;
+      kept.unshift(last.slice(start));
+      this.#chunks.push(last.subarray(0, start));
+      if (start === 0) this.#chunks.pop();
+    }
+    await this.flush();
+    this.#chunks = kept;
+    this.#length = kept.reduce((sum, { length }) => sum + length, 0);
   }
 }
 

@@ -79,13 +79,11 @@ let hasWritten = false;
 let standardOutput: { write(bytes: Uint8Array): Promise<number> } | undefined;
 
 async function writeOut(bytes: Uint8Array): Promise<number> {
-  if (bytes.length <= shortWrite) {
-    if (!hasWritten) {
-      hasWritten = true;
-      const length = writeNow(Deno.stdout, bytes);
-      if (length > 0) return length;
-    }
-    return await Deno.stdout.write(bytes);
+  const isFirst = !hasWritten;
+  hasWritten = true;
+  if (isFirst && bytes.length <= shortWrite) {
+    const length = writeNow(Deno.stdout, bytes);
+    if (length > 0) return length;
   }
   return await (standardOutput ??= waitingOutput()).write(bytes);
 }

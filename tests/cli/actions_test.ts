@@ -239,6 +239,25 @@ Deno.test("command line prints nothing of a short run that fails, as postmap doe
   }
 });
 
+Deno.test("command line prints of a run that fails as many blocks as postmap does", async () => {
+  await using folder = await Folder.make();
+  const many = Array.from(
+    { length: 2000 },
+    (_, at) => `k${at} ${"v".repeat(at % 50)}x\n`,
+  );
+  const source = await folder.write("source", many.join(""));
+  for (const count of [1, 300, 1500, 5000, 20_000]) {
+    const keys = Array.from({ length: count }, (_, at) => `k${at % 2000}\n`);
+    const stdin = `${keys.join("")}nosuch\n${keys[0]}`;
+    const args = ["-q", "-", `texthash:${source}`, "fail:x"];
+    const ours = await runCli(args, { stdin });
+    const theirs = await runPostmap(args, { stdin });
+    assertEquals([ours.code, theirs.code], [1, 1]);
+    assertEquals(ours.stdout.length, theirs.stdout.length, `${count} keys`);
+    assert(ours.stdout === theirs.stdout, `${count} keys`);
+  }
+});
+
 Deno.test("command line streams: answers come before the input ends", async () => {
   const child = new Deno.Command(Deno.execPath(), {
     args: ["run", "-A", "cli.ts", "-q", "-", "inline:{a=1,b=2}"],

@@ -14,7 +14,7 @@ export async function listEntries(session: Session): Promise<number> {
     session.warnIfEmpty(table, key, value);
     // An await for each of a million entries would take longer than the writing.
     if (output.add(formatEntry(key, value, command.json))) {
-      await output.flush();
+      await output.flushBlocks();
       progress?.add(waiting);
       waiting = 0;
     }
