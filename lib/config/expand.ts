@@ -165,30 +165,31 @@ class Expansion {
     depth: number,
   ): string {
     const rest = (from: number) => shownText(expression.slice(from));
+    let chosen = holds ? "" : undefined;
     if (expression[at] === "?") {
       const whenSet = braced(expression, at + 1);
       if (whenSet === undefined) {
         return holds ? this.expand(expression.slice(at + 1), depth + 1) : "";
       }
       at = whenSet.end;
-      const isLast = at === expression.length;
-      if (!isLast && expression[at] !== ":") {
+      chosen = holds ? whenSet.text : undefined;
+      if (at === expression.length) {
+        return holds ? this.expand(whenSet.text, depth + 1) : "";
+      }
+      if (expression[at] !== ":") {
         throw new RangeError(`":" expected before "${rest(at)}"`);
       }
-      if (holds) return this.expand(whenSet.text, depth + 1);
-      if (isLast) return "";
     } else if (expression[at] !== ":") {
       throw new RangeError(`"?" or ":" expected before "${rest(at)}"`);
     }
-    if (holds) return "";
+    // As in Postfix, its braces must be right also where it is not chosen.
     const otherwise = braced(expression, at + 1);
-    if (otherwise === undefined) {
-      return this.expand(expression.slice(at + 1), depth + 1);
-    }
-    if (otherwise.end !== expression.length) {
+    if (otherwise !== undefined && otherwise.end !== expression.length) {
       throw new RangeError(`unexpected "${rest(otherwise.end)}"`);
     }
-    return this.expand(otherwise.text, depth + 1);
+    if (chosen === "") return "";
+    const text = chosen ?? otherwise?.text ?? expression.slice(at + 1);
+    return this.expand(text, depth + 1);
   }
 }
 

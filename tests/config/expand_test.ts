@@ -73,6 +73,11 @@ Deno.test("expandParameters() says what is wrong", () => {
     ["$compared", "refers to itself"],
     ["${host?{a} b}", `":" expected`],
     ["${empty?{a}:{b} c}", "unexpected"],
+    ["${host?{a}:{b} c}", "unexpected"],
+    ["${host:{b}c}", "unexpected"],
+    ["${empty:{b}c}", "unexpected"],
+    ["${{1} == {1} ? {a} : {b}c}", "unexpected"],
+    ["${{1} == {1} : {b} {c}}", "unexpected"],
     ["${{a} = {b}}", "operators are =="],
     ["${{a} <level {1} ? {x} : {y}}", '"a" is no level'],
   ];
