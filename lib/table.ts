@@ -37,7 +37,10 @@ export interface UpdateResult {
 
 /** Options of a single request. */
 export interface RequestOptions {
-  /** Ends this request, with the reason of the signal, but not the others. */
+  /**
+   * Ends this request, with the reason of the signal, but not the others. A write that
+   * a database or postmap(1) has begun is awaited all the same.
+   */
   signal?: AbortSignal;
 }
 

@@ -1,4 +1,5 @@
 import { ConfigError } from "../errors.ts";
+import { onAbort } from "./abort.ts";
 import { loadNodeModule } from "./runtime.ts";
 import { type ProgramResult, ProgramUnavailable } from "./programs.ts";
 
@@ -52,15 +53,22 @@ export async function runProgram(
   program: string,
   args: readonly string[],
   input: Uint8Array,
+  signal?: AbortSignal,
 ): Promise<ProgramResult> {
   const child = await spawn(program, args);
-  child.stdin.end(input);
-  const [code, stdout, stderr] = await Promise.all([
-    whenClosed(child),
-    collect(child.stdout),
-    collect(child.stderr),
-  ]);
-  return { code, stdout, stderr: new TextDecoder().decode(stderr) };
+  const goOn = signal && onAbort(signal, () => child.kill("SIGKILL"));
+  try {
+    child.stdin.end(input);
+    const [code, stdout, stderr] = await Promise.all([
+      whenClosed(child),
+      collect(child.stdout),
+      collect(child.stderr),
+    ]);
+    signal?.throwIfAborted();
+    return { code, stdout, stderr: new TextDecoder().decode(stderr) };
+  } finally {
+    goOn?.();
+  }
 }
 
 /** As in programs.ts, on Node and Bun. */

@@ -1,4 +1,5 @@
 import { ConfigError } from "../errors.ts";
+import { onAbort } from "./abort.ts";
 import { runtime } from "./runtime.ts";
 
 // Runs programs on Deno; node_programs.ts does so on Node and Bun.
@@ -72,17 +73,20 @@ const waiting: (() => void)[] = [];
 /**
  * Runs a program, without a shell, and waits for its end. At most 16 run at the same
  * time; others wait. Throws {@linkcode ProgramUnavailable} if it is not installed,
- * or a permission is missing.
+ * or a permission is missing. When `signal` is aborted, it kills the program, and
+ * throws the reason.
  */
 export async function runProgram(
   program: string,
   args: readonly string[],
   input: Uint8Array,
+  signal?: AbortSignal,
 ): Promise<ProgramResult> {
   if (running < mostProcesses) running++;
   else await new Promise<void>((resolve) => waiting.push(resolve));
   try {
-    return await runNow(program, args, input);
+    signal?.throwIfAborted();
+    return await runNow(program, args, input, signal);
   } finally {
     const next = waiting.shift();
     if (next === undefined) running--;
@@ -94,16 +98,24 @@ async function runNow(
   program: string,
   args: readonly string[],
   input: Uint8Array,
+  signal: AbortSignal | undefined,
 ): Promise<ProgramResult> {
   if (runtime !== "deno") {
-    return await (await nodePrograms(program)).runProgram(program, args, input);
+    const { runProgram } = await nodePrograms(program);
+    return await runProgram(program, args, input, signal);
   }
   const child = spawn(program, args);
-  const [{ code, stdout, stderr }] = await Promise.all([
-    child.output(),
-    feed(child, input),
-  ]);
-  return { code, stdout, stderr: new TextDecoder().decode(stderr) };
+  const goOn = signal && onAbort(signal, () => kill(child));
+  try {
+    const [{ code, stdout, stderr }] = await Promise.all([
+      child.output(),
+      feed(child, input),
+    ]);
+    signal?.throwIfAborted();
+    return { code, stdout, stderr: new TextDecoder().decode(stderr) };
+  } finally {
+    goOn?.();
+  }
 }
 
 /**

@@ -10,6 +10,7 @@ import {
   firstNotText,
   stringAt,
 } from "../bytes/byte_strings.ts";
+import { untilAborted } from "../system/abort.ts";
 import type {
   DeleteResult,
   Entry,
@@ -208,8 +209,11 @@ async function lookupBatch(
   keys: ByteStrings,
   signal?: AbortSignal,
 ): Promise<BatchAnswer> {
-  return await (driver.lookupBatch?.(keys, signal) ??
-    lookupEach(driver, rules, keys, signal));
+  const answering = driver.lookupBatch?.(keys, signal) ??
+    lookupEach(driver, rules, keys, signal);
+  return await (driver.heedsSignal
+    ? answering
+    : untilAborted(answering, signal));
 }
 
 async function lookupEach(

@@ -43,8 +43,13 @@ export interface Driver {
   open?(): Promise<void>;
   /** As in Table. */
   lookup(key: string, signal?: AbortSignal): Promise<string | undefined>;
-  /** Looks up a batch of keys. Without it, they are looked up one by one. */
+  /**
+   * Looks up a batch of keys. Without it, they are looked up one by one. The table ends
+   * it by its signal, unless `heedsSignal`.
+   */
   lookupBatch?(keys: ByteStrings, signal?: AbortSignal): Promise<BatchAnswer>;
+  /** Whether `lookupBatch` ends by its signal itself, with the values so far. */
+  readonly heedsSignal?: boolean;
   /** As in Table. */
   update?(key: string, value: string, signal?: AbortSignal): Promise<boolean>;
   /** Stores a batch of entries. */

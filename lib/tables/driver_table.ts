@@ -1,6 +1,7 @@
 import { ClosedError, ConfigError, ReadOnlyError } from "../errors.ts";
 import type { Text } from "../bytes/text.ts";
 import type { ByteStrings } from "../bytes/byte_strings.ts";
+import { untilAborted } from "../system/abort.ts";
 import type {
   DeleteResult,
   Entry,
@@ -129,12 +130,22 @@ export class DriverTable implements LineTable, InnerTable {
     try {
       const admitted = this.#admit(key);
       options?.signal?.throwIfAborted();
-      return admitted === undefined
-        ? Promise.resolve(undefined)
-        : this.#driver.lookup(admitted, options?.signal);
+      return admitted === undefined ? Promise.resolve(undefined) : untilAborted(
+        this.#driver.lookup(admitted, options?.signal),
+        options?.signal,
+      );
     } catch (error) {
       return Promise.reject(error);
     }
+  }
+
+  #lookup(
+    key: string,
+    signal: AbortSignal | undefined,
+  ): Promise<string | undefined> {
+    const looking = this.#driver.lookup(key, signal);
+    // Without a signal, no promise more: a lookup is made of few.
+    return signal === undefined ? looking : untilAborted(looking, signal);
   }
 
   /** As in Table. */

@@ -14,6 +14,7 @@ export type FullDriver =
 
 /** A driver that the first request, or `open`, opens. */
 export class LazyDriver implements Driver {
+  readonly heedsSignal = true;
   #open: () => Promise<FullDriver>;
   #opening: Promise<FullDriver> | undefined;
   #opened: FullDriver | undefined;

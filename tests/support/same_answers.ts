@@ -312,11 +312,13 @@ async function play(
 
 /**
  * What is compared of the content of memcached. A server that fails for some keys is
- * left alone for a while when there is a backup, so that it may lack others too; but
- * what it has is the same.
+ * left alone for a while when there is a backup; one that lies loses its connection,
+ * and what is being filled in over it. So it may lack others too; but what it has is the
+ * same.
  */
 function comparable(one: Case, { cached }: Outcome, other: Outcome): unknown[] {
-  if (one.fault !== "fails for some" || one.backup === "none") return cached;
+  const losesFills = one.fault === "fails for some" || one.fault === "lies";
+  if (!losesFills || one.backup === "none") return cached;
   const keys = new Set(other.cached.map(([key]) => key));
   return cached.filter(([key]) => keys.has(key));
 }

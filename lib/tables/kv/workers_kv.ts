@@ -25,12 +25,13 @@ import { bytesOfName, comesBefore, orderedName } from "./ordered_name.ts";
 import { utf8Text } from "../../bytes/text.ts";
 import type {
   KvAtomic,
+  KvCommit,
   KvDatabase,
   KvEntry,
   KvKey,
 } from "../../kv_database.ts";
 
-export type { KvAtomic, KvDatabase, KvEntry, KvKey };
+export type { KvAtomic, KvCommit, KvDatabase, KvEntry, KvKey };
 
 /** The used methods of a Workers KV namespace. */
 export interface WorkersKvNamespace {

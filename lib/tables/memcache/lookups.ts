@@ -7,6 +7,7 @@ import {
 import { byteText } from "../../bytes/text.ts";
 import { NoAnswerError, TemporaryError } from "../../errors.ts";
 import { GetMany } from "../../memcached/get_many.ts";
+import { untilAborted } from "../../system/abort.ts";
 import type { BatchAnswer } from "../driver.ts";
 import { lookupInBackup, type MissedKey } from "./backup_lookups.ts";
 import { limitsOf } from "./cache.ts";
@@ -29,7 +30,10 @@ export async function lookupKeys(
   const values = new ByteStringsBuilder(count, size, reused?.values);
   const limits = limitsOf(parts.parameters);
   const gets = new GetMany(count, size, values, limits, reused?.gets);
-  const { notSent, failed: notAdded } = await addKeys(state, gets, keys);
+  const { notSent, failed: notAdded } = await untilAborted(
+    addKeys(state, gets, keys),
+    signal,
+  );
   await cache.getMany(gets, signal);
   const { errors } = gets;
   // After a failure, the connection may still use the buffers.

@@ -16,6 +16,7 @@ import { valueOf } from "./reply_value.ts";
  * backup.
  */
 export class MemcacheDriver implements Driver {
+  readonly heedsSignal = true;
   #parts: MemcacheParts;
   /** Loaded on demand: a single lookup without a backup does not need it. */
   #state: Promise<MemcacheState> | undefined;

@@ -18,6 +18,7 @@ export interface Observation {
 
 /** A memcache driver that reports each request as an event. */
 export class ObservedDriver implements Driver {
+  readonly heedsSignal = true;
   #driver: MemcacheDriver;
   #observation: Observation;
 

@@ -99,6 +99,9 @@ export function namedParameters(
   return source(settings);
 }
 
+/** Errors that tell the parameter of a table: those of tables around it are no news. */
+const placed = new WeakSet<ConfigError>();
+
 /**
  * Runs `step`, which opens or reads what a parameter names. A {@linkcode ConfigError}
  * that is not about a line of a file gets the place of the parameter: whoever sees it
@@ -113,15 +116,17 @@ export async function atParameter<T>(
   try {
     return await step();
   } catch (cause) {
-    if (!(cause instanceof ConfigError) || cause.line !== undefined) {
-      throw cause;
-    }
+    const isPlaced = !(cause instanceof ConfigError) ||
+      cause.line !== undefined || placed.has(cause);
+    if (isPlaced) throw cause;
     const setting = source.setting(parameter);
-    const named = setting?.file === undefined ? `${table}: ` : "";
-    throw new ConfigError(
+    const named = setting?.file === undefined ? `${shownText(table)}: ` : "";
+    const error = new ConfigError(
       `${named}${source.written(parameter)}: ${cause.message}`,
       { ...setting, cause },
     );
+    placed.add(error);
+    throw error;
   }
 }
 

@@ -87,15 +87,18 @@ class PostmapDriver implements Driver {
       /No such file or directory$/.test((error as Error).message);
   }
 
-  async lookup(key: string): Promise<string | undefined> {
+  async lookup(
+    key: string,
+    signal?: AbortSignal,
+  ): Promise<string | undefined> {
     const { name, text } = this.#parts;
     if (key.includes("\0") || !this.#accepts(key)) return undefined;
     // A key with a newline must be an argument. Even if it looks like an option,
     // postmap takes the argument after -q as a key.
     const lines = !key.includes("\n");
     const { code, stdout } = lines
-      ? await this.#run(["-q", "-"], `${key}\n`)
-      : await this.#run(["-q", key], "");
+      ? await this.#run(["-q", "-"], `${key}\n`, { signal })
+      : await this.#run(["-q", key], "", { signal });
     if (code !== 0) return undefined;
     const start = lines ? text.encode(key).length + 1 : 0;
     const value = stdout.subarray(start, stdout.length - 1);
@@ -114,14 +117,14 @@ class PostmapDriver implements Driver {
     return await lookupMany(keys, {
       accepts: (key) => this.#accepts(key.length),
       lookupOne: async (key, at, values) => {
-        const value = await this.lookup(text.decode(key)!);
+        const value = await this.lookup(text.decode(key)!, signal);
         if (value !== undefined) values.putText(at, value, text);
       },
       lookupLines: async (input) => {
         const warnings: string[] = [];
-        const { stdout } = await this.#run(["-q", "-"], input, (warning) => {
-          warnings.push(warning);
-          return true;
+        const { stdout } = await this.#run(["-q", "-"], input, {
+          signal,
+          isExpected: (warning) => warnings.push(warning) > 0,
         });
         return { stdout, warnings };
       },
@@ -169,10 +172,12 @@ class PostmapDriver implements Driver {
       `${entries[at].key} ${entries[at].value}\n`
     );
     const duplicateKeys: string[] = [];
-    await this.#run([...option, "-i"], lines.join(""), (warning) => {
-      const duplicate = quotedIn(warning, 'duplicate entry: "', '"');
-      if (duplicate !== undefined) duplicateKeys.push(duplicate);
-      return duplicate !== undefined;
+    await this.#run([...option, "-i"], lines.join(""), {
+      isExpected: (warning) => {
+        const duplicate = quotedIn(warning, 'duplicate entry: "', '"');
+        if (duplicate !== undefined) duplicateKeys.push(duplicate);
+        return duplicate !== undefined;
+      },
     });
     if (group.length === 1 && duplicateKeys.length > 0) return [...group];
     const counts = new Map<string, number>();
@@ -281,11 +286,19 @@ class PostmapDriver implements Driver {
   async #run(
     action: readonly string[],
     input: string | Uint8Array,
-    isExpected: (warning: string) => boolean = () => false,
+    { isExpected, signal }: {
+      isExpected?: (warning: string) => boolean;
+      signal?: AbortSignal;
+    } = {},
   ): Promise<ProgramResult> {
     const { text } = this.#parts;
     const bytes = typeof input === "string" ? text.encode(input) : input;
-    const ended = await runProgram("postmap", this.#arguments(action), bytes);
+    const ended = await runProgram(
+      "postmap",
+      this.#arguments(action),
+      bytes,
+      signal,
+    );
     this.#check(ended, isExpected);
     return ended;
   }

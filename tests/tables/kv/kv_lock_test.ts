@@ -313,6 +313,33 @@ Deno.test("kv: a call that never ends holds up neither those after it nor the en
   assertEquals(state.closed, 1);
 });
 
+Deno.test("kv: a lookup ends with its signal though a call never ends", async () => {
+  const { state, kvLibrary } = hanging();
+  const options = { ...quiet, clock: new FakeClock(), kvLibrary };
+  await using table = await openTable("kv::memory:", options);
+  assertEquals(await table.lookup("k"), undefined);
+  state.hangs = true;
+  const abort = new AbortController();
+  const { signal } = abort;
+  // Many of them, on Node, would be a warning if each listened.
+  const lookups = Array.from(
+    { length: 2000 },
+    () => assertRejects(() => table.lookup("k", { signal }), Error, "enough"),
+  );
+  const together = assertRejects(
+    () => Array.fromAsync(table.lookupMany(["k", "l"], { signal })),
+    Error,
+    "enough",
+  );
+  const other = table.lookup("k");
+  abort.abort(new Error("enough"));
+  await Promise.all([...lookups, together]);
+  await assertRejects(() => table.lookup("k", { signal }), Error, "enough");
+  state.hangs = false;
+  state.release();
+  assertEquals(await other, undefined);
+});
+
 Deno.test("kv: closes at once though a call never ends, and the database when it does", async () => {
   const { state, kvLibrary } = hanging();
   const clock = new FakeClock();

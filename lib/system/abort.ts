@@ -1,0 +1,42 @@
+// What to call, by signal. A listener for each request would take long to add where one
+// signal is for thousands of them, and Node warns of many.
+const calls = new WeakMap<AbortSignal, Set<() => void>>();
+
+/** Calls `call` when a signal is aborted. Returns a function that prevents that. */
+export function onAbort(signal: AbortSignal, call: () => void): () => void {
+  const all = calls.get(signal) ?? new Set();
+  if (all.size === 0) {
+    calls.set(signal, all);
+    signal.addEventListener("abort", callAll);
+  }
+  all.add(call);
+  return () => {
+    all.delete(call);
+    if (all.size === 0) signal.removeEventListener("abort", callAll);
+  };
+}
+
+function callAll({ target }: Event): void {
+  for (const call of [...calls.get(target as AbortSignal) ?? []]) call();
+}
+
+/**
+ * The result of `work`, or the reason of a signal that is aborted before that. The work
+ * itself goes on.
+ */
+export async function untilAborted<T>(
+  work: Promise<T>,
+  signal: AbortSignal | undefined,
+): Promise<T> {
+  if (signal === undefined) return await work;
+  let prevent = () => {};
+  try {
+    return await new Promise<T>((resolve, reject) => {
+      work.then(resolve, reject);
+      if (signal.aborted) reject(signal.reason);
+      else prevent = onAbort(signal, () => reject(signal.reason));
+    });
+  } finally {
+    prevent();
+  }
+}
