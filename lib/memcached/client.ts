@@ -3,7 +3,7 @@ import type { ConnectionEvent } from "./connection_event.ts";
 import { formatEndpoint } from "../socket/endpoint.ts";
 import type { Connect, Endpoint } from "../socket/socket.ts";
 import { type Clock, systemClock } from "../system/clock.ts";
-import { AbortWatch } from "./abort_watch.ts";
+import { watchAbort } from "./abort_watch.ts";
 import {
   Connection,
   type ConnectionEnd,
@@ -138,7 +138,6 @@ export class MemcacheClient implements ConnectionOwner {
   /** Refused commands whose failed try is not counted yet. */
   #refused: CommandRequest[] = [];
   #pauses: Pauses;
-  #abortWatch = new AbortWatch();
   #writeOrder: WriteOrder | undefined;
   #mergeGets: MergeGets | undefined;
   #loadsMergeGets = false;
@@ -211,7 +210,7 @@ export class MemcacheClient implements ConnectionOwner {
   /** Sends a request. The request itself handles its replies. */
   send(request: Request, signal?: AbortSignal): void {
     if (this.#closed !== undefined) return request.fail(this.#closed.reason);
-    if (signal !== undefined && !this.#abortWatch.watch(request, signal)) {
+    if (signal !== undefined && !watchAbort(request, signal)) {
       return;
     }
     // All requests of one turn have the same start: reading the clock takes time.

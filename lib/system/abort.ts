@@ -24,11 +24,15 @@ function callAll({ target }: Event): void {
  * The result of `work`, or the reason of a signal that is aborted before that. The work
  * itself goes on.
  */
-export async function untilAborted<T>(
+export function untilAborted<T>(
   work: Promise<T>,
   signal: AbortSignal | undefined,
 ): Promise<T> {
-  if (signal === undefined) return await work;
+  // No promise more where there is no signal: a lookup is made of few.
+  return signal === undefined ? work : race(work, signal);
+}
+
+async function race<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
   let prevent = () => {};
   try {
     return await new Promise<T>((resolve, reject) => {

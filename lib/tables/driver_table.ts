@@ -139,15 +139,6 @@ export class DriverTable implements LineTable, InnerTable {
     }
   }
 
-  #lookup(
-    key: string,
-    signal: AbortSignal | undefined,
-  ): Promise<string | undefined> {
-    const looking = this.#driver.lookup(key, signal);
-    // Without a signal, no promise more: a lookup is made of few.
-    return signal === undefined ? looking : untilAborted(looking, signal);
-  }
-
   /** As in Table. */
   async update(
     key: string,
