@@ -3,7 +3,7 @@ import type { KvWrite } from "./commits.ts";
 import { KeyFilter } from "./key_filter.ts";
 import type { KvKeys } from "./kv_keys.ts";
 import type { PatientDatabase } from "./patient_database.ts";
-import { readMany } from "./reads.ts";
+import { findExisting } from "./reads.ts";
 import type { Pace } from "./under_way.ts";
 
 // An entry that exists must be kept, so a commit checks each of its entries. That takes
@@ -99,7 +99,7 @@ export class Filling {
     if (progress === undefined) return undefined;
     const { versionstamp, stored } = progress;
     const doubtful = writes.filter(({ key }) => stored.mayHave(bytesOf(key)));
-    const existing = await this.#existing(doubtful);
+    const existing = await findExisting(this.database, doubtful, this.#pace);
     if (doubtful.length - existing.size > mostInVain) {
       this.#progress = undefined;
       return undefined;
@@ -120,21 +120,6 @@ export class Filling {
     if (!ok) return undefined;
     for (const { key } of missing) stored.add(bytesOf(key));
     return missing;
-  }
-
-  /** Looks for entries; returns those that exist. */
-  async #existing<Write extends KvWrite>(
-    writes: readonly Write[],
-  ): Promise<ReadonlySet<Write>> {
-    const { entries, failed } = await readMany(
-      this.database,
-      writes.map(({ key }) => key),
-      this.#pace,
-    );
-    if (failed !== undefined) throw failed.error;
-    return new Set(
-      writes.filter((_, at) => entries[at].versionstamp !== null),
-    );
   }
 
   /**

@@ -5,7 +5,7 @@ import { countFinal, type KvWrites } from "./kv_writes.ts";
 import type { WriteState } from "./kv_updates.ts";
 import type { Pace } from "./under_way.ts";
 import type { PatientDatabase } from "./patient_database.ts";
-import { readMany } from "./reads.ts";
+import { findExisting } from "./reads.ts";
 
 /** How a batch of deletes is done. */
 export interface DeleteRules {
@@ -67,15 +67,7 @@ export class KvDeletes implements KvWrites {
     this.done.fill(false);
     this.#isFinal.fill(false);
     const removals = this.#removals(database);
-    const { entries, failed } = await readMany(
-      database,
-      removals.map(({ key }) => key),
-      pace,
-    );
-    if (failed !== undefined) throw failed.error;
-    const existing = removals.filter((_, at) =>
-      entries[at].versionstamp !== null
-    );
+    const existing = [...await findExisting(database, removals, pace)];
     // What is not there, or comes twice, is final.
     this.#isFinal.fill(true);
     for (const { at } of existing) this.#isFinal[at] = false;

@@ -16,7 +16,7 @@ import { endingFillings, Filling } from "./filling.ts";
 import type { KvKeys } from "./kv_keys.ts";
 import { countFinal, type KvWrites } from "./kv_writes.ts";
 import type { PatientDatabase } from "./patient_database.ts";
-import { readMany } from "./reads.ts";
+import { findExisting } from "./reads.ts";
 import type { CommitsUnderWay, Pace } from "./under_way.ts";
 
 /** The rules for updates. */
@@ -244,16 +244,10 @@ export class KvUpdates implements KvWrites {
     // does not. Another process may add some between the look and the commit.
     for (let mustLook = state.someExist;; mustLook = true) {
       if (mustLook) {
-        const { entries, failed } = await readMany(
-          database,
-          missing.map(({ key }) => key),
-          this.#rules.pace,
-        );
-        if (failed !== undefined) throw failed.error;
-        state.someExist = entries.some(({ versionstamp }) =>
-          versionstamp !== null
-        );
-        missing = missing.filter((_, at) => entries[at].versionstamp === null);
+        const { pace } = this.#rules;
+        const existing = await findExisting(database, missing, pace);
+        state.someExist = existing.size > 0;
+        missing = missing.filter((write) => !existing.has(write));
       }
       if (missing.length === 0 || await this.#addAll(database, missing)) {
         return missing;

@@ -98,6 +98,18 @@ export async function readMany(
   return { entries, failed };
 }
 
+/** Looks for the keys of writes; returns the writes whose key exists. */
+export async function findExisting<Write extends { readonly key: KvKey }>(
+  database: PatientDatabase,
+  writes: readonly Write[],
+  pace: Pace,
+): Promise<ReadonlySet<Write>> {
+  const keys = writes.map(({ key }) => key);
+  const { entries, failed } = await readMany(database, keys, pace);
+  if (failed !== undefined) throw failed.error;
+  return new Set(writes.filter((_, at) => entries[at].versionstamp !== null));
+}
+
 /** The answer where no key has a value. */
 export function emptyAnswer(keys: ByteStrings): BatchAnswer {
   return { values: new ByteStringsBuilder(countOf(keys), 0) };
