@@ -209,8 +209,7 @@ export class Output {
       const start = Math.max(0, last.length - rest);
       rest -= last.length - start;
       kept.unshift(last.slice(start));
-      this.#chunks.push(last.subarray(0, start));
-      if (start === 0) this.#chunks.pop();
+      if (start > 0) this.#chunks.push(last.subarray(0, start));
     }
     await this.flush();
     this.#chunks = kept;
