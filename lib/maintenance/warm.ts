@@ -2,6 +2,7 @@ import { ConfigError, TemporaryError } from "../errors.ts";
 import { type CacheAndBackup, openCacheAndBackup } from "../open.ts";
 import type { Entry, Table } from "../table.ts";
 import { requireOptionNames } from "../tables/option_names.ts";
+import { KnownKeys } from "./known_keys.ts";
 import { maintenanceOptionNames, type MaintenanceOptions } from "./options.ts";
 
 /** Options of {@linkcode warmCache}. */
@@ -169,9 +170,12 @@ async function removeOthers(
     return removed;
   }
   try {
+    const known = await keysOf(backup, signal);
     await listOwnKeys(async (keys) => {
       const others: string[] = [];
-      for await (const { key, value } of backup.lookupMany(keys, { signal })) {
+      const unknown = keys.filter((key) => !known.has(key));
+      const found = backup.lookupMany(unknown, { signal });
+      for await (const { key, value } of found) {
         if (value === undefined) others.push(key);
       }
       for await (const { deleted } of cache.deleteMany(others, { signal })) {
@@ -186,6 +190,22 @@ async function removeOthers(
     );
   }
   return removed;
+}
+
+/**
+ * Lists the backup again, now that all are copied: what was deleted meanwhile is not
+ * there any more. That takes half of the time of looking up every key.
+ */
+async function keysOf(
+  backup: Table,
+  signal: AbortSignal | undefined,
+): Promise<KnownKeys> {
+  const known = new KnownKeys();
+  for await (const { key } of backup) {
+    signal?.throwIfAborted();
+    known.add(key);
+  }
+  return known;
 }
 
 function refusesAll(name: string): TemporaryError {

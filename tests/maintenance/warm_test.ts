@@ -3,6 +3,7 @@ import { warmCache } from "../../lib/maintenance/mod.ts";
 import { assert, assertEquals, assertRejects } from "../support/assert.ts";
 import { Folder } from "../support/folder.ts";
 import { freePort, Memcached } from "../support/memcached.ts";
+import { run } from "../support/processes.ts";
 
 const options = {
   configDirectory: "/nonexistent",
@@ -158,6 +159,30 @@ Deno.test("warmCache() removes what the backup does not have, where it can know"
     assert(/is left there: its key_format/.test(details.join("\n")), more);
   }
   assertEquals(await memcached.get("gone"), "old");
+});
+
+Deno.test("warmCache() removes what was deleted from the backup while it copied", async () => {
+  await using memcached = await Memcached.tcp();
+  await using folder = await Folder.make();
+  const backup = `hash:${await folder.write("source", "gone 1\nkept 2\n")}`;
+  const configDirectory = await folder.mailConfiguration("");
+  assertEquals((await run("postmap", [backup])).code, 0);
+  const done = await warmCache(
+    `memcache:{memcache=${memcached.server}, {backup=${backup}}, key_format=w:%s}`,
+    {
+      ...options,
+      configDirectory,
+      // All are copied then.
+      onProgress: ({ entries }) => {
+        if (entries < 2) return;
+        new Deno.Command("postmap", { args: ["-d", "gone", backup] })
+          .outputSync();
+      },
+    },
+  );
+  assertEquals(done, { copied: 2, leftOut: 0, removed: 1 });
+  assertEquals(await memcached.get("w:gone"), undefined);
+  assertEquals(await memcached.get("w:kept"), "2");
 });
 
 Deno.test("warmCache() goes on without an entry that memcached refuses, and says which", async () => {
