@@ -90,7 +90,12 @@ export class MoreConnections {
       further.isReady = true;
       onReady();
       this.#watch();
-    }, () => {});
+    }, () => {
+      // Where it has ended already, it is forgotten.
+      if (!this.#all.has(connection)) return;
+      connection.close(undefined);
+      this.forget(connection, request.refusal!.reason);
+    });
     const further = { probe: request, isReady: false, isUsed: true };
     this.#all.set(connection, further);
   }

@@ -53,6 +53,8 @@ export interface Step {
   say?: string;
   /** The server closes the connection. */
   end?: true;
+  /** The client has closed the connection with this number. */
+  closed?: number;
   /** The client waits for the pause between two tries, and the pause ends. */
   pause?: true;
   /** The time-out passes. */
@@ -211,6 +213,13 @@ export class ClientScene {
         this.clock.pass(passing);
       }
       if (step.abort !== undefined) this.#abort.abort(new Error(step.abort));
+      if (step.closed !== undefined) {
+        await settle();
+        assert(
+          this.server.connections[step.closed].closed,
+          `connection ${step.closed} is open`,
+        );
+      }
       if (step.quiet !== undefined) {
         await settle();
         this.#isQuiet(step.quiet);

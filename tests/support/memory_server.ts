@@ -28,6 +28,8 @@ export class MemoryServer {
   /** All commands that it received, in order. */
   readonly commands: string[] = [];
   connections = 0;
+  /** How many connections the client has not closed. */
+  open = 0;
   /** Its fault, which a test may change. */
   fault: Fault;
   /** Splits or replaces a reply; `undefined` among the chunks ends the connection. */
@@ -43,6 +45,8 @@ export class MemoryServer {
     }
     this.connections++;
     const connection = new FakeConnection();
+    this.open++;
+    connection.whenClosed.then(() => this.open--);
     void this.#serve(connection);
     return Promise.resolve(connection.socket);
   };

@@ -1,6 +1,7 @@
 import { MoreConnections } from "../../../lib/memcached/more_connections.ts";
 import type { ClientOptions } from "../../../lib/memcached/client.ts";
 import {
+  full,
   gets,
   type Scene,
   sets,
@@ -108,6 +109,24 @@ const scenes: Record<string, Scene> = {
         say: values("abcdefgh") + values("ijkl") + values("mn") + values("op"),
         got: { a: "a", i: "i", m: "m", p: "p" },
       },
+    ],
+  },
+  "gives up a second connection that refuses its first lookup": {
+    options: options(),
+    steps: [
+      { ask: ["gets abcdefgh"], sent: "get a b c d e f g h\r\n", on: 0 },
+      { ask: ["gets ijkl"], sent: "get i j k l\r\n", on: 0 },
+      { sent: probe, on: 1, say: full },
+      { closed: 1 },
+      { ask: ["gets mn"], sent: "get m n\r\n", on: 0 },
+      { quiet: 2 },
+      // After a minute it is worth another attempt.
+      { on: 0, say: values("abcdefgh") + values("ijkl") + values("mn") },
+      { pass: 60_000 },
+      { ask: ["gets abcdefgh"], sent: "get a b c d e f g h\r\n", on: 0 },
+      { ask: ["gets ijkl"], sent: "get i j k l\r\n", on: 0 },
+      { sent: probe, on: 2, say: "END\r\n", quiet: 3 },
+      { ask: ["gets mn"], sent: "get m n\r\n", on: 2 },
     ],
   },
   "loses nothing where no second connection can be made": {
