@@ -102,9 +102,14 @@ export class Connection implements ReplyReader {
     this.parser = new ReplyParser(options);
   }
 
+  /** Whether it takes requests, perhaps only after the last write. */
+  get isOpen(): boolean {
+    return this.#state === "open";
+  }
+
   /** Whether requests can be sent now: open, and the last write is done. */
   get isReady(): boolean {
-    return this.#state === "open" && !this.#isWriting;
+    return this.isOpen && !this.#isWriting;
   }
 
   get isConnecting(): boolean {

@@ -68,8 +68,9 @@ export class MoreConnections {
   choose(first: Connection): Connection {
     let chosen = first;
     for (const [connection, { isReady }] of this.#all) {
-      const { size } = connection.flight;
-      if (isReady && size < chosen.flight.size) chosen = connection;
+      if (!isReady || !connection.isOpen) continue;
+      const isLess = connection.flight.size < chosen.flight.size;
+      if (isLess || !chosen.isOpen) chosen = connection;
     }
     const { worthAnother } = this.#owner;
     if (chosen.flight.size >= worthAnother) this.#openAnother();

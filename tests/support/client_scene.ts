@@ -36,6 +36,8 @@ export const oneTry = { maxTry: 1 };
 export interface Step {
   /** The next connection is refused with this message. */
   refuse?: string;
+  /** Connecting does not end the next time. */
+  hang?: true;
   /**
    * Requests that are made in one turn: `get a`, `set a 1`, `delete a`, and
    * `gets abc`, `sets abc`, `deletes abc` for exchanges.
@@ -233,7 +235,8 @@ export class ClientScene {
     }
   }
 
-  #ask({ refuse, ask, lookups = "", with: signal }: Step): void {
+  #ask({ refuse, hang, ask, lookups = "", with: signal }: Step): void {
+    if (hang) this.server.refusals.push(() => new Promise(() => {}));
     if (refuse !== undefined) {
       this.server.refusals.push(() => Promise.reject(new Error(refuse)));
     }

@@ -1,6 +1,7 @@
 import { MoreConnections } from "../../../lib/memcached/more_connections.ts";
 import type { ClientOptions } from "../../../lib/memcached/client.ts";
 import {
+  busy,
   full,
   gets,
   type Scene,
@@ -185,6 +186,35 @@ const scenes: Record<string, Scene> = {
       { ask: ["gets n"], sent: "get n\r\n", on: 0 },
       { sent: probe, on: 2, say: "END\r\n" },
       { quiet: 3, got: { m: "m" } },
+    ],
+  },
+  "sends nothing on a connection that is to be left": {
+    options: options(),
+    steps: [
+      ...second,
+      { ask: ["gets m"], sent: "get m\r\n", on: 1, say: busy },
+      // Whether it is the key, or the server, is found out with single lookups.
+      { sent: "get m\r\n", on: 1 },
+      { ask: ["gets n"], sent: "get n\r\n", on: 1 },
+      { on: 1, say: busy, quiet: 2 },
+      { ask: ["gets o"], sent: "get o\r\n", on: 0 },
+      { on: 1, say: values("n"), closed: 1 },
+    ],
+  },
+  "looks up on a further connection while the first one is made again": {
+    options: options(),
+    steps: [
+      { ask: ["gets abcdefgh"], sent: "get a b c d e f g h\r\n", on: 0 },
+      { ask: ["gets ijkl"], sent: "get i j k l\r\n", on: 0 },
+      { sent: probe, on: 1 },
+      { hang: true, on: 0, end: true, quiet: 3 },
+      { on: 1, say: "END\r\n" },
+      { sent: gets("abcdefgh") + "get i j k l\r\n", on: 1 },
+      {
+        on: 1,
+        say: [..."abcdefgh"].map(values).join("") + values("ijkl"),
+        got: { a: "a", l: "l" },
+      },
     ],
   },
   "ends what is on all connections by the time-out": {
