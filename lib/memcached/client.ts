@@ -299,7 +299,6 @@ export class MemcacheClient implements ConnectionOwner {
         clock: this.#clock,
         worthAnother: this.#worthAnother,
         open: () => this.#open(this.#clock.now()),
-        onReady: () => this.#pump(),
       });
       this.#pump();
     })());

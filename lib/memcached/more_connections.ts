@@ -31,8 +31,6 @@ export interface MoreConnectionsOwner {
   readonly worthAnother: number;
   /** Starts to connect. */
   readonly open: () => Connection;
-  /** Lookups can be sent on one more connection. */
-  readonly onReady: () => void;
 }
 
 /** What is known of a further connection. */
@@ -80,7 +78,7 @@ export class MoreConnections {
   }
 
   #openAnother(): void {
-    const { options, clock, open, onReady } = this.#owner;
+    const { options, clock, open } = this.#owner;
     const { connections = 1 } = options;
     if (this.#isOpening || this.#all.size + 1 >= connections) return;
     if (clock.now() - this.#refusedAt < refusedMilliseconds) return;
@@ -89,7 +87,6 @@ export class MoreConnections {
     const request = new CommandRequest("get", probe, 1, () => {
       this.#isOpening = false;
       further.isReady = true;
-      onReady();
       this.#watch();
     }, () => {
       // Where it has ended already, it is forgotten.

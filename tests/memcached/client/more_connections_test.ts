@@ -1,7 +1,9 @@
+import { assertEquals } from "../../support/assert.ts";
 import { MoreConnections } from "../../../lib/memcached/more_connections.ts";
 import type { ClientOptions } from "../../../lib/memcached/client.ts";
 import {
   busy,
+  ClientScene,
   full,
   gets,
   type Scene,
@@ -234,3 +236,25 @@ const scenes: Record<string, Scene> = {
 };
 
 testScenes(scenes);
+
+Deno.test("MemcacheClient takes nothing that a further connection says too much for an answer", async () => {
+  const scene = new ClientScene({ ...options(), worthAnother: undefined });
+  const keys = Array.from(
+    { length: 4000 },
+    (_, number) => `${number}`.padStart(200, "k"),
+  );
+  // More than is sent at once: the rest waits for a connection with room.
+  scene.ask("get first");
+  await scene.server.connection(0);
+  await scene.play([{
+    on: 0,
+    say: "END\r\n",
+    got: { "get first": "not found" },
+  }]);
+  for (const key of keys) scene.ask(`get ${key}`);
+  const further = await scene.server.connection(1);
+  assertEquals(await further.take(), probe);
+  await scene.play([{ on: 1, say: "END\r\nEND\r\n" }, { closed: 1 }]);
+  assertEquals(scene.outcomes.size, 1);
+  await scene.close();
+});

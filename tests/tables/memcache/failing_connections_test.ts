@@ -46,13 +46,16 @@ Deno.test("what is wrong with further connections costs no answer", async () => 
     });
     await table.open();
     // Of each key: the number of the last write that was asked for, and of the last
-    // one that was acknowledged. Number 0 is "not there".
-    const asked = new Map<string, number>();
-    const acknowledged = new Map<string, number>();
-    const least = (key: string) => acknowledged.get(key) ?? 0;
+    // one that was acknowledged. The first one was made before.
+    const asked = new Map(keys.map((key) => [key, 1]));
+    const acknowledged = new Map(asked);
+    for (const key of keys) {
+      server.entries.set(prefix + key, { flags: "0", data: "v1" });
+    }
+    const least = (key: string) => acknowledged.get(key)!;
     const check = (key: string, value: string | undefined, from: number) => {
-      const number = Number(value?.slice(1) ?? 0);
-      const most = asked.get(key) ?? 0;
+      const number = Number(value?.slice(1));
+      const most = asked.get(key)!;
       if (value === undefined) {
         // Every third write is a delete.
         const deleted = Array.from(
@@ -83,7 +86,7 @@ Deno.test("what is wrong with further connections costs no answer", async () => 
     const write = async (writer: number) => {
       // Each writer has keys of its own.
       const key = keys[writer + 10 * random.integer(0, 20)];
-      const number = (asked.get(key) ?? 0) + 1;
+      const number = asked.get(key)! + 1;
       asked.set(key, number);
       if (number % 3 === 0) await table.delete(key);
       else assert(await table.update(key, `v${number}`), what);
