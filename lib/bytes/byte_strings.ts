@@ -146,6 +146,19 @@ export function lineStrings(bytes: Uint8Array): ByteStrings {
   return { bytes, starts, ends: ends.subarray(0, count) };
 }
 
+/** Where strings end if they end before their first null byte, as those of C do. */
+export function endsBeforeNull(strings: ByteStrings): Int32Array {
+  const { bytes, starts, ends } = strings;
+  let nul = bytes.indexOf(0);
+  if (nul < 0) return ends;
+  const cut = ends.slice();
+  for (let at = 0; nul >= 0 && at < starts.length; at++) {
+    if (nul < starts[at]) nul = bytes.indexOf(0, starts[at]);
+    if (nul >= 0 && nul < cut[at]) cut[at] = nul;
+  }
+  return cut;
+}
+
 /** Whether bytes are ASCII, and have upper-case letters. Reads four bytes at a time. */
 function scan(bytes: Uint8Array): { isAscii: boolean; hasUpper: boolean } {
   let seen = 0;

@@ -294,6 +294,28 @@ Deno.test("command line needs no more memory for more lines", async () => {
   assert(few > 20 && many < few * 1.2 + 16, `${few} MiB, then ${many} MiB`);
 });
 
+for (
+  const [what, line] of [
+    ["lines that may be boundaries", "--somebody@example.com"],
+    ["null bytes", "somebody\\x00@example.com"],
+  ]
+) {
+  Deno.test(`command line needs no more memory for a longer message: ${what}`, async () => {
+    const peak = async (lines: number) => {
+      const { peak } = await peakMemory((commandLine) =>
+        `(printf 'Subject: s\\n\\n'; yes | head -n ${lines} | ` +
+        `sed 's/.*/${line}/') | ` +
+        `${commandLine} -b -q - static:v | tail -n 1`
+      );
+      return peak;
+    };
+    const few = await peak(1_000_000);
+    const many = await peak(4_000_000);
+    console.log(`peak memory in MiB: ${few} of 1 million lines, ${many} of 4`);
+    assert(few > 20 && many < few * 1.2 + 16, `${few} MiB, then ${many} MiB`);
+  });
+}
+
 Deno.test("command line goes on with the backup while memcached is down", async () => {
   const { code, stdout, stderr } = await runCli([
     "-q",

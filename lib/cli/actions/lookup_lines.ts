@@ -2,6 +2,7 @@ import { ByteBuffer, copyBytes } from "../../bytes/byte_buffer.ts";
 import {
   type ByteStrings,
   countOf,
+  endsBeforeNull,
   lineStrings,
   stringAt,
 } from "../../bytes/byte_strings.ts";
@@ -102,13 +103,7 @@ export async function lookupChunks(
 /** The lines up to their first null byte: postmap ignores the rest. */
 function keysOf(chunk: Uint8Array): ByteStrings {
   const lines = lineStrings(chunk);
-  const { starts, ends } = lines;
-  let nul = chunk.indexOf(0);
-  for (let line = 0; nul >= 0 && line < starts.length; line++) {
-    if (nul < starts[line]) nul = chunk.indexOf(0, starts[line]);
-    if (nul >= 0 && nul < ends[line]) ends[line] = nul;
-  }
-  return lines;
+  return { ...lines, ends: endsBeforeNull(lines) };
 }
 
 /** Looks the keys of a chunk up. Never rejects. */

@@ -1,6 +1,7 @@
 import {
   type ByteStrings,
   ByteStringsBuilder,
+  endsBeforeNull,
   lineStrings,
 } from "../../bytes/byte_strings.ts";
 import { byteText } from "../../bytes/text.ts";
@@ -21,9 +22,9 @@ export async function* readMessageKeys(
 ): AsyncGenerator<ByteStrings> {
   for await (const chunk of readChunks(reading)) {
     const keys = keysOfChunk(message, chunk);
-    // Those of a plain chunk are where it is; its memory is given back later.
-    if (keys.bytes !== chunk) reading.reusable?.push(chunk);
+    // Who gets keys gives memory back for them, so it must not be done here too.
     if (keys.starts.length > 0) yield keys;
+    else reading.reusable?.push(chunk);
     if (message.done) break;
   }
   const last = message.end();
@@ -33,7 +34,7 @@ export async function* readMessageKeys(
   yield keys;
 }
 
-/** Whether all lines are of the body, and keys as they are. */
+/** Whether all lines are of the body, and no boundaries. */
 function isPlain(
   message: MessageKeys,
   { bytes, starts }: ByteStrings,
@@ -51,16 +52,18 @@ export function keysOfChunk(
 ): ByteStrings {
   const lines = lineStrings(chunk);
   const { starts, ends } = lines;
-  const hasNull = chunk.includes(0);
-  if (!hasNull && message.hasBodyKeys && isPlain(message, lines)) return lines;
+  const cutEnds = endsBeforeNull(lines);
+  if (message.hasBodyKeys && isPlain(message, lines)) {
+    return { bytes: chunk, starts, ends: cutEnds };
+  }
   const keys = new ByteStringsBuilder(starts.length + moreKeys, chunk.length);
   let count = 0;
   for (let at = 0; at < starts.length && !message.done; at++) {
     const start = starts[at];
     const end = ends[at];
     // Most lines are of the body: for these no string is made.
-    if (!hasNull && message.isPlainBody(chunk, start)) {
-      if (message.hasBodyKeys) keys.put(count++, chunk, start, end);
+    if (message.isPlainBody(chunk, start)) {
+      if (message.hasBodyKeys) keys.put(count++, chunk, start, cutEnds[at]);
       continue;
     }
     const line = byteText.decode(chunk.subarray(start, end))!;

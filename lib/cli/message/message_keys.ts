@@ -93,9 +93,9 @@ export class MessageKeys {
   }
 
   /**
-   * Whether a line without a null byte, which starts there, is of the body and no
-   * boundary: then it is a key as it is, if lines of the body are, and changes
-   * nothing else. It need not be pushed.
+   * Whether a line that starts there is of the body and no boundary: then it is a key
+   * up to its first null byte, if lines of the body are, and changes nothing else. It
+   * need not be pushed.
    */
   isPlainBody(bytes: Uint8Array, start: number): boolean {
     return this.#state === "body" &&
