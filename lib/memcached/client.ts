@@ -466,7 +466,11 @@ export class MemcacheClient implements ConnectionOwner {
     if (connection.replies > 0) this.#isKnown = true;
     if (connection === this.#connection) {
       this.#connection = this.#more?.takeFirst();
-    } else if (this.#more?.forget(connection, reason) === false) return;
+    } else if (
+      this.#more?.forget(connection, reason, flight.length) === false
+    ) {
+      return;
+    }
     const { observe } = this.#options;
     if (isTimeout) observe?.({ kind: "timeout", waited: "reply" });
     observe?.({ kind: "disconnect", reason });

@@ -10,7 +10,7 @@ import { CommandRequest, type Request } from "./queue.ts";
 const idleMilliseconds = 100;
 
 // Milliseconds until the next attempt, after one failed.
-const refusedMilliseconds = 60_000;
+const failedMilliseconds = 60_000;
 
 // A server that has enough connections accepts one more, and refuses the first
 // command. So a connection gets lookups when it has answered this one.
@@ -52,7 +52,7 @@ export class MoreConnections {
   #all = new Map<Connection, Further>();
   #isOpening = false;
   #watching: Timer | undefined;
-  #refusedAt = -Infinity;
+  #failedAt = -Infinity;
 
   /** Opens none yet. */
   constructor(owner: MoreConnectionsOwner) {
@@ -81,7 +81,7 @@ export class MoreConnections {
     const { options, clock, open } = this.#owner;
     const { connections = 1 } = options;
     if (this.#isOpening || this.#all.size + 1 >= connections) return;
-    if (clock.now() - this.#refusedAt < refusedMilliseconds) return;
+    if (clock.now() - this.#failedAt < failedMilliseconds) return;
     this.#isOpening = true;
     const connection = open();
     const request = new CommandRequest("get", probe, 1, () => {
@@ -107,25 +107,31 @@ export class MoreConnections {
   }
 
   /**
-   * Forgets a connection that ended or was not opened. Returns `false` if it was
-   * never ready: then no lookup was sent on it.
+   * Forgets a connection that ended with so many requests under way, or was not
+   * opened. Returns `false` if it was never ready: then no lookup was sent on it.
    */
-  forget(connection: Connection, reason: string): boolean {
+  forget(connection: Connection, reason: string, underWay = 0): boolean {
     const { isReady } = this.#all.get(connection)!;
     this.#all.delete(connection);
-    if (isReady) return true;
-    this.#isOpening = false;
+    if (!isReady) this.#isOpening = false;
+    // The next one could fail as well, and cost the same lookups another try.
+    if (!isReady || underWay > 0) this.#goOnWithout(reason);
+    return isReady;
+  }
+
+  #goOnWithout(reason: string): void {
     const { clock, options: { table, endpoint, onDetail } } = this.#owner;
-    this.#refusedAt = clock.now();
+    this.#failedAt = clock.now();
     onDetail?.(
       `${table}: memcached at ${formatEndpoint(endpoint)}: ` +
         `no further connection: ${reason}`,
     );
-    return false;
   }
 
-  /** Takes out a connection that becomes the first one. */
+  /** The first connection ended. Takes out a connection that becomes the first one. */
   takeFirst(): Connection | undefined {
+    // What ends all of them, such as a restart, says nothing about further ones.
+    this.#failedAt = -Infinity;
     for (const [connection, { isReady }] of this.#all) {
       if (!isReady) continue;
       this.#all.delete(connection);

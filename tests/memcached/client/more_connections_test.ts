@@ -162,6 +162,43 @@ const scenes: Record<string, Scene> = {
       },
     ],
   },
+  "goes on without a second connection after one failed under way": {
+    options: options(),
+    steps: [
+      ...second,
+      { ask: ["gets mn"], sent: "get m n\r\n", on: 1 },
+      { ask: ["gets op"], sent: "get o p\r\n", on: 1 },
+      { on: 1, say: "VALUE m 0 99999\r\n", end: true },
+      { sent: gets("mn") + "get o p\r\n", on: 0 },
+      { ask: ["gets q"], sent: "get q\r\n", on: 0 },
+      { quiet: 2 },
+      {
+        on: 0,
+        say: values("abcdefgh") + values("ijkl") + values("m") + values("n") +
+          values("op") + values("q"),
+        got: { a: "a", l: "l", m: "m", n: "n", p: "p", q: "q" },
+      },
+      { pass: 60_000 },
+      ...second.map((step) => ({
+        ...step,
+        ...step.on === 1 ? { on: 2 } : {},
+        ...step.quiet === 2 ? { quiet: 3 } : {},
+      })),
+    ],
+  },
+  "opens a second connection again after the server was restarted": {
+    options: options(),
+    steps: [
+      ...second,
+      { ask: ["gets mn"], sent: "get m n\r\n", on: 1 },
+      { on: 1, end: true },
+      { sent: "get m n\r\n", on: 0 },
+      { on: 0, end: true },
+      { sent: gets("abcdefgh") + "get i j k l\r\nget m n\r\n", on: 2 },
+      { ask: ["gets o"], sent: "get o\r\n", on: 2 },
+      { sent: probe, on: 3 },
+    ],
+  },
   "goes on with the second connection when the first one ends": {
     options: options(),
     steps: [
