@@ -84,12 +84,16 @@ function damageBytes(
   };
 }
 
-/** Attacks so many times: in memory, or over a transport. */
+/**
+ * Attacks so many times: in memory, or over a transport. Returns in how many of them
+ * there were several connections.
+ */
 export async function attack(
   random: Random,
   rounds: number,
   transport?: Transport,
-): Promise<void> {
+): Promise<number> {
+  let several = 0;
   for (let round = 0; round < rounds; round++) {
     const isExact = random.chance(0.5);
     const server = new MemoryServer("none");
@@ -97,10 +101,10 @@ export async function attack(
     const clock = new AutoClock(transport?.quietTurns);
     await using opened = await transport?.open(server.connect, clock);
     // With long memcache keys a batch is enough to do for several connections.
-    const isLong = random.chance(0.06);
+    const isLong = random.chance(0.12);
     const prefix = isLong ? "p".repeat(240) : "";
     const parameters = {
-      connections: random.integer(1, 8),
+      connections: random.integer(isLong ? 2 : 1, 8),
       key_format: `${prefix}%s`,
       max_try: random.integer(1, 3),
       retry_pause: random.integer(1, 3),
@@ -169,6 +173,7 @@ export async function attack(
           updateAll,
         ]);
       });
+      if (isLong) requests.unshift(lookupAll);
       await clock.during(
         Promise.all(requests.map((request) => settles(request()))),
       );
@@ -184,5 +189,7 @@ export async function attack(
     assertEquals(await clock.during(table.lookup("a")), "value of a", what);
     assertEquals(server.entries.get(`${prefix}a`)?.data, "value of a", what);
     await clock.during(table.close());
+    if (server.mostOpen > 1) several++;
   }
+  return several;
 }

@@ -28,8 +28,9 @@ export class MemoryServer {
   /** All commands that it received, in order. */
   readonly commands: string[] = [];
   connections = 0;
-  /** How many connections the client has not closed. */
-  open = 0;
+  /** The most open connections at a time. */
+  mostOpen = 0;
+  #all: FakeConnection[] = [];
   /** Its fault, which a test may change. */
   fault: Fault;
   /** Splits or replaces a reply; `undefined` among the chunks ends the connection. */
@@ -45,11 +46,16 @@ export class MemoryServer {
     }
     this.connections++;
     const connection = new FakeConnection();
-    this.open++;
-    connection.whenClosed.then(() => this.open--);
+    this.#all.push(connection);
+    this.mostOpen = Math.max(this.mostOpen, this.open);
     void this.#serve(connection);
     return Promise.resolve(connection.socket);
   };
+
+  /** How many connections the client has not closed. */
+  get open(): number {
+    return this.#all.filter(({ closed }) => !closed).length;
+  }
 
   async #serve(connection: FakeConnection): Promise<void> {
     let unread = "";

@@ -4,6 +4,7 @@ import { AutoClock } from "../../support/auto_clock.ts";
 import { failing, randomFault } from "../../support/failing_connections.ts";
 import { MemoryServer } from "../../support/memory_server.ts";
 import { Random } from "../../support/random.ts";
+import { Versions } from "../../support/versions.ts";
 
 // Several connections, of which the first one works and others fail in every way:
 // each request gets its answer. ROUNDS=20000 for a night, SEED=… to repeat a failure.
@@ -45,52 +46,30 @@ Deno.test("what is wrong with further connections costs no answer", async () => 
       onWarning: () => {},
     });
     await table.open();
-    // Of each key: the number of the last write that was asked for, and of the last
-    // one that was acknowledged. The first one was made before.
-    const asked = new Map(keys.map((key) => [key, 1]));
-    const acknowledged = new Map(asked);
+    const versions = new Versions(keys, (_, number) => `${number}`);
     for (const key of keys) {
-      server.entries.set(prefix + key, { flags: "0", data: "v1" });
+      server.entries.set(prefix + key, { flags: "0", data: "1" });
     }
-    const least = (key: string) => acknowledged.get(key)!;
-    const check = (key: string, value: string | undefined, from: number) => {
-      const number = Number(value?.slice(1));
-      const most = asked.get(key)!;
-      if (value === undefined) {
-        // Every third write is a delete.
-        const deleted = Array.from(
-          { length: most - from + 1 },
-          (_, at) => from + at,
-        ).some((number) => number % 3 === 0);
-        assert(deleted, `${what}: ${key} not found, ${from} to ${most}`);
-      } else {
-        assert(
-          number >= from && number <= most && number % 3 !== 0,
-          `${what}: ${key} is ${value}, ${from} to ${most}`,
-        );
-      }
-    };
     const readAll = async () => {
-      const from = keys.map(least);
+      const from = keys.map((key) => versions.acknowledged(key));
       let at = 0;
       for await (const { key, value } of table.lookupMany(keys)) {
-        check(key, value, from[at++]);
+        versions.check(key, value, from[at++]);
       }
       assertEquals(at, keys.length, what);
     };
     const readOne = async () => {
       const key = random.pick(keys);
-      const from = least(key);
-      check(key, await table.lookup(key), from);
+      const from = versions.acknowledged(key);
+      versions.check(key, await table.lookup(key), from);
     };
     const write = async (writer: number) => {
       // Each writer has keys of its own.
       const key = keys[writer + 10 * random.integer(0, 20)];
-      const number = asked.get(key)! + 1;
-      asked.set(key, number);
-      if (number % 3 === 0) await table.delete(key);
-      else assert(await table.update(key, `v${number}`), what);
-      acknowledged.set(key, number);
+      const { number, value } = versions.next(key);
+      if (value === undefined) await table.delete(key);
+      else assert(await table.update(key, value));
+      versions.acknowledge(key, number);
     };
     const callers = [
       ...Array.from({ length: random.integer(1, 4) }, () => async () => {
