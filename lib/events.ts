@@ -48,7 +48,10 @@ export interface DeleteEvent {
   readonly failed: number;
 }
 
-/** A connection to memcached was opened. */
+/**
+ * A connection to memcached was opened. While many lookups are under way, there may
+ * be several.
+ */
 export interface ConnectEvent {
   /** The kind of event. */
   readonly kind: "connect";
@@ -58,7 +61,7 @@ export interface ConnectEvent {
   readonly milliseconds: number;
   /** The server, `inet:HOST:PORT`, `tls:HOST:PORT` or `unix:PATH`. */
   readonly endpoint: string;
-  /** Whether the table had a connection before. */
+  /** Whether it takes the place of one that the table had before. */
   readonly again: boolean;
 }
 

@@ -83,10 +83,16 @@ export class MoreConnections {
     if (this.#isOpening || this.#all.size + 1 >= connections) return;
     if (clock.now() - this.#failedAt < failedMilliseconds) return;
     this.#isOpening = true;
+    const start = clock.now();
     const connection = open();
     const request = new CommandRequest("get", probe, 1, () => {
       this.#isOpening = false;
       further.isReady = true;
+      options.observe?.({
+        kind: "connect",
+        again: false,
+        milliseconds: clock.now() - start,
+      });
       this.#watch();
     }, () => {
       // Where it has ended already, it is forgotten.
@@ -144,7 +150,8 @@ export class MoreConnections {
   close(reason: unknown): Request[] {
     this.#watching?.cancel();
     const left: Request[] = [];
-    for (const [connection, { probe }] of this.#all) {
+    for (const [connection, { probe, isReady }] of this.#all) {
+      if (isReady) this.#disconnected("the table was closed");
       for (const request of connection.close(reason)) {
         if (request !== probe) left.push(request);
       }
@@ -155,8 +162,7 @@ export class MoreConnections {
 
   /** Closes those that were not used for a while. */
   #watch(): void {
-    const { clock, options: { observe } } = this.#owner;
-    this.#watching ??= clock.setTimer(idleMilliseconds, () => {
+    this.#watching ??= this.#owner.clock.setTimer(idleMilliseconds, () => {
       this.#watching = undefined;
       for (const [connection, further] of this.#all) {
         const isBusy = connection.flight.head !== undefined;
@@ -166,12 +172,13 @@ export class MoreConnections {
         }
         this.#all.delete(connection);
         connection.close(undefined);
-        observe?.({
-          kind: "disconnect",
-          reason: "a further connection is not needed any more",
-        });
+        this.#disconnected("a further connection is not needed any more");
       }
       if (this.#all.size > 0) this.#watch();
     });
+  }
+
+  #disconnected(reason: string): void {
+    this.#owner.options.observe?.({ kind: "disconnect", reason });
   }
 }

@@ -1,5 +1,5 @@
 import { openTable, type TableEvent, type TableOptions } from "../../../mod.ts";
-import { assertEquals } from "../../support/assert.ts";
+import { assert, assertEquals } from "../../support/assert.ts";
 import { FakeClock } from "../../support/fake_clock.ts";
 import { freePort, Memcached } from "../../support/memcached.ts";
 import { ScriptedServer } from "../../support/scripted_server.ts";
@@ -117,6 +117,41 @@ Deno.test("onEvent tells of connections that end and come back", async () => {
   assertEquals(since(), ["connect again=true", "lookup misses=1"]);
   await table.close();
   assertEquals(since(), ["disconnect reason=the table was closed"]);
+});
+
+Deno.test("onEvent tells of each connection when it begins and when it ends", async () => {
+  await using memcached = await Memcached.tcp();
+  const clock = new FakeClock();
+  const { table, since } = await openObserved(
+    memcached.server,
+    "connections=4",
+    { clock },
+  );
+  const connections = () =>
+    since().filter((line) => / again| reason/.test(line));
+  const keys = Array.from({ length: 9000 }, (_, at) => `key-${at}`);
+  await Array.fromAsync(table.lookupMany(keys));
+  const begun = connections();
+  assert(begun.length > 1, `${begun}`);
+  // None of them is made again in place of another one.
+  assertEquals(new Set(begun), new Set(["connect again=false"]));
+  // Those that were not used for a while are given up, all but the first one.
+  clock.pass(1000);
+  // The listener is called after what it hears of.
+  await undefined;
+  const reason = "a further connection is not needed any more";
+  assertEquals(
+    connections(),
+    begun.slice(1).map(() => `disconnect reason=${reason}`),
+  );
+  await Array.fromAsync(table.lookupMany(keys));
+  const again = connections();
+  assert(again.length > 0, `${again}`);
+  await table.close();
+  assertEquals(
+    connections(),
+    ["connect", ...again].map(() => "disconnect reason=the table was closed"),
+  );
 });
 
 Deno.test("onEvent tells of outages during which the backup answers", async () => {
