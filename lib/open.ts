@@ -77,6 +77,11 @@ export interface SharedOpening {
   readonly mail?: MailSystem;
   /** As in {@linkcode Opening}. */
   readonly onNotUtf8?: () => void;
+  /**
+   * What is written will only be shown: with `write`, a table is opened for reading,
+   * but need not exist yet.
+   */
+  readonly dryRun?: boolean;
 }
 
 /**
@@ -106,6 +111,7 @@ export async function openStored(
     outer: [],
     count: { tables: 0 },
     onNotUtf8: shared.onNotUtf8,
+    dryRun: shared.dryRun,
   });
 }
 
@@ -128,9 +134,10 @@ export interface CacheAndBackup {
 export async function openCacheAndBackup(
   name: string,
   options: OpenOptions,
+  { dryRun }: Pick<SharedOpening, "dryRun"> = {},
 ): Promise<CacheAndBackup> {
   const { mail, resolved } = await prepare(options);
-  const nesting: Nesting = { outer: [], count: { tables: 0 } };
+  const nesting: Nesting = { outer: [], count: { tables: 0 }, dryRun };
   if (name.startsWith("memcache:")) {
     return await openMemcacheAndBackup(
       openingOf(name, resolved, mail, nesting),
@@ -158,6 +165,8 @@ interface Nesting {
   readonly count: { tables: number };
   /** As in {@linkcode Opening}. */
   readonly onNotUtf8?: () => void;
+  /** As in {@linkcode SharedOpening}. */
+  readonly dryRun?: boolean;
 }
 
 // With 20 levels and two tables in each, there would be a million tables.
@@ -201,7 +210,7 @@ function openingOf(
   mail: MailSystem,
   nesting: Nesting,
 ): Opening {
-  const { outer, count, onNotUtf8 } = nesting;
+  const { outer, count, onNotUtf8, dryRun } = nesting;
   const colon = name.indexOf(":");
   const type = name.slice(0, Math.max(colon, 0));
   const path = name.slice(colon + 1);
@@ -238,7 +247,7 @@ function openingOf(
     name,
     path,
     options,
-    rules: rulesOf(options),
+    rules: rulesOf(dryRun ? { ...options, write: false } : options),
     mail,
     outer,
     onNotUtf8,
@@ -247,6 +256,7 @@ function openingOf(
         outer: [...outer, name],
         count,
         onNotUtf8,
+        dryRun,
       }),
     backupOf: (other) =>
       backupName({

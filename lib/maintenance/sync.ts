@@ -1,6 +1,6 @@
 import type { Text } from "../bytes/text.ts";
 import { ConfigError, TemporaryError } from "../errors.ts";
-import { openCacheAndBackup, openStored } from "../open.ts";
+import { openCacheAndBackup, openStored, type SharedOpening } from "../open.ts";
 import type { Entry, Table } from "../table.ts";
 import type { DriverTable } from "../tables/driver_table.ts";
 import { innerOptions } from "../tables/opening.ts";
@@ -134,6 +134,7 @@ export async function syncTable(
   const opening = {
     ...tableOptions,
     fold: false as const,
+    write: true as const,
     onWarning: (message: string) => {
       // A memcache table is opened twice, and warns of the same each time.
       if (table === undefined) {
@@ -143,15 +144,14 @@ export async function syncTable(
       onWarning(message);
     },
   };
-  const listed = await prepareListing(name, { ...opening, write: !dryRun });
+  const listed = await prepareListing(name, opening, { dryRun });
   let sync: Sync | undefined;
   try {
     table = await openStored(name, {
       ...opening,
-      write: !dryRun,
       duplicates: "replace",
       onRefusal: (key, reason, by) => sync?.recordRefusal(key, reason, by),
-    });
+    }, { dryRun });
     const resolved = { ...options, fold, partial, onWarning };
     sync = new Sync(table, listed.inOrder, resolved);
     await sync.readSource(entries);
@@ -176,10 +176,15 @@ export async function syncTable(
  */
 async function prepareListing(
   name: string,
-  options: MaintenanceOptions & { fold: false; write: boolean },
+  options: MaintenanceOptions & { fold: false; write: true },
+  shared: Pick<SharedOpening, "dryRun">,
 ): Promise<{ inOrder: boolean; cache?: Table }> {
   if (!name.startsWith("memcache:")) return { inOrder: name.startsWith("kv:") };
-  const { cache, backup } = await openCacheAndBackup(name, options);
+  const { cache, backup } = await openCacheAndBackup(
+    name,
+    options,
+    shared,
+  );
   const { name: backupName } = backup ?? {};
   await backup?.close();
   try {
@@ -190,10 +195,11 @@ async function prepareListing(
           `written, such as backup = kv:/var/lib/memcache-table/aliases.kv`,
       );
     }
-    const behind = await prepareListing(backupName, {
-      ...innerOptions(options),
-      write: options.write,
-    });
+    const behind = await prepareListing(
+      backupName,
+      innerOptions(options),
+      shared,
+    );
     await behind.cache?.close();
     return { inOrder: behind.inOrder, cache };
   } catch (error) {

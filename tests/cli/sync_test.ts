@@ -134,6 +134,41 @@ Deno.test("sync fills a table of the installed Postfix that does not exist yet",
   }
 });
 
+Deno.test("sync --dry-run lists what it would add to a table that does not exist yet, and creates nothing", async () => {
+  await using folder = await Folder.make();
+  await using server = await Memcached.tcp();
+  const content = () => [...Deno.readDirSync(folder.path)];
+  for (const type of ["hash", "btree", "lmdb", "kv"]) {
+    const alone = `${type}:${folder.path}/new`;
+    const cached = `memcache:{memcache=${server.server}, backup=${alone}}`;
+    for (const table of [alone, cached]) {
+      const { code, stdout, stderr } = await runCli(
+        ["sync", "--dry-run", table],
+        { stdin: "b 2\na 1\n" },
+      );
+      assertEquals([code, stdout], [0, "+ a\t1\n+ b\t2\n"], stderr);
+      assertEquals(stderr.split("\n").length, 3, stderr);
+      assertStringIncludes(stderr, `${alone}: no such database yet: there is`);
+      assertStringIncludes(stderr, `${table}: added 2, changed 0, removed 0`);
+      assertEquals(content(), []);
+    }
+  }
+  // Those of a domain list must be there: sync itself does not make them.
+  const alone = `hash:${folder.path}/new`;
+  const domain = `hash:${folder.path}/domains`;
+  const table =
+    `memcache:{memcache=${server.server}, backup=${alone}, domain=${domain}}`;
+  for (const options of [["--dry-run"], []]) {
+    const { code, stdout, stderr } = await runCli(
+      ["sync", ...options, table],
+      { stdin: "a@b 1\n" },
+    );
+    assertEquals([code, stdout], [1, ""], stderr);
+    assertStringIncludes(stderr, "domain");
+    assertStringIncludes(stderr, "No such file or directory");
+  }
+});
+
 Deno.test("sync says what it needs", async () => {
   const table: [string[], RegExp][] = [
     [["sync"], /no table: name one, as in memcache-table sync memcache:/],

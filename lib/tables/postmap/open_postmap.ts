@@ -35,8 +35,10 @@ interface PostmapParts {
   /** Whether postmap replaces file names in values by the files' contents. */
   readonly readsFiles: boolean;
   readonly fold: boolean;
-  /** Whether the table was opened for writing: then it may not exist yet. */
+  /** Whether the table is written. */
   readonly write: boolean;
+  /** Whether its database may not exist yet: then it has no entries. */
+  readonly mayBeMissing: boolean;
   /** Whether no value has a newline. Only then are bulk requests possible. */
   readonly oneLineValues: boolean;
   /** The longest key, in bytes. Postmap fails with a longer or an empty one. */
@@ -77,14 +79,17 @@ class PostmapDriver implements Driver {
     try {
       await this.#run([write ? "-d" : "-q", "-"], `${key}\n`);
     } catch (error) {
-      if (!this.#isStillMissing(error)) throw error;
+      const file = this.#missingFile(error);
+      if (file === undefined) throw error;
+      if (!write) this.#warn(`no such database yet: there is no file ${file}`);
     }
   }
 
-  /** Whether it fails since postmap has not made the database yet. */
-  #isStillMissing(error: unknown): boolean {
-    return this.#parts.write &&
-      /No such file or directory$/.test((error as Error).message);
+  /** The file that postmap has not made yet, if an error is about that. */
+  #missingFile(error: unknown): string | undefined {
+    if (!this.#parts.mayBeMissing) return undefined;
+    const missing = /open database (.+): No such file or directory$/s;
+    return missing.exec((error as Error).message)?.[1];
   }
 
   async lookup(
@@ -330,7 +335,7 @@ class PostmapDriver implements Driver {
     try {
       this.#check(result);
     } catch (error) {
-      if (!this.#isStillMissing(error)) throw error;
+      if (this.#missingFile(error) === undefined) throw error;
     }
   }
 
@@ -512,6 +517,7 @@ async function openPostmap(
     readsFiles,
     fold: rules.fold,
     write: rules.write,
+    mayBeMissing: options.write ?? false,
     oneLineValues: oneLineTypes.includes(type) && !readsFiles,
     longestKey: longestKeys[type],
     options: [
