@@ -38,6 +38,8 @@ export interface CleanUpOptions extends MaintenanceOptions {
   dryRun?: boolean;
   /** Called before each entry is removed. A promise that it returns is awaited. */
   onExpired?: (expired: Expired) => void | Promise<void>;
+  /** Called with what was done, before an error is thrown. */
+  onFailure?: (done: CleanedUp) => void;
   /**
    * Returns the current time, in milliseconds since 1970.
    *
@@ -52,6 +54,7 @@ const optionNames: Readonly<Record<keyof CleanUpOptions, true>> = {
   olderThan: true,
   dryRun: true,
   onExpired: true,
+  onFailure: true,
   timeOfDay: true,
 };
 
@@ -208,6 +211,18 @@ class Cleanup {
   }
 
   async run(): Promise<CleanedUp> {
+    try {
+      await this.#run();
+      return this.#result();
+    } catch (error) {
+      const { dryRun, onFailure } = this.#options;
+      const done = this.#result();
+      onFailure?.(dryRun ? { ...done, removed: 0, malformed: 0 } : done);
+      throw error;
+    }
+  }
+
+  async #run(): Promise<void> {
     const { dryRun, signal, onProgress } = this.#options;
     const removesWhileListing = dryRun ||
       /^(?:kv|proxy):/.test(this.#backup.name);
@@ -241,6 +256,9 @@ class Cleanup {
     }
     await removeAll(candidates);
     if (!dryRun) await this.#complete();
+  }
+
+  #result(): CleanedUp {
     return {
       entries: this.#entries,
       removed: this.#removed,
@@ -266,8 +284,6 @@ class Cleanup {
     const expired = dryRun ? candidates : await this.#lookAgain(candidates);
     for (const candidate of expired) {
       const { malformed } = candidate.expiry;
-      this.#removed++;
-      if (malformed) this.#malformed++;
       const shown = {
         key: asText(candidate.key),
         value: asText(candidate.value),
@@ -280,13 +296,22 @@ class Cleanup {
       const waiting = this.#options.onExpired?.(shown);
       if (waiting !== undefined) await waiting;
     }
-    if (dryRun || expired.length === 0) return;
+    if (dryRun) return expired.forEach(this.#count);
+    if (expired.length === 0) return;
     const keys = expired.map(({ key }) => key);
-    await drain(this.#backup.deleteMany(keys, this.#options));
+    let at = 0;
+    for await (const _ of this.#backup.deleteMany(keys, this.#options)) {
+      this.#count(expired[at++]);
+    }
     const fresh: Entry[] = [];
     await this.#tryCache((cache) => this.#removeCached(cache, keys, fresh));
     for (const { key, value } of fresh) await this.#putBack(key, value);
   }
+
+  #count = ({ expiry }: Candidate): void => {
+    this.#removed++;
+    if (expiry.malformed) this.#malformed++;
+  };
 
   /** Reads entries again, and returns those that are still expired. */
   async #lookAgain(

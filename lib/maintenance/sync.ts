@@ -47,6 +47,8 @@ export interface SyncOptions extends MaintenanceOptions {
   duplicates?: "warn" | "replace" | "ignore";
   /** Called before each change. A promise that it returns is awaited. */
   onChange?: (change: Change) => void | Promise<void>;
+  /** Called with what was done, before an error is thrown. */
+  onFailure?: (done: Synced) => void;
 }
 
 const optionNames: Readonly<Record<keyof SyncOptions, true>> = {
@@ -55,6 +57,7 @@ const optionNames: Readonly<Record<keyof SyncOptions, true>> = {
   partial: true,
   allowEmpty: true,
   onChange: true,
+  onFailure: true,
 };
 
 /** A difference between a table and its source. */
@@ -126,6 +129,7 @@ export async function syncTable(
     fold = true,
     onChange: _,
     onProgress: _progress,
+    onFailure,
     ...tableOptions
   } = options;
   const onWarning = options.onWarning ?? ((line) => console.warn(line));
@@ -162,7 +166,10 @@ export async function syncTable(
       await sync.apply();
       await removeRefilled(listed.cache, sync.removedKeys(), options);
     }
-    return sync.result();
+    return sync.result({ planned: dryRun });
+  } catch (error) {
+    if (sync !== undefined) onFailure?.(sync.result({ planned: false }));
+    throw error;
   } finally {
     sync?.close();
     await listed.cache?.close();
@@ -212,6 +219,15 @@ type ResolvedOptions =
   & SyncOptions
   & Required<Pick<SyncOptions, "fold" | "partial" | "onWarning">>;
 
+/** The changes of one kind. */
+interface Changes {
+  readonly entries: HeldEntries;
+  /** How many there are. */
+  planned: number;
+  /** How many were made. */
+  made: number;
+}
+
 /** One run of {@linkcode syncTable}. */
 class Sync {
   #table: DriverTable;
@@ -225,8 +241,7 @@ class Sync {
   /** Keys that were refused while the table was written. */
   #refused = new Set<string>();
   #isWriting = false;
-  /** The changes, and how many of them were not refused. */
-  #changes: Record<Change["kind"], { entries: HeldEntries; count: number }>;
+  #changes: Record<Change["kind"], Changes>;
 
   constructor(table: DriverTable, inOrder: boolean, options: ResolvedOptions) {
     this.#table = table;
@@ -234,7 +249,11 @@ class Sync {
     this.#options = options;
     this.#text = table.rules.text;
     this.#source = new SortedEntries(this.#text);
-    const none = () => ({ entries: new HeldEntries(this.#text), count: 0 });
+    const none = () => ({
+      entries: new HeldEntries(this.#text),
+      planned: 0,
+      made: 0,
+    });
     this.#changes = { added: none(), changed: none(), removed: none() };
   }
 
@@ -243,12 +262,14 @@ class Sync {
     for (const { entries } of Object.values(this.#changes)) entries.close();
   }
 
-  result(): Synced {
+  /** What was done; with `planned`, what a dry run would do. */
+  result({ planned }: { planned: boolean }): Synced {
     const { added, changed, removed } = this.#changes;
+    const count = planned ? "planned" : "made";
     return {
-      added: added.count,
-      changed: changed.count,
-      removed: removed.count,
+      added: added[count],
+      changed: changed[count],
+      removed: removed[count],
       kept: this.#kept,
       leftOut: this.#leftOut,
     };
@@ -333,7 +354,7 @@ class Sync {
 
   async #note(kind: Change["kind"], entry: Entry): Promise<void> {
     const noted = this.#changes[kind];
-    noted.count++;
+    noted.planned++;
     if (noted.entries.add(entry)) await noted.entries.flush();
   }
 
@@ -432,8 +453,10 @@ class Sync {
       const updates = table.updateMany(this.#reported(kind), { signal });
       for await (const { key, stored } of updates) {
         this.#reportProgress();
-        if (stored) continue;
-        this.#changes[kind].count--;
+        if (stored) {
+          this.#changes[kind].made++;
+          continue;
+        }
         // An entry that was not stored and not refused is counted too.
         if (!this.#refused.delete(key)) this.#leftOut++;
       }
@@ -441,7 +464,10 @@ class Sync {
     const deletes = table.deleteMany(this.#keys(this.#reported("removed")), {
       signal,
     });
-    for await (const _ of deletes) this.#reportProgress();
+    for await (const _ of deletes) {
+      this.#changes.removed.made++;
+      this.#reportProgress();
+    }
   }
 
   /** The keys of the removed entries. */

@@ -13,7 +13,14 @@ export interface WarmOptions extends MaintenanceOptions {
    * By default `smtputf8_enable` of main.cf decides.
    */
   utf8?: boolean;
+  /** Called with what was done, before an error is thrown. */
+  onFailure?: (done: Warmed) => void;
 }
+
+const optionNames: Readonly<Record<keyof WarmOptions, true>> = {
+  ...maintenanceOptionNames,
+  onFailure: true,
+};
 
 /** The result of {@linkcode warmCache}. */
 export interface Warmed {
@@ -69,18 +76,19 @@ export async function warmCache(
   name: string,
   options: WarmOptions = {},
 ): Promise<Warmed> {
-  requireOptionNames(options, maintenanceOptionNames);
+  requireOptionNames(options, optionNames);
+  const { onFailure, ...tableOptions } = options;
+  const done = { copied: 0, entries: 0, refused: 0, removed: 0 };
   // Keys are folded as usual, because a source file may have upper-case keys.
-  let refused = 0;
   const onWarning = options.onWarning ?? ((line) => console.warn(line));
   const { cache, backup, listOwnKeys } = await openCacheAndBackup(name, {
-    ...options,
+    ...tableOptions,
     write: false,
     onRefusal: (key, reason, by) => {
       const message = `${name}: not storing key "${key}": ${reason}`;
       if (by === "rules") return options.onDetail?.(message);
       onWarning(message);
-      if (++refused === maxRefused) isRefusingAll.abort(refusesAll(name));
+      if (++done.refused === maxRefused) isRefusingAll.abort(refusesAll(name));
     },
   });
   const isRefusingAll = new AbortController();
@@ -98,24 +106,34 @@ export async function warmCache(
     const signal = options.signal === undefined
       ? isRefusingAll.signal
       : AbortSignal.any([options.signal, isRefusingAll.signal]);
-    const { copied, entries } = await copy(cache, backup, options, signal);
-    const removed = await removeOthers(
-      name,
-      cache,
-      backup,
-      options,
-      listOwnKeys,
-    );
-    return {
-      copied,
-      leftOut: entries - copied - refused,
-      ...(refused > 0 && { refused }),
-      ...(removed > 0 && { removed }),
-    };
+    await copy(cache, backup, options, signal, done);
+    await removeOthers(name, cache, backup, options, listOwnKeys, done);
+    return resultOf(done);
+  } catch (error) {
+    onFailure?.(resultOf(done));
+    throw error;
   } finally {
     await cache?.close();
     await backup?.close();
   }
+}
+
+/** What was done so far. */
+interface Counts {
+  copied: number;
+  /** Number of entries that were copied, refused, or do not belong there. */
+  entries: number;
+  refused: number;
+  removed: number;
+}
+
+function resultOf({ copied, entries, refused, removed }: Counts): Warmed {
+  return {
+    copied,
+    leftOut: entries - copied - refused,
+    ...(refused > 0 && { refused }),
+    ...(removed > 0 && { removed }),
+  };
 }
 
 /** Copies all entries. Writes one batch while it reads the next one. */
@@ -124,15 +142,14 @@ async function copy(
   backup: Table,
   { onProgress }: WarmOptions,
   signal: AbortSignal,
-): Promise<{ copied: number; entries: number }> {
-  let copied = 0;
-  let entries = 0;
+  done: Counts,
+): Promise<void> {
   const write = async (some: readonly Entry[]) => {
     for await (const { stored } of cache.updateMany(some, { signal })) {
-      if (stored) copied++;
+      done.entries++;
+      if (stored) done.copied++;
     }
-    entries += some.length;
-    onProgress?.({ entries });
+    onProgress?.({ entries: done.entries });
   };
   let batch: Entry[] = [];
   let writing: Promise<void> | undefined;
@@ -150,7 +167,6 @@ async function copy(
     await writing;
   }
   await write(batch);
-  return { copied, entries };
 }
 
 /** Removes the entries of the table in memcached that the backup does not have. */
@@ -160,14 +176,14 @@ async function removeOthers(
   backup: Table,
   { onDetail, signal }: WarmOptions,
   listOwnKeys: CacheAndBackup["listOwnKeys"],
-): Promise<number> {
-  let removed = 0;
+  done: Counts,
+): Promise<void> {
   if (listOwnKeys === undefined) {
     onDetail?.(
       `${name}: what memcached has and the backup has not is left there: ` +
         "its key_format does not tell the table's entries from others",
     );
-    return removed;
+    return;
   }
   try {
     const known = await keysOf(backup, signal);
@@ -179,7 +195,7 @@ async function removeOthers(
         if (value === undefined) others.push(key);
       }
       for await (const { deleted } of cache.deleteMany(others, { signal })) {
-        if (deleted) removed++;
+        if (deleted) done.removed++;
       }
     });
   } catch (error) {
@@ -189,7 +205,6 @@ async function removeOthers(
         error.message,
     );
   }
-  return removed;
 }
 
 /**

@@ -1,4 +1,5 @@
 import { TemporaryError } from "../../errors.ts";
+import { howFar } from "../how_far.ts";
 import { formatCount, Progress } from "../progress.ts";
 import type { Refusal, Session } from "../session.ts";
 import { type NumberedEntry, sourceEntries } from "../source_entries.ts";
@@ -106,11 +107,7 @@ export async function loadStandardInput(session: Session): Promise<number> {
       ? ""
       : `, up to line ${formatCount(line)} of standard input`;
     if (isRefusing || !isDone && stored > 0) {
-      report.note(
-        `${formatCount(stored)} entries stored, ${
-          formatCount(skipped)
-        } not${end}`,
-      );
+      report.note(howFar({ stored, notStored: skipped }) + end);
     }
   }
   return skipped > 0 ? 1 : 0;

@@ -2,6 +2,7 @@ import { systemClock } from "../../system/clock.ts";
 import { parseTime } from "../../config/time.ts";
 import { cleanUp } from "../../maintenance/cleanup.ts";
 import { UsageError } from "../command_line.ts";
+import { tellHowFar } from "../how_far.ts";
 import { Progress } from "../progress.ts";
 import { type Invocation, oneTable, type Subcommand } from "./subcommand.ts";
 import { terminal } from "../terminal.ts";
@@ -65,12 +66,12 @@ export const cleanup: Subcommand = {
       olderThan,
       dryRun,
       onProgress: ({ entries }) => progress?.update(entries),
+      onFailure: ({ removed }) => tellHowFar(report, { removed }),
       onExpired: ({ key, reason }) => {
         if (dryRun) return output.write(`${key}\t${reason}\n`);
         report.detail?.(`${table}: removing key "${key}": ${reason}`);
       },
-    });
-    progress?.end();
+    }).finally(() => progress?.end());
     const refreshed = done.refreshed > 0
       ? `, ${done.refreshed} refreshed meanwhile`
       : "";

@@ -1,6 +1,7 @@
 import { type Change, type Synced, syncTable } from "../../maintenance/sync.ts";
 import type { Entry } from "../../table.ts";
 import { UsageError } from "../command_line.ts";
+import { tellHowFar } from "../how_far.ts";
 import { noFolding } from "../postmap_options.ts";
 import { formatCount, Progress } from "../progress.ts";
 import { type NumberedEntry, sourceEntries } from "../source_entries.ts";
@@ -74,6 +75,12 @@ export const sync: Subcommand = {
       fold: !flag("f"),
       duplicates: flag("r") ? "replace" : flag("w") ? "ignore" : "warn",
       onProgress: ({ entries }) => progress?.update(entries),
+      onFailure: ({ added, changed, removed, leftOut }) =>
+        tellHowFar(invocation.report, {
+          stored: added + changed,
+          notStored: leftOut,
+          removed,
+        }),
       onRefusal: (key, reason) => source.recordRefusal(key, reason),
       ...(dryRun && {
         onChange: (change) => list.write(formatChange(change, flag("j"))),

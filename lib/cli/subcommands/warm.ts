@@ -1,5 +1,6 @@
 import { systemClock } from "../../system/clock.ts";
 import { warmCache } from "../../maintenance/warm.ts";
+import { tellHowFar } from "../how_far.ts";
 import { Progress } from "../progress.ts";
 import { oneTable, type Subcommand } from "./subcommand.ts";
 
@@ -27,8 +28,13 @@ export const warm: Subcommand = {
     const { copied, leftOut, refused, removed } = await warmCache(table, {
       ...invocation.tableOptions,
       onProgress: ({ entries }) => progress?.update(entries),
-    });
-    progress?.end();
+      onFailure: ({ copied, leftOut, refused = 0, removed }) =>
+        tellHowFar(invocation.report, {
+          stored: copied,
+          notStored: leftOut + refused,
+          removed,
+        }),
+    }).finally(() => progress?.end());
     await invocation.output.write(
       `${table}: ${copied} entries copied, ${leftOut} left out, ` +
         (refused === undefined ? "" : `${refused} refused, `) +
