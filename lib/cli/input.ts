@@ -1,4 +1,5 @@
 import { systemClock, type Timer } from "../system/clock.ts";
+import { untilAborted } from "../system/abort.ts";
 import { readFile } from "../system/files.ts";
 import { configText, type Line, splitLines, type Text } from "../bytes/text.ts";
 import { UsageError } from "./command_line.ts";
@@ -23,6 +24,8 @@ export interface ReadOptions {
   readonly onByteOrderMark?: (line: string) => void;
   /** Called with the number of bytes of each read. */
   readonly onRead?: (bytes: number) => void;
+  /** Ends the wait for input. */
+  readonly signal?: AbortSignal;
   /** Chunks that are no longer needed; their memory is used again. */
   readonly reusable?: Uint8Array[];
 }
@@ -33,7 +36,7 @@ export interface ReadOptions {
  * more than 1 MiB, and a {@linkcode StreamError} if standard input cannot be read.
  */
 export async function* readChunks(
-  { onWait, onUnfinishedLine, onByteOrderMark, onRead, reusable = [] }:
+  { onWait, onUnfinishedLine, onByteOrderMark, onRead, signal, reusable = [] }:
     ReadOptions = {},
 ): AsyncGenerator<Uint8Array> {
   let buffer = allocate(firstChunkSize, reusable);
@@ -54,9 +57,10 @@ export async function* readChunks(
       isTyped ??= terminal.inputSize() === undefined;
       if (isTyped) await onWait();
     }
-    const length = await reading.catch((error) => {
+    const readable = reading.catch((error) => {
       throw new StreamError("standard input", error);
     });
+    const length = await untilAborted(readable, signal);
     if (length === null) break;
     onRead?.(length);
     const read = held + length;

@@ -14,7 +14,8 @@ import {
 import { lookupKey, printValue } from "./actions/lookup.ts";
 import { BrokenPipe, Output, Report, StreamError } from "./streams.ts";
 import { MailSystem } from "../system/mail_system.ts";
-import { Session, Utf8InDoubt } from "./session.ts";
+import { Session, type SessionParts, Utf8InDoubt } from "./session.ts";
+import { Interrupted } from "./stop_signals.ts";
 import { terminal } from "./terminal.ts";
 
 // The status that a shell reports when SIGPIPE ends a program, such as postmap.
@@ -39,6 +40,7 @@ export async function main(args: readonly string[]): Promise<number> {
     return await runCommand(command, report);
   } catch (error) {
     if (error instanceof BrokenPipe) return brokenPipeStatus;
+    if (error instanceof Interrupted) return terminal.endBySignal(error.by);
     report.fatal(explain(error));
     return 1;
   }
@@ -81,7 +83,7 @@ async function runCommand(
   const { configDirectory } = command;
   const mail = new MailSystem({ configDirectory, onWarning: report.warning });
   const run = (text: Text, assumesUtf8 = false) =>
-    runSession(new Session(command, { text, assumesUtf8, mail, report }));
+    runSession(command, { text, assumesUtf8, mail, report });
   if (command.utf8 === undefined && needsNoUtf8Setting(command)) {
     try {
       return await run(utf8Text, true);
@@ -130,7 +132,20 @@ async function chooseText(
   return (utf8 ?? await mail.smtputf8()) ? utf8Text : byteText;
 }
 
-async function runSession(session: Session): Promise<number> {
+async function runSession(
+  command: CommandLine,
+  parts: SessionParts,
+): Promise<number> {
+  if (command.action !== "load") {
+    return await runAndClose(new Session(command, parts));
+  }
+  const { untilInterrupted } = await import("./interruption.ts");
+  return await untilInterrupted((interruption) =>
+    runAndClose(new Session(command, { ...parts, interruption }))
+  );
+}
+
+async function runAndClose(session: Session): Promise<number> {
   try {
     return await runAction(session);
   } catch (error) {

@@ -9,6 +9,7 @@ import {
 import { connectBun } from "../socket/bun.ts";
 import { connectNode } from "../socket/node.ts";
 import type { NodeInput } from "./node_input.ts";
+import { stopListeners, stopStatuses } from "./stop_signals.ts";
 import type { Terminal } from "./terminal.ts";
 
 type Failure = Error & { code?: string };
@@ -87,8 +88,6 @@ function isInstalled(name: string, { existsSync }: Files): boolean {
     folder = above;
   }
 }
-
-const stopSignals = ["SIGTERM", "SIGINT"] as const;
 
 // Not at the top of the module: the built program has all modules in one file,
 // and Deno would spend a short command's time on loading its copy of Node's.
@@ -182,10 +181,15 @@ export function nodeTerminal(): Terminal {
       };
     },
     onStop: (stop) => {
-      for (const signal of stopSignals) process.on(signal, stop);
+      const listeners = stopListeners(stop);
+      for (const listener of listeners) process.on(...listener);
       return () => {
-        for (const signal of stopSignals) process.off(signal, stop);
+        for (const listener of listeners) process.off(...listener);
       };
+    },
+    endBySignal: (signal) => {
+      process.kill(process.pid, signal);
+      return process.exit(stopStatuses[signal]);
     },
     exit: (status) => process.exit(status),
   };

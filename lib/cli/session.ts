@@ -32,6 +32,8 @@ export interface SessionParts {
   readonly mail: MailSystem;
   /** Standard error. */
   readonly report: Report;
+  /** Aborted when the user ends an action that must not just stop. */
+  readonly interruption?: AbortSignal;
 }
 
 /** What the actions share: the open tables, input, output and messages. */
@@ -48,6 +50,8 @@ export class Session {
   readonly output: Output;
   /** As in SessionParts. */
   readonly mail: MailSystem;
+  /** As in SessionParts. */
+  readonly interruption: AbortSignal | undefined;
   /** Refused updates that were not taken yet, by their keys. */
   #refusals = new Map<string, Refusal[]>();
   #assumesUtf8: boolean;
@@ -65,6 +69,7 @@ export class Session {
     this.#decodesFiles = fileValues && !message?.headers && !message?.body;
     this.text = this.#decodesFiles ? byteText : parts.text;
     this.report = parts.report;
+    this.interruption = parts.interruption;
     this.output = new Output(this.text);
   }
 

@@ -20,6 +20,8 @@ export interface SourceListeners {
   readonly onWarning: (message: string) => void;
   /** Called with the number of bytes of each read. */
   readonly onRead?: (bytes: number) => void;
+  /** Ends it, where a part of the input ends, or while it waits for input. */
+  readonly signal?: AbortSignal;
 }
 
 const linesAtOnce = 200;
@@ -27,7 +29,7 @@ const linesAtOnce = 200;
 /** Parses the entries of standard input, in batches as they arrive. */
 export async function* sourceEntries(
   text: Text,
-  { onFlaw, onWarning, onRead }: SourceListeners,
+  { onFlaw, onWarning, onRead, signal }: SourceListeners,
 ): AsyncGenerator<NumberedEntry[]> {
   const parse = (completed: LogicalLine | undefined): NumberedEntry[] => {
     if (completed === undefined) return [];
@@ -48,9 +50,10 @@ export async function* sourceEntries(
   const logical = new LogicalLines(({ line }) =>
     onFlaw(line, "a line that continues nothing")
   );
-  for await (const lines of readLines(text, { onRead })) {
+  for await (const lines of readLines(text, { onRead, signal })) {
     // A part at a time: whoever stores them does that meanwhile.
     for (let at = 0; at < lines.length; at += linesAtOnce) {
+      signal?.throwIfAborted();
       yield lines.slice(at, at + linesAtOnce).flatMap((line) =>
         parse(logical.push(physicalLine(line)))
       );

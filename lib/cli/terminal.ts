@@ -2,6 +2,11 @@ import { runtime, shortWrite } from "../system/runtime.ts";
 import { connectDeno } from "../socket/deno.ts";
 import type { Connect } from "../socket/socket.ts";
 import type { OpenOptions } from "../table.ts";
+import {
+  stopListeners,
+  type StopSignal,
+  stopStatuses,
+} from "./stop_signals.ts";
 
 /** What a command-line program needs from its runtime. */
 export interface Terminal {
@@ -37,7 +42,12 @@ export interface Terminal {
    * Calls `stop` on SIGTERM and SIGINT, which then do not end the program.
    * Returns a function that undoes this.
    */
-  onStop(stop: () => void): () => void;
+  onStop(stop: (signal: StopSignal) => void): () => void;
+  /**
+   * Ends the program as the signal does to one that has no listener, or with the status
+   * that a shell reports for that.
+   */
+  endBySignal(signal: StopSignal): never;
   /**
    * Whether the runtime may deny the program what the operating system permits.
    * Missing on runtimes without permissions.
@@ -56,8 +66,6 @@ export interface Terminal {
   /** Ends the program. */
   exit(status: number): never;
 }
-
-const stopSignals = ["SIGTERM", "SIGINT"] as const;
 
 /** Writes synchronously. Returns the number of bytes, 0 if it would have to wait. */
 function writeNow(
@@ -157,10 +165,22 @@ const denoTerminal: Terminal = {
     };
   },
   onStop: (stop) => {
-    for (const signal of stopSignals) Deno.addSignalListener(signal, stop);
+    const listeners = stopListeners(stop)
+      // Windows has no other.
+      .filter(([signal]) => signal === "SIGINT" || Deno.build.os !== "windows");
+    for (const listener of listeners) Deno.addSignalListener(...listener);
     return () => {
-      for (const signal of stopSignals) Deno.removeSignalListener(signal, stop);
+      for (const listener of listeners) Deno.removeSignalListener(...listener);
     };
+  },
+  endBySignal: (signal) => {
+    const { state } = Deno.permissions.querySync({ name: "run" });
+    if (state === "granted") {
+      Deno.kill(Deno.pid, signal);
+      // Another thread of Deno takes it, and ends the program.
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1000);
+    }
+    return Deno.exit(stopStatuses[signal]);
   },
   ignoreFileSizeSignal: () => {
     try {

@@ -64,6 +64,7 @@ export async function loadStandardInput(session: Session): Promise<number> {
   const lists = async function* () {
     const source = sourceEntries(text, {
       onRead,
+      signal: session.interruption,
       onFlaw: (line, reason) => inTurn(() => skip(line, reason)),
       onWarning: (message) => inTurn(() => report.warning(message)),
     });

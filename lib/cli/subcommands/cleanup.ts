@@ -4,7 +4,12 @@ import { cleanUp } from "../../maintenance/cleanup.ts";
 import { UsageError } from "../command_line.ts";
 import { tellHowFar } from "../how_far.ts";
 import { Progress } from "../progress.ts";
-import { type Invocation, oneTable, type Subcommand } from "./subcommand.ts";
+import {
+  interruptible,
+  type Invocation,
+  oneTable,
+  type Subcommand,
+} from "./subcommand.ts";
 import { terminal } from "../terminal.ts";
 import { secondsSince } from "./warm.ts";
 
@@ -50,7 +55,7 @@ export const cleanup: Subcommand = {
       words: ["dry", "pretend", "simulate", "n"],
     },
   ],
-  async run(invocation) {
+  run: interruptible(async (invocation) => {
     const { flag, report, output } = invocation;
     const table = oneTable("cleanup", invocation);
     const daemon = chooseDaemon(invocation);
@@ -83,7 +88,7 @@ export const cleanup: Subcommand = {
     else output.add(`${summary}\n`);
     await output.flush();
     return 0;
-  },
+  }),
 };
 
 function chooseDaemon({ flag }: Invocation): "postscreen" | "verify" {

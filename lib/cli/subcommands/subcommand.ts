@@ -10,6 +10,7 @@ import {
   utf8Options,
   verbose,
 } from "../postmap_options.ts";
+import { untilInterrupted } from "../interruption.ts";
 import { Output, Report } from "../streams.ts";
 import { terminal } from "../terminal.ts";
 
@@ -114,6 +115,17 @@ export async function runSubcommand(
     report,
     output: new Output(utf8Text),
   });
+}
+
+/** Has SIGINT and SIGTERM end a subcommand as a failure does. */
+export function interruptible(run: Subcommand["run"]): Subcommand["run"] {
+  return (invocation) =>
+    untilInterrupted((signal) =>
+      run({
+        ...invocation,
+        tableOptions: { ...invocation.tableOptions, signal },
+      })
+    );
 }
 
 /** The only table of a command. Throws {@linkcode UsageError} if there is not one. */

@@ -8,6 +8,7 @@ import { type NumberedEntry, sourceEntries } from "../source_entries.ts";
 import { Output } from "../streams.ts";
 import { terminal } from "../terminal.ts";
 import {
+  interruptible,
   type Invocation,
   json,
   oneTable,
@@ -57,7 +58,7 @@ export const sync: Subcommand = {
     json,
     noFolding,
   ],
-  async run(invocation) {
+  run: interruptible(async (invocation) => {
     const { flag, report, tableOptions } = invocation;
     const table = oneTable("sync", invocation);
     const dryRun = flag("dry-run");
@@ -96,7 +97,7 @@ export const sync: Subcommand = {
       await invocation.output.flush();
     }
     return source.skipped > 0 ? 1 : 0;
-  },
+  }),
 };
 
 const marks = { added: "+", changed: "~", removed: "-" } as const;
@@ -129,8 +130,9 @@ class Source {
   }
 
   async *entries(): AsyncGenerator<Entry> {
-    const { text, report, flag } = this.#invocation;
+    const { text, report, flag, tableOptions } = this.#invocation;
     const source = sourceEntries(text, {
+      signal: tableOptions.signal,
       onFlaw: (line, reason) => this.#skip(line, reason),
       onWarning: report.warning,
     });

@@ -2,7 +2,7 @@ import { systemClock } from "../../system/clock.ts";
 import { warmCache } from "../../maintenance/warm.ts";
 import { tellHowFar } from "../how_far.ts";
 import { Progress } from "../progress.ts";
-import { oneTable, type Subcommand } from "./subcommand.ts";
+import { interruptible, oneTable, type Subcommand } from "./subcommand.ts";
 
 /** `warm`: fills memcached from the backup. */
 export const warm: Subcommand = {
@@ -21,7 +21,7 @@ export const warm: Subcommand = {
       "are kept.",
   },
   options: [],
-  async run(invocation) {
+  run: interruptible(async (invocation) => {
     const table = oneTable("warm", invocation);
     const start = systemClock.now();
     const progress = Progress.onTerminal();
@@ -43,7 +43,7 @@ export const warm: Subcommand = {
     );
     await invocation.output.flush();
     return refused === undefined ? 0 : 1;
-  },
+  }),
 };
 
 /** The seconds since a time of the clock, with one decimal. */
