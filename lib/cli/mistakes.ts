@@ -1,3 +1,4 @@
+import { shellWords } from "../bytes/shell_words.ts";
 import { nearestName } from "../bytes/nearest_name.ts";
 import { tableTypes } from "../open.ts";
 import type { CommandLine } from "./command_line.ts";
@@ -81,7 +82,8 @@ function explainTableWithoutAction(
     return `${start}, -s lists the table`;
   }
   return `${start}, -d KEY deletes one, -s lists the table; to store entries: ` +
-    `${command(["-i", ...options, table])} < ${fromSource ? path : "FILE"}`;
+    command(["-i", ...options, table]) +
+    ` < ${fromSource ? shellWords(path) : "FILE"}`;
 }
 
 /** For a command line without a table. */
@@ -136,10 +138,5 @@ function isTable(argument: string): boolean {
 
 /** Formats a command for a shell. */
 function command(args: readonly string[]): string {
-  const words = args.map((argument) =>
-    /^[\w@%+=:,./-]+$/.test(argument)
-      ? argument
-      : `'${argument.replaceAll("'", "'\\''")}'`
-  );
-  return ["memcache-table", ...words].join(" ");
+  return shellWords("memcache-table", ...args);
 }

@@ -1,3 +1,4 @@
+import { shellWords } from "../bytes/shell_words.ts";
 import { ConfigError } from "../errors.ts";
 import type { Endpoint } from "../socket/socket.ts";
 import { everybodyMayRead } from "../system/files.ts";
@@ -69,7 +70,9 @@ export async function accessProblems(
       "warning",
       `${written}: every user of this machine can read ${file}, and the password ` +
         "in it: " +
-        (password === "" ? `chmod o-r ${file}` : otherPlace(source, file)),
+        (password === ""
+          ? shellWords("chmod", "o-r", file)
+          : otherPlace(source, file)),
       setting,
     ));
   }
@@ -117,7 +120,7 @@ function otherPlace(source: ParameterSource, file: string): string {
     ? `put it into a file of its own, and set ${
       source.written("password_file")
     } to its path`
-    : `chmod o-r ${file}`;
+    : shellWords("chmod", "o-r", file);
 }
 
 function fileOf(written: string, password_file: string): string | undefined {

@@ -13,6 +13,7 @@
  *
  * @module
  */
+import { shellWords } from "../bytes/shell_words.ts";
 import { ConfigError } from "../errors.ts";
 import { formatEndpoint } from "./endpoint.ts";
 import type {
@@ -148,10 +149,16 @@ function explain(error: unknown, endpoint: Endpoint): unknown {
   if (error instanceof Deno.errors.NotCapable) {
     const place = formatEndpoint(endpoint).replace(/^(?:inet|tls):/, "");
     const flags = endpoint.transport === "unix"
-      ? `--allow-net=${place} --allow-read=${endpoint.path} --allow-write=${endpoint.path}`
-      : `--allow-net=${place}`;
+      ? [
+        `--allow-net=${place}`,
+        `--allow-read=${endpoint.path}`,
+        `--allow-write=${endpoint.path}`,
+      ]
+      : [`--allow-net=${place}`];
     return new ConfigError(
-      `no permission to connect to ${place}: run Deno with ${flags}`,
+      `no permission to connect to ${place}: run Deno with ${
+        shellWords(...flags)
+      }`,
       { cause: error },
     );
   }

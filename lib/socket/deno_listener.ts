@@ -1,3 +1,4 @@
+import { shellWords } from "../bytes/shell_words.ts";
 import { ConfigError } from "../errors.ts";
 import { DenoSocket } from "./deno.ts";
 import { formatEndpoint } from "./endpoint.ts";
@@ -183,10 +184,16 @@ function isGranted(permission: Deno.PermissionDescriptor): boolean {
 function notCapable(endpoint: Endpoint, cause: unknown): ConfigError {
   const place = formatEndpoint(endpoint);
   const flags = endpoint.transport === "unix"
-    ? `--allow-net=${place} --allow-read=${endpoint.path} --allow-write=${endpoint.path}`
-    : `--allow-net=${place.replace(/^inet:/, "")}`;
+    ? [
+      `--allow-net=${place}`,
+      `--allow-read=${endpoint.path}`,
+      `--allow-write=${endpoint.path}`,
+    ]
+    : [`--allow-net=${place.replace(/^inet:/, "")}`];
   return new ConfigError(
-    `no permission to listen on ${place}: run Deno with ${flags}`,
+    `no permission to listen on ${place}: run Deno with ${
+      shellWords(...flags)
+    }`,
     { cause },
   );
 }

@@ -1,3 +1,4 @@
+import { shellWords } from "../bytes/shell_words.ts";
 import { configBytes, isUtf8 } from "../bytes/text.ts";
 import { ConfigError } from "../errors.ts";
 import { bunFunctions, loadNodeModule, runtime } from "./runtime.ts";
@@ -78,7 +79,8 @@ const denied = "its owner or mode does not let you read it";
 
 /** Why a file cannot be read for which {@linkcode mayRead} is `false`. */
 export function notPermitted(path: string): string {
-  return `no permission to read it: run Deno with --allow-read=${path}`;
+  return "no permission to read it: run Deno with " +
+    shellWords(`--allow-read=${path}`);
 }
 
 function explain(cause: unknown, path: string): string {

@@ -1,3 +1,4 @@
+import { shellWords } from "../../bytes/shell_words.ts";
 import { everybodyMayReach } from "../../system/ownership.ts";
 import { fileSystem } from "../../system/file_system.ts";
 import type { Problem } from "../parameter_checks.ts";
@@ -17,7 +18,7 @@ export async function readableDatabaseProblems(
     severity: "note",
     message:
       `${file}: every user of this machine can read it, and so to whom aliases ` +
-      `lead: chmod o-r ${file}* unless they may know`,
+      `lead: ${shellWords("chmod", "o-r", file)}* unless they may know`,
     file,
   }];
 }

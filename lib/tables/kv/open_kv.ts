@@ -1,3 +1,4 @@
+import { shellWords } from "../../bytes/shell_words.ts";
 import { systemClock } from "../../system/clock.ts";
 import { environment } from "../../system/files.ts";
 import { fileSystem } from "../../system/file_system.ts";
@@ -194,7 +195,8 @@ async function openDenoKv(
       cause instanceof Deno.errors.NotCapable;
     if (!isFile) throw cause;
     throw new KvFailure(
-      `no permission to open it: run Deno with --allow-read=${path} --allow-write=${path}`,
+      "no permission to open it: run Deno with " +
+        shellWords(`--allow-read=${path}`, `--allow-write=${path}`),
       { lasting: true, cause },
     );
   }

@@ -1,3 +1,4 @@
+import { shellWords } from "../../bytes/shell_words.ts";
 import type { MemcacheClient } from "../../memcached/client.ts";
 import { sendExchange } from "../../memcached/exchange.ts";
 import type { ReplyLimits } from "../../memcached/protocol.ts";
@@ -112,7 +113,7 @@ export class StaleKeys {
 /** The warning about stale keys that are not removed, with the cure. */
 export function staleKeysWarning(
   table: string,
-  { size, hasOverflowed }: StaleKeys,
+  { size, hasOverflowed }: Pick<StaleKeys, "size" | "hasOverflowed">,
   ttl: number,
 ): string {
   const keys = size === 1
@@ -120,5 +121,5 @@ export function staleKeysWarning(
     : `${hasOverflowed ? "more than " : ""}${size} keys`;
   return `${table}: memcached may still have old values of ${keys}, ` +
     `for up to ${ttl} seconds (ttl): when it answers again, run ` +
-    `memcache-table warm ${table}`;
+    shellWords("memcache-table", "warm", table);
 }
