@@ -68,7 +68,10 @@ const parsers: Record<string, (text: string) => unknown> = {
   splitKeyValue,
   bracedPairs: (text) => bracedPairs(text, splitNameValue),
   parseMasterCf: (text) =>
-    parseMasterCf(`a unix - - n - - x -o ${text}\n`, "master.cf"),
+    parseMasterCf(`a unix - - n - - x -o ${text}\n`, "master.cf", {
+      onFlaw: () => {},
+      onWarning: () => {},
+    }),
   tableNames: (text) => [
     ...tableNames("a", text),
     ...tableNames("a", text.replaceAll("a", "proxy:a:")),

@@ -1,5 +1,6 @@
 import { byteText } from "../bytes/text.ts";
 import { shownText } from "../errors.ts";
+import { shownLine } from "./name_value.ts";
 
 /** A line joined with its continuation lines. */
 export interface LogicalLine {
@@ -37,6 +38,12 @@ export function physicalLine(line: string | Uint8Array): PhysicalLine {
 
 const leadingSpace = /^[ \t\r\v\f]/;
 const blankOrComment = /^[ \t\r\v\f]*(#|$)/;
+
+/** The warning about a line of a file that begins with white space, the first one. */
+export function ignoredLine(file: string, line: number, text: string): string {
+  return `${file}, line ${line}: ignoring a line that continues nothing: ` +
+    `"${shownLine(text)}"`;
+}
 
 /** Whether a line is skipped, also within a logical line. */
 export function isBlankOrComment(line: string): boolean {

@@ -2,13 +2,14 @@ import { ConfigError, shownText } from "../errors.ts";
 import {
   beforeNull,
   beginsWithMark,
+  ignoredLine,
   isUtf16,
   logicalLines,
   markWarning,
   nullByteWarning,
   utf16Warning,
 } from "./logical_lines.ts";
-import { isSecretName, shownLine, splitNameValue } from "./name_value.ts";
+import { isSecretName, splitNameValue } from "./name_value.ts";
 
 /** The value of a parameter, and its source. */
 export interface Setting {
@@ -46,11 +47,10 @@ export function parseMainCf(
   const warn = (line: number, message: string) =>
     onWarning(`${file}, line ${line}: ${message}`);
   const physical = text.split("\n").map((text) => ({ text }));
-  const lines = logicalLines(physical, ({ line, text }) =>
-    warn(
-      line,
-      `ignoring a line that continues nothing: "${shownLine(text)}"`,
-    ));
+  const lines = logicalLines(
+    physical,
+    ({ line, text }) => onWarning(ignoredLine(file, line, text)),
+  );
   // A password that was put below its name, without white space before it.
   let mayBeSecret = false;
   for (const { text: whole, line } of lines) {

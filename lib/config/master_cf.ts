@@ -1,5 +1,6 @@
 import { ConfigError, shownText } from "../errors.ts";
 import {
+  ignoredLine,
   isBlankOrComment,
   type LogicalLine,
   logicalLines,
@@ -30,13 +31,21 @@ export interface Service {
   readonly line: number;
 }
 
+/** Callbacks of {@linkcode parseMasterCf}. */
+export interface MasterCfListeners {
+  /**
+   * Called with each service that is left out, since Postfix does not start with its
+   * line: fewer than eight fields, or a wrong type, flag, number or brace.
+   */
+  readonly onFlaw: (error: ConfigError) => void;
+  /** Called with a warning about a line that Postfix ignores. */
+  readonly onWarning: (message: string) => void;
+}
+
 /**
  * Parses master.cf: a service a line, with continuation lines and comments as in
  * main.cf. Reads options as `-o name=value`, `-oname=value`,
  * `-o { name = value with spaces }`, and behind other letters, as in `-vo name=value`.
- *
- * Throws {@linkcode ConfigError}, with file and line, for what Postfix does not start
- * with: fewer than eight fields, and a wrong type, flag, number or brace.
  *
  * Implements master(5).
  *
@@ -48,6 +57,7 @@ export interface Service {
  * const [smtp] = parseMasterCf(
  *   "smtp inet n - y - - smtpd\n  -o { a = b c }\n",
  *   "master.cf",
+ *   { onFlaw: console.error, onWarning: console.warn },
  * );
  * assertEquals([smtp.program, smtp.line], ["smtpd", 1]);
  * assertEquals(smtp.overrides.get("a"), {
@@ -57,10 +67,36 @@ export interface Service {
  * });
  * ```
  */
-export function parseMasterCf(text: string, file: string): Service[] {
+export function parseMasterCf(
+  text: string,
+  file: string,
+  { onFlaw, onWarning }: MasterCfListeners,
+): Service[] {
   const physical = text.split("\n");
-  const lines = logicalLines(physical.map((text) => ({ text })), () => {});
-  return [...lines].map((line) => parseService(line, physical, file));
+  const lines = logicalLines(
+    physical.map((text) => ({ text })),
+    ({ line, text }) => onWarning(ignoredLine(file, line, text)),
+  );
+  return [...lines].flatMap((line) => {
+    try {
+      return [parseService(line, physical, file)];
+    } catch (error) {
+      if (!(error instanceof ConfigError)) throw error;
+      onFlaw(error);
+      return [];
+    }
+  });
+}
+
+/** The error for a line with which master(8) and postconf(1) end. */
+function flaw(
+  reason: string,
+  where: { file: string; line: number },
+): ConfigError {
+  return new ConfigError(
+    `${reason}: Postfix does not start with such a line`,
+    where,
+  );
 }
 
 const separators = " \t\r\n";
@@ -87,7 +123,7 @@ function parseService(
 ): Service {
   const items = splitItems(text, separators);
   if (items.length <= programField) {
-    throw new ConfigError(
+    throw flaw(
       `a service has at least ${
         programField + 1
       } fields, not ${items.length}: ` +
@@ -97,7 +133,7 @@ function parseService(
   }
   for (const [at, [field, pattern]] of fieldRules.entries()) {
     if (pattern.test(items[at])) continue;
-    throw new ConfigError(
+    throw flaw(
       `"${shownText(items[at])}" is no ${field}: "${shownLine(text)}"`,
       { file, line },
     );
@@ -138,7 +174,7 @@ function unbraced(item: string, where: { file: string; line: number }): string {
   try {
     return withoutBraces(item);
   } catch (cause) {
-    throw new ConfigError((cause as RangeError).message, where);
+    throw flaw((cause as RangeError).message, where);
   }
 }
 

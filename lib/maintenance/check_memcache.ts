@@ -86,7 +86,7 @@ export async function checkMemcache(
   }
   for (const { message } of use.errors) {
     findings.warn(
-      `${message}: what Postfix does with the table is not checked`,
+      `${message}: not all that Postfix does with the table is checked`,
     );
   }
   const { source } = memcache;

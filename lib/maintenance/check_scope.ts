@@ -15,7 +15,7 @@ import { isSameTable } from "./parameter_checks.ts";
 export interface CheckScope {
   /** The instances of Postfix; none if main.cf could not be read. */
   readonly instances: readonly Instance[];
-  /** Why files of them could not be read. */
+  /** Why files of them, or lines of these, could not be read. */
   readonly errors: readonly ConfigError[];
   /** The memcache tables that they name. */
   readonly named: readonly NamedTable[];

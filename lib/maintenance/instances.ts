@@ -94,7 +94,10 @@ export interface Instance {
   readonly mainCf: string;
   /** What main.cf sets, `$` not expanded. */
   readonly settings: ReadonlyMap<string, Setting>;
-  /** The services of master.cf; `undefined` if that could not be read. */
+  /**
+   * The services of master.cf whose lines are right; `undefined` if that could not be
+   * read.
+   */
   readonly services: readonly Service[] | undefined;
   /** The parameters without those of a service. */
   readonly parameters: ServiceParameters;
@@ -106,7 +109,7 @@ export interface Instances {
   readonly list: readonly Instance[];
   /** The files that were read. */
   readonly files: readonly string[];
-  /** Why others could not be read. */
+  /** Why others, or lines of them, could not be read. */
   readonly errors: readonly ConfigError[];
 }
 
@@ -197,7 +200,7 @@ async function readInstance(
   const settings = parseMainCf(text, mainCf, onWarning);
   const services = await orError(
     errors,
-    () => readServices(`${configDirectory}/master.cf`, options, files),
+    () => readServices(`${configDirectory}/master.cf`, options, files, errors),
   );
   const hostName = await nameOfThisHost();
   const main = { configDirectory, settings, hostName };
@@ -209,6 +212,7 @@ async function readServices(
   file: string,
   options: OpenOptions,
   files: string[],
+  errors: ConfigError[],
 ): Promise<Service[] | undefined> {
   requireAccess(file, options);
   let text: string;
@@ -219,7 +223,11 @@ async function readServices(
     throw error;
   }
   files.push(file);
-  return parseMasterCf(text, file);
+  const { onWarning = () => {} } = options;
+  return parseMasterCf(text, file, {
+    onFlaw: (error) => errors.push(error),
+    onWarning,
+  });
 }
 
 /**

@@ -5,7 +5,16 @@ import { Folder } from "../support/folder.ts";
 import { run } from "../support/processes.ts";
 import { Random } from "../support/random.ts";
 
-const parse = (text: string) => parseMasterCf(text, "master.cf");
+/** The services, where all lines are right. */
+const parse = (text: string) =>
+  parseMasterCf(text, "master.cf", {
+    onFlaw: (error) => {
+      throw error;
+    },
+    onWarning: (message) => {
+      throw new Error(message);
+    },
+  });
 
 /** The overrides of the only service. */
 function overrides(options: string): Record<string, [string, number]> {
@@ -103,6 +112,29 @@ Deno.test("parseMasterCf() names the line that Postfix does not start with", () 
   const secret = "a unix - - n - - x { password = s3cret";
   const { message } = assertThrows(() => parse(secret), ConfigError);
   assert(!message.includes("s3cret"), message);
+});
+
+Deno.test("parseMasterCf() reads the other lines where some are wrong", () => {
+  const said: string[] = [];
+  const services = parseMasterCf(
+    "  c=d\na unix - - n - - x\nb unix\n -o e=f\nc unix - - n - - x\n\0\n",
+    "master.cf",
+    {
+      onFlaw: ({ line, message }) => said.push(`${line} ${message}`),
+      onWarning: (message) => said.push(message),
+    },
+  );
+  assertEquals(services.map(({ name, line }) => [name, line]), [
+    ["a", 2],
+    ["c", 5],
+  ]);
+  const end = ": Postfix does not start with such a line";
+  assertEquals(said, [
+    'master.cf, line 1: ignoring a line that continues nothing: "c=d"',
+    '3 master.cf, line 3: a service has at least 8 fields, not 4: "b unix -o e=f"' +
+    end,
+    '6 master.cf, line 6: a service has at least 8 fields, not 1: "\0"' + end,
+  ]);
 });
 
 Deno.test("parseMasterCf() reads what postconf reads", async () => {

@@ -4,9 +4,14 @@ import {
   type TableCheck,
 } from "../../lib/maintenance/mod.ts";
 import { ConfigError } from "../../lib/errors.ts";
-import { assertEquals, assertRejects } from "../support/assert.ts";
+import {
+  assertEquals,
+  assertRejects,
+  assertStringIncludes,
+} from "../support/assert.ts";
 import { Folder } from "../support/folder.ts";
 import { Memcached } from "../support/memcached.ts";
+import { run } from "../support/processes.ts";
 
 const noServer = () => Promise.reject(new Error("none"));
 
@@ -159,10 +164,49 @@ Deno.test("checkAllTables() says what it cannot read", async () => {
     ["warning", 'DIR/main.cf, line 4: "a = 2" replaces "1" of line 3'],
     [
       "error",
-      'DIR/master.cf, line 1: a service has at least 8 fields, not 2: "smtp inet"',
+      'DIR/master.cf, line 1: a service has at least 8 fields, not 2: "smtp inet": ' +
+      "Postfix does not start with such a line",
     ],
     ["error", "/nonexistent/main.cf: there is no such file"],
   ]);
+});
+
+Deno.test("checkAllTables() checks the tables of the other lines where one of master.cf is wrong", async () => {
+  await using folder = await Folder.make();
+  await folder.mailConfiguration("virtual_alias_maps = memcache:{ttl=1}\n");
+  await folder.write(
+    "master.cf",
+    `\
+  first
+a unix - - n - - smtp -o transport_maps=memcache:{ttl=2}
+b unix - - x - - smtp -o transport_maps=memcache:{ttl=3}
+c unix - - n - - smtp -o transport_maps=memcache:{ttl=4}
+d unix
+`,
+  );
+  const { good, problems, tables } = await checkFolder(folder);
+  assertEquals(good, false);
+  assertEquals(tables.map(({ table }) => table), [
+    "memcache:{ttl=1}",
+    "memcache:{ttl=2}",
+    "memcache:{ttl=4}",
+  ]);
+  assertEquals(
+    problems.map(({ severity, message, line }) => [
+      severity,
+      line,
+      message.slice(0, 40),
+    ]),
+    [
+      ["warning", undefined, "DIR/master.cf, line 1: ignoring a line t"],
+      ["error", 3, 'DIR/master.cf, line 3: "x" is no chroot:'],
+      ["error", 5, "DIR/master.cf, line 5: a service has at "],
+    ],
+  );
+  // Postfix agrees that it does not start with it.
+  const { code, stderr } = await run("postconf", ["-c", folder.path, "-M"]);
+  assertEquals(code, 1);
+  assertStringIncludes(stderr, 'invalid chroot field "x"');
 });
 
 Deno.test("checkAllTables() gives each result at once, and ends when it is told", async () => {
@@ -198,7 +242,7 @@ Deno.test("checkTable() says that it could not read main.cf or master.cf", async
     return problems.filter(({ severity }) => severity === "warning")
       .map(({ message }) => message.replaceAll(folder.path, "DIR"));
   };
-  const end = ": what Postfix does with the table is not checked";
+  const end = ": not all that Postfix does with the table is checked";
   assertEquals(await said(), []);
   await folder.write("main.cf", "wrong\n");
   assertEquals(await said(), [

@@ -57,7 +57,7 @@ Deno.test("readInstances() reads what it can, and says what it cannot", async ()
     `multi_instance_directories = ${path}/a ${path}/gone ${path}\n`,
   );
   const { list, errors } = await readInstances({ ...silent, configDirectory });
-  assertEquals(list.map(({ services }) => services), [undefined]);
+  assertEquals(list.map(({ services }) => services), [[]]);
   assertEquals(errors.map(({ file, line }) => [file, line]), [
     [`${path}/master.cf`, 1],
     [`${path}/a/main.cf`, 1],
