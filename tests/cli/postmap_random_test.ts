@@ -200,12 +200,13 @@ async function randomCase(
     }).join("");
     table = "memcache:t";
   }
-  await folder.mailConfiguration(
-    main + random.pick(["", "", "", "smtputf8_enable = no\n"]),
-  );
+  const support = random.pick(["", "", "", "smtputf8_enable = no\n"]);
+  await folder.mailConfiguration(main + support);
   const options: string[] = ["-c", folder.path];
   if (random.chance(0.25)) options.push("-f");
   if (random.chance(0.25)) options.push("-u");
+  // Elsewhere it has an effect here, but none in postmap.
+  if (support === "" && random.chance(0.2)) options.push("-U");
   const keys = random.list(5, 25, () => randomKey(random));
   return { table, options, keys };
 }
