@@ -449,6 +449,7 @@ class Sync {
     const { signal } = this.#options;
     const table = this.#table;
     this.#isWriting = true;
+    await table.create();
     for (const kind of ["added", "changed"] as const) {
       const updates = table.updateMany(this.#reported(kind), { signal });
       for await (const { key, stored } of updates) {

@@ -74,6 +74,11 @@ export interface Driver {
     keys: readonly string[],
     signal?: AbortSignal,
   ): Promise<WriteAnswer>;
+  /**
+   * Makes a database without entries if there is none. Absent where a table without
+   * entries needs none.
+   */
+  create?(): Promise<void>;
   /** Lists all entries. Absent where the type cannot do that. */
   sequence?(): AsyncIterable<Entry>;
   /**

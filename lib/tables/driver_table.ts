@@ -58,6 +58,8 @@ export interface LineTable extends Table {
     lists: AsyncIterable<readonly Entry[]>,
     options?: RequestOptions,
   ): AsyncIterableIterator<readonly UpdateResult[]>;
+  /** Makes a database without entries, where there must be one and is none. */
+  create?(): Promise<void>;
   /** Whether a program that ends now need not close it. */
   endsWithProgram?(): boolean;
 }
@@ -280,6 +282,12 @@ export class DriverTable implements LineTable, InnerTable {
       );
     }
     return this.#driver.sequence()[Symbol.asyncIterator]();
+  }
+
+  /** As in LineTable. */
+  async create(): Promise<void> {
+    this.#mustWrite("create");
+    await this.#driver.create?.();
   }
 
   /** As in LineTable. */

@@ -100,6 +100,7 @@ export async function loadStandardInput(session: Session): Promise<number> {
       }
       progress?.add(updates.length, size && read / size);
     }
+    if (stored === 0) await table.create?.();
     isDone = true;
   } finally {
     progress?.end();

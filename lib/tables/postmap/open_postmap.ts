@@ -60,6 +60,8 @@ class PostmapDriver implements Driver {
   readonly lookupBatch?: Driver["lookupBatch"];
   readonly deleteBatch?: Driver["deleteBatch"];
   #parts: PostmapParts;
+  /** Whether there was no database when the table was opened. */
+  #wasMissing = false;
 
   constructor(parts: PostmapParts) {
     this.#parts = parts;
@@ -81,6 +83,7 @@ class PostmapDriver implements Driver {
     } catch (error) {
       const file = this.#missingFile(error);
       if (file === undefined) throw error;
+      this.#wasMissing = true;
       if (!write) this.#warn(`no such database yet: there is no file ${file}`);
     }
   }
@@ -240,6 +243,11 @@ class PostmapDriver implements Driver {
     const lines = keys.filter((_, at) => deleted[at]).map((key) => `${key}\n`);
     if (lines.length > 0) await this.#run(["-d", "-"], lines.join(""));
     return { done: deleted };
+  }
+
+  /** As `postmap -i` does with no entries. */
+  async create(): Promise<void> {
+    if (this.#wasMissing) await this.#run(["-i"], "");
   }
 
   async *sequence(): AsyncGenerator<Entry> {

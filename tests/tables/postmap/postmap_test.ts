@@ -235,6 +235,24 @@ Deno.test("tables of the installed Postfix are created when they are first writt
   assertEquals((await runPostmap(["-s", name])).stdout, "k\tv\n");
 });
 
+Deno.test("-i and sync without entries make a database without entries, as postmap -i does", async () => {
+  await using folder = await Folder.make();
+  const sync = (args: string[], options: { stdin: string }) =>
+    runCli(["sync", "--allow-empty", ...args.slice(1)], options);
+  for (const type of ["hash", "btree", "lmdb"]) {
+    for (const program of [runPostmap, runCli, sync]) {
+      for (const stdin of ["", "# nothing\n"]) {
+        const name =
+          `${type}:${folder.path}/${type}${program.name}${stdin.length}`;
+        const made = await program(["-i", name], { stdin });
+        assertEquals([made.code, made.stderr], [0, ""]);
+        const { code, stdout, stderr } = await runPostmap(["-s", name]);
+        assertEquals([code, stdout, stderr], [0, "", ""], program.name);
+      }
+    }
+  }
+});
+
 Deno.test("tables of the installed Postfix say what is wrong", async () => {
   await using folder = await Folder.make();
   await assertRejects(
