@@ -193,6 +193,8 @@ class Cleanup {
   #removed = 0;
   #malformed = 0;
   #refreshed = 0;
+  /** Whether the table has anything: otherwise it may not exist yet. */
+  #isThere = false;
   /** Whether an entry was found that the daemon may have written. */
   #hasValidEntry = false;
 
@@ -233,6 +235,7 @@ class Cleanup {
       }
     };
     for await (const { key, value } of this.#backup) {
+      this.#isThere = true;
       if (key === completedKey) continue;
       signal?.throwIfAborted();
       if (++this.#entries % progressEvery === 0) {
@@ -255,7 +258,7 @@ class Cleanup {
       throw this.#wrongTableError();
     }
     await removeAll(candidates);
-    if (!dryRun) await this.#complete();
+    if (!dryRun && this.#isThere) await this.#complete();
   }
 
   #result(): CleanedUp {

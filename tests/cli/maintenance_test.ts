@@ -103,6 +103,24 @@ Deno.test("warm and cleanup say what is wrong, and do nothing", async () => {
   }
 });
 
+Deno.test("cleanup of a table that does not exist yet warns, and creates nothing", async () => {
+  await using folder = await Folder.make();
+  await using config = await Folder.make();
+  const ofMail = ["-c", await config.mailConfiguration()];
+  for (const type of ["hash", "kv"]) {
+    const table = `${type}:${folder.path}/none`;
+    const args = ["cleanup", "--verify", ...ofMail, table];
+    const { code, stdout, stderr } = await runCli(args);
+    assertEquals(code, 0, stderr);
+    assertMatch(stdout, /: 0 entries, 0 removed \(0 malformed\)/);
+    assertMatch(
+      stderr,
+      /^memcache-table: warning: \S+: no such database yet: there is no file .*\n$/,
+    );
+    assertEquals([...Deno.readDirSync(folder.path)], []);
+  }
+});
+
 Deno.test("cleanup that is killed has lost nothing, and can be done again", async () => {
   await using memcached = await Memcached.tcp();
   await using folder = await Folder.make();

@@ -57,7 +57,7 @@ export const differencesPage: ReferencePage = {
     "A key that lmdb: cannot have, empty or of more than 511 bytes, is not found; " +
     "postmap ends with a fatal error.",
     "An option behind a table is refused; postmap takes it for a table. So are -i " +
-    "beside -q or -d, and a second table of -s or -i: postmap ignores them.",
+    "beside -q, -d or -s, and a second table of -s or -i: postmap ignores them.",
     "A table must have a type: /etc/aliases alone is refused, where postmap takes the " +
     "default_database_type of main.cf.",
     "-U turns UTF-8 support on whatever smtputf8_enable says; postmap then leaves it " +

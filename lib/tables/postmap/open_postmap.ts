@@ -62,6 +62,8 @@ class PostmapDriver implements Driver {
   #parts: PostmapParts;
   /** Whether there was no database when the table was opened. */
   #wasMissing = false;
+  /** The database that did not exist when it was listed, and was not made since. */
+  #absence: string | undefined;
 
   constructor(parts: PostmapParts) {
     this.#parts = parts;
@@ -84,7 +86,7 @@ class PostmapDriver implements Driver {
       const file = this.#missingFile(error);
       if (file === undefined) throw error;
       this.#wasMissing = true;
-      if (!write) this.#warn(`no such database yet: there is no file ${file}`);
+      if (!write) this.#warnOfAbsence(file);
     }
   }
 
@@ -180,6 +182,7 @@ class PostmapDriver implements Driver {
       `${entries[at].key} ${entries[at].value}\n`
     );
     const duplicateKeys: string[] = [];
+    this.#absence = undefined;
     await this.#run([...option, "-i"], lines.join(""), {
       isExpected: (warning) => {
         const duplicate = quotedIn(warning, 'duplicate entry: "', '"');
@@ -247,7 +250,14 @@ class PostmapDriver implements Driver {
 
   /** As `postmap -i` does with no entries. */
   async create(): Promise<void> {
-    if (this.#wasMissing) await this.#run(["-i"], "");
+    if (!this.#wasMissing) return;
+    await this.#run(["-i"], "");
+    this.#absence = undefined;
+  }
+
+  close(): Promise<void> {
+    if (this.#absence !== undefined) this.#warnOfAbsence(this.#absence);
+    return Promise.resolve();
   }
 
   async *sequence(): AsyncGenerator<Entry> {
@@ -343,8 +353,15 @@ class PostmapDriver implements Driver {
     try {
       this.#check(result);
     } catch (error) {
-      if (this.#missingFile(error) === undefined) throw error;
+      const file = this.#missingFile(error);
+      if (file === undefined) throw error;
+      // Whoever lists a table to write it may be about to make it.
+      if (this.#parts.write) this.#absence = file;
     }
+  }
+
+  #warnOfAbsence(file: string): void {
+    this.#warn(`no such database yet: there is no file ${file}`);
   }
 
   #warn(message: string): void {
