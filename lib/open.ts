@@ -1,3 +1,4 @@
+import { kindOf, requireKind } from "./arguments.ts";
 import { MailSystem } from "./system/mail_system.ts";
 import { ConfigError, shownText } from "./errors.ts";
 import { isUtf8 } from "./bytes/text.ts";
@@ -14,7 +15,7 @@ import {
   innerOptions,
   type Opener,
   type Opening,
-  openOptionNames,
+  openOptionKinds,
   rulesOf,
 } from "./tables/opening.ts";
 
@@ -93,17 +94,11 @@ export async function openStored(
   options: OpenOptions,
   shared: SharedOpening = {},
 ): Promise<DriverTable> {
-  if (typeof name !== "string") {
-    throw new TypeError(`A table name must be a string: ${typeof name}`);
-  }
-  const isKnown = (option: string) => Object.hasOwn(openOptionNames, option);
-  const { user, password, tls } = options;
-  if (
-    [user, password, tls].some((option) => option !== undefined) ||
-    !Object.keys(options).every(isKnown)
-  ) {
-    const { requireOptionNames } = await import("./tables/option_names.ts");
-    requireOptionNames(options, openOptionNames);
+  const caller = "openTable";
+  requireKind(`${caller}: name`, name, "string");
+  if (mayBeWrong(options)) {
+    const { requireOptions } = await import("./tables/options.ts");
+    requireOptions(caller, options, openOptionKinds);
   }
   requireRuntime();
   const { mail, resolved } = await prepare(options, shared.mail);
@@ -113,6 +108,16 @@ export async function openStored(
     onNotUtf8: shared.onNotUtf8,
     dryRun: shared.dryRun,
   });
+}
+
+/** Whether options need a closer look, for which code is loaded. */
+function mayBeWrong(options: OpenOptions): boolean {
+  if (kindOf(options) !== "object") return true;
+  if (options.tls !== undefined || options.signal !== undefined) return true;
+  const kinds: Readonly<Record<string, unknown>> = openOptionKinds;
+  return Object.entries(options).some(([name, value]) =>
+    value !== undefined && kindOf(value) !== kinds[name]
+  );
 }
 
 /** A table as two tables, each of which is closed by itself. */

@@ -1,9 +1,10 @@
+import { requireKind } from "../arguments.ts";
 import type { OpenOptions, Table } from "../table.ts";
 import { tableNames } from "../config/table_names.ts";
 import { openTable } from "../open.ts";
 import { inspectKv } from "../tables/kv/inspect_kv.ts";
-import { innerOptions, openOptionNames } from "../tables/opening.ts";
-import { requireOptionNames } from "../tables/option_names.ts";
+import { innerOptions, openOptionKinds } from "../tables/opening.ts";
+import { requireOptions } from "../tables/options.ts";
 import { type Abilities, notOpen, tryTable, untried } from "./abilities.ts";
 import { checkMemcache } from "./check_memcache.ts";
 import { type CheckScope, scopeOf, useOf } from "./check_scope.ts";
@@ -53,10 +54,8 @@ export async function checkTable(
   name: string,
   options: CheckOptions = {},
 ): Promise<TableCheck> {
-  if (typeof name !== "string") {
-    throw new TypeError(`A table name must be a string: ${typeof name}`);
-  }
-  requireOptionNames(options, checkOptionNames);
+  requireKind("checkTable: name", name, "string");
+  requireOptions("checkTable", options, checkOptionKinds);
   options.signal?.throwIfAborted();
   const { others: _, offline: __, ...tableOptions } = options;
   const instances = await readInstancesIfAny(tableOptions);
@@ -64,10 +63,10 @@ export async function checkTable(
   return await checkInScope(name, options, scope);
 }
 
-const checkOptionNames = {
-  ...openOptionNames,
-  others: true,
-  offline: true,
+const checkOptionKinds = {
+  ...openOptionKinds,
+  others: "array",
+  offline: "boolean",
 } as const;
 
 /** Checks a table as one of several. */

@@ -1,5 +1,5 @@
-import { innerOptions, openOptionNames } from "../tables/opening.ts";
-import { requireOptionNames } from "../tables/option_names.ts";
+import { innerOptions, openOptionKinds } from "../tables/opening.ts";
+import { requireOptions } from "../tables/options.ts";
 import { checkInScope } from "./check.ts";
 import { scopeOf } from "./check_scope.ts";
 import { Findings } from "./findings.ts";
@@ -54,10 +54,10 @@ export interface AllTablesCheck {
 export async function checkAllTables(
   options: CheckAllOptions = {},
 ): Promise<AllTablesCheck> {
-  requireOptionNames(options, {
-    ...openOptionNames,
-    onTable: true,
-    offline: true,
+  requireOptions("checkAllTables", options, {
+    ...openOptionKinds,
+    onTable: "function",
+    offline: "boolean",
   });
   // A log-in is for one server, and these tables have several.
   const { onTable, offline, ...tableOptions } = innerOptions(options);

@@ -1,11 +1,12 @@
+import { requireKind } from "../arguments.ts";
 import { systemClock } from "../system/clock.ts";
 import { MailSystem } from "../system/mail_system.ts";
 import { ConfigError, TemporaryError } from "../errors.ts";
 import { byteText } from "../bytes/text.ts";
 import { openCacheAndBackup } from "../open.ts";
 import type { Entry, Table } from "../table.ts";
-import { requireOptionNames } from "../tables/option_names.ts";
-import { maintenanceOptionNames, type MaintenanceOptions } from "./options.ts";
+import { type OptionKinds, requireOptions } from "../tables/options.ts";
+import { maintenanceOptionKinds, type MaintenanceOptions } from "./options.ts";
 import {
   type Expiry,
   type ExpiryCheck,
@@ -48,14 +49,14 @@ export interface CleanUpOptions extends MaintenanceOptions {
   timeOfDay?: () => number;
 }
 
-const optionNames: Readonly<Record<keyof CleanUpOptions, true>> = {
-  ...maintenanceOptionNames,
-  daemon: true,
-  olderThan: true,
-  dryRun: true,
-  onExpired: true,
-  onFailure: true,
-  timeOfDay: true,
+const optionKinds: OptionKinds<CleanUpOptions> = {
+  ...maintenanceOptionKinds,
+  daemon: "string",
+  olderThan: "number",
+  dryRun: "boolean",
+  onExpired: "function",
+  onFailure: "function",
+  timeOfDay: "function",
 };
 
 /** An entry that is removed. Bytes that are not UTF-8 are replaced by U+FFFD. */
@@ -128,7 +129,8 @@ export async function cleanUp(
   name: string,
   options: CleanUpOptions,
 ): Promise<CleanedUp> {
-  requireOptionNames(options, optionNames);
+  requireKind("cleanUp: name", name, "string");
+  requireOptions("cleanUp", options, optionKinds);
   const { daemon, olderThan, dryRun = false } = options;
   if (daemon !== "postscreen" && daemon !== "verify") {
     throw new TypeError(`daemon must be postscreen or verify: ${daemon}`);

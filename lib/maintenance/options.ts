@@ -1,5 +1,6 @@
-import { openOptionNames } from "../tables/opening.ts";
+import { openOptionKinds } from "../tables/opening.ts";
 import type { OpenOptions } from "../table.ts";
+import type { OptionKinds } from "../tables/options.ts";
 
 /** The progress of a function that reads a whole table. */
 export interface Progress {
@@ -26,7 +27,7 @@ export interface MaintenanceOptions extends
   onProgress?: (progress: Progress) => void;
 }
 
-/** The allowed names, including table options that have no effect here. */
-export const maintenanceOptionNames: Readonly<
-  Record<keyof OpenOptions | "onProgress", true>
-> = { ...openOptionNames, onProgress: true };
+/** The allowed options, including table options that have no effect here. */
+export const maintenanceOptionKinds: OptionKinds<
+  OpenOptions & Pick<MaintenanceOptions, "onProgress">
+> = { ...openOptionKinds, onProgress: "function" };

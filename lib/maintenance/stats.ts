@@ -1,9 +1,10 @@
+import { requireKind } from "../arguments.ts";
 import { MailSystem } from "../system/mail_system.ts";
 import { ConfigError, TemporaryError } from "../errors.ts";
 import { askServer, figuresOf } from "../memcached/server_report.ts";
 import { formatEndpoint } from "../socket/endpoint.ts";
-import { openOptionNames } from "../tables/opening.ts";
-import { requireOptionNames } from "../tables/option_names.ts";
+import { openOptionKinds } from "../tables/opening.ts";
+import { requireOptions } from "../tables/options.ts";
 import type { OpenOptions } from "../table.ts";
 import { readMemcacheSource, typeOf } from "./memcache_source.ts";
 import { readEach } from "./parameter_checks.ts";
@@ -90,10 +91,8 @@ export async function statsReader(
   name: string,
   options: StatsOptions,
 ): Promise<() => Promise<ServerStats>> {
-  if (typeof name !== "string") {
-    throw new TypeError(`A table name must be a string: ${typeof name}`);
-  }
-  requireOptionNames(options, openOptionNames);
+  requireKind("readStats: name", name, "string");
+  requireOptions("readStats", options, openOptionKinds);
   options.signal?.throwIfAborted();
   if (typeOf(name) !== "memcache") {
     const at = name.search(/memcache:./);

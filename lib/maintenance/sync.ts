@@ -1,11 +1,17 @@
+import {
+  requireEntry,
+  requireIterable,
+  requireKind,
+  requireText,
+} from "../arguments.ts";
 import type { Text } from "../bytes/text.ts";
 import { ConfigError, TemporaryError } from "../errors.ts";
 import { openCacheAndBackup, openStored, type SharedOpening } from "../open.ts";
 import type { Entry, Table } from "../table.ts";
 import type { DriverTable } from "../tables/driver_table.ts";
 import { innerOptions } from "../tables/opening.ts";
-import { requireOptionNames } from "../tables/option_names.ts";
-import { maintenanceOptionNames, type MaintenanceOptions } from "./options.ts";
+import { type OptionKinds, requireOptions } from "../tables/options.ts";
+import { maintenanceOptionKinds, type MaintenanceOptions } from "./options.ts";
 import { byteOrder, HeldEntries, SortedEntries } from "./sorted_entries.ts";
 
 /** Options of {@linkcode syncTable}. */
@@ -51,13 +57,13 @@ export interface SyncOptions extends MaintenanceOptions {
   onFailure?: (done: Synced) => void;
 }
 
-const optionNames: Readonly<Record<keyof SyncOptions, true>> = {
-  ...maintenanceOptionNames,
-  dryRun: true,
-  partial: true,
-  allowEmpty: true,
-  onChange: true,
-  onFailure: true,
+const optionKinds: OptionKinds<SyncOptions> = {
+  ...maintenanceOptionKinds,
+  dryRun: "boolean",
+  partial: "boolean",
+  allowEmpty: "boolean",
+  onChange: "function",
+  onFailure: "function",
 };
 
 /** A difference between a table and its source. */
@@ -121,7 +127,9 @@ export async function syncTable(
   entries: Iterable<Entry> | AsyncIterable<Entry>,
   options: SyncOptions = {},
 ): Promise<Synced> {
-  requireOptionNames(options, optionNames);
+  requireKind("syncTable: name", name, "string");
+  requireIterable("syncTable: entries", entries);
+  requireOptions("syncTable", options, optionKinds);
   const {
     dryRun = false,
     partial = false,
@@ -281,14 +289,19 @@ class Sync {
   ): Promise<void> {
     const { fold, signal } = this.#options;
     const text = this.#text;
-    for await (const { key, value } of entries) {
+    const { name } = this.#table;
+    for await (const entry of entries) {
       signal?.throwIfAborted();
+      requireEntry(name, entry);
+      const { key, value } = entry;
+      requireText(name, "key", key);
+      requireText(name, "value", value);
       this.#reportProgress();
-      const entry = { key: fold ? text.fold(key) : key, value };
-      const judging = this.#table.whyNotStored(entry.key, value);
+      const wanted = { key: fold ? text.fold(key) : key, value };
+      const judging = this.#table.whyNotStored(wanted.key, value);
       const reason = judging instanceof Promise ? await judging : judging;
       if (reason !== undefined) this.recordRefusal(key, reason, "rules");
-      else if (this.#source.add(entry)) await this.#source.flush();
+      else if (this.#source.add(wanted)) await this.#source.flush();
       this.#read++;
     }
   }

@@ -1,9 +1,10 @@
+import { requireKind } from "../arguments.ts";
 import { ConfigError, TemporaryError } from "../errors.ts";
 import { type CacheAndBackup, openCacheAndBackup } from "../open.ts";
 import type { Entry, Table } from "../table.ts";
-import { requireOptionNames } from "../tables/option_names.ts";
+import { type OptionKinds, requireOptions } from "../tables/options.ts";
 import { KnownKeys } from "./known_keys.ts";
-import { maintenanceOptionNames, type MaintenanceOptions } from "./options.ts";
+import { maintenanceOptionKinds, type MaintenanceOptions } from "./options.ts";
 
 /** Options of {@linkcode warmCache}. */
 export interface WarmOptions extends MaintenanceOptions {
@@ -17,9 +18,9 @@ export interface WarmOptions extends MaintenanceOptions {
   onFailure?: (done: Warmed) => void;
 }
 
-const optionNames: Readonly<Record<keyof WarmOptions, true>> = {
-  ...maintenanceOptionNames,
-  onFailure: true,
+const optionKinds: OptionKinds<WarmOptions> = {
+  ...maintenanceOptionKinds,
+  onFailure: "function",
 };
 
 /** The result of {@linkcode warmCache}. */
@@ -76,7 +77,8 @@ export async function warmCache(
   name: string,
   options: WarmOptions = {},
 ): Promise<Warmed> {
-  requireOptionNames(options, optionNames);
+  requireKind("warmCache: name", name, "string");
+  requireOptions("warmCache", options, optionKinds);
   const { onFailure, ...tableOptions } = options;
   const done = { copied: 0, entries: 0, refused: 0, removed: 0 };
   // Keys are folded as usual, because a source file may have upper-case keys.

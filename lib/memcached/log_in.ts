@@ -24,6 +24,7 @@
  *
  * @module
  */
+import { requireKind } from "../arguments.ts";
 import { configBytes } from "../bytes/text.ts";
 import { ConfigError, reasonOf, shownText } from "../errors.ts";
 import { formatEndpoint } from "../socket/endpoint.ts";
@@ -85,11 +86,14 @@ export function logIn(
   connect: Connect,
   credentials: Credentials | (() => Credentials | Promise<Credentials>),
 ): Connect {
+  requireKind("logIn: connect", connect, "function");
+  if (typeof credentials !== "function") requireCredentials(credentials);
   return async (endpoint, options) => {
     const { signal } = options;
     const who = typeof credentials === "function"
       ? await credentials()
       : credentials;
+    requireCredentials(who);
     const command = encodeLogIn(who);
     const socket = await connect(endpoint, options);
     const close = () => socket.close();
@@ -111,6 +115,13 @@ export function logIn(
       signal?.removeEventListener("abort", close);
     }
   };
+}
+
+function requireCredentials(credentials: Credentials): void {
+  const what = "logIn: credentials";
+  requireKind(what, credentials, "object");
+  requireKind(`${what}.user`, credentials.user, "string");
+  requireKind(`${what}.password`, credentials.password, "string");
 }
 
 /** The bytes of a log-in. Throws {@linkcode ConfigError} if it is not possible. */

@@ -95,7 +95,7 @@ class CloudflareSocket implements Socket {
  */
 export async function connectCloudflare(
   endpoint: Endpoint,
-  { signal }: { signal?: AbortSignal },
+  { signal }: { signal?: AbortSignal } = {},
 ): Promise<Socket> {
   if (endpoint.transport === "unix") {
     throw new ConfigError(

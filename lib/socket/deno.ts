@@ -13,6 +13,7 @@
  *
  * @module
  */
+import { requireEndpoint } from "../arguments.ts";
 import { shellWords } from "../bytes/shell_words.ts";
 import { ConfigError } from "../errors.ts";
 import { formatEndpoint } from "./endpoint.ts";
@@ -112,8 +113,9 @@ export class DenoSocket implements Socket {
  */
 export async function connectDeno(
   endpoint: Endpoint,
-  { signal }: { signal?: AbortSignal },
+  { signal }: { signal?: AbortSignal } = {},
 ): Promise<Socket> {
+  requireEndpoint("connectDeno", endpoint);
   if (!("Deno" in globalThis)) {
     throw new ConfigError(
       "connectDeno is for Deno: Node and Bun have connectNode, Cloudflare connectCloudflare",

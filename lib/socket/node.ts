@@ -16,6 +16,7 @@
  *
  * @module
  */
+import { requireEndpoint } from "../arguments.ts";
 import { ConfigError } from "../errors.ts";
 import { loadNodeModule } from "../system/runtime.ts";
 import { ReceivedBytes } from "./received_bytes.ts";
@@ -136,8 +137,9 @@ export class NodeSocket implements Socket {
  */
 export async function connectNode(
   endpoint: Endpoint,
-  { signal }: { signal?: AbortSignal },
+  { signal }: { signal?: AbortSignal } = {},
 ): Promise<Socket> {
+  requireEndpoint("connectNode", endpoint);
   if (endpoint.transport === "tcp" && endpoint.tls !== undefined) {
     const { connectTls } = await import("./node_tls.ts");
     return await connectTls(endpoint, { signal });

@@ -1,3 +1,4 @@
+import { requireKind, requireMethod } from "../arguments.ts";
 import type { Clock } from "../system/clock.ts";
 import { ConfigError, recoveryMessage, TemporaryError } from "../errors.ts";
 import { byteLength, byteText, type Text, utf8Text } from "../bytes/text.ts";
@@ -11,6 +12,14 @@ export interface LookupTable {
   readonly name: string;
   /** The value of a key, or `undefined` when the table does not have it. */
   lookup(key: string): Promise<string | undefined>;
+}
+
+/** Throws a `TypeError` unless these are tables that can be served. */
+export function requireTables(caller: string, tables: unknown): void {
+  requireKind(`${caller}: tables`, tables, "object");
+  for (const [name, table] of Object.entries(tables as object)) {
+    requireMethod(`${caller}: tables.${name}`, table, "lookup");
+  }
 }
 
 /** A long reply, which is encoded as a netstring only when it can be sent. */

@@ -1,8 +1,11 @@
+import { requireKind } from "../arguments.ts";
 import { reasonOf } from "../errors.ts";
 import { openTable } from "../open.ts";
 import { type Clock, systemClock } from "../system/clock.ts";
 import { SeenFiles } from "../system/seen_files.ts";
 import type { OpenOptions, RequestOptions, Table } from "../table.ts";
+import { openOptionKinds } from "../tables/opening.ts";
+import { type OptionKinds, requireOptions } from "../tables/options.ts";
 import type { LookupTable } from "./answers.ts";
 
 // All in milliseconds. The time between two checks of the files; the same while a
@@ -19,6 +22,11 @@ export interface ServedTableOptions extends OpenOptions {
   /** Called with a line of text when the table was opened again. */
   onReload?: (message: string) => void;
 }
+
+const optionKinds: OptionKinds<ServedTableOptions> = {
+  ...openOptionKinds,
+  onReload: "function",
+};
 
 /** An open table, and the files that it was read from. */
 interface OpenedTable {
@@ -241,6 +249,9 @@ export async function openServedTable(
   name: string,
   options: ServedTableOptions = {},
 ): Promise<ServedTable> {
+  const caller = "openServedTable";
+  requireKind(`${caller}: name`, name, "string");
+  requireOptions(caller, options, optionKinds);
   return new ServedTable(options, await open(name, options, () => {}));
 }
 

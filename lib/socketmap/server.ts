@@ -26,16 +26,22 @@
  *
  * @module
  */
+import { requireKind } from "../arguments.ts";
 import { type Clock, systemClock, type Timer } from "../system/clock.ts";
 import { ConfigError } from "../errors.ts";
 import { byteText, utf8Text } from "../bytes/text.ts";
 import { listenLazily } from "../socket/listen.ts";
-import { requireOptionNames } from "../tables/option_names.ts";
+import { type OptionKinds, requireOptions } from "../tables/options.ts";
 import { formatEndpoint } from "../socket/endpoint.ts";
 import { parseListening } from "../socket/listening.ts";
 import type { Listen, Listener, Socket } from "../socket/socket.ts";
 import { Acceptor } from "./acceptor.ts";
-import { Answers, type LookupTable, WarningLimiter } from "./answers.ts";
+import {
+  Answers,
+  type LookupTable,
+  requireTables,
+  WarningLimiter,
+} from "./answers.ts";
 import { Conversation, type ConversationContext } from "./conversation.ts";
 import { BufferPool, maxUnanswered } from "./buffer_pool.ts";
 import type { SocketmapMetrics } from "./metrics/metrics.ts";
@@ -139,20 +145,20 @@ export interface SocketmapOptions {
   clock?: Clock;
 }
 
-const optionNames: Readonly<Record<keyof SocketmapOptions, true>> = {
-  endpoint: true,
-  utf8: true,
-  mode: true,
-  idle: true,
-  clients: true,
-  lookupTimeout: true,
-  requestTimeout: true,
-  onWarning: true,
-  onRecovery: true,
-  logClients: true,
-  metrics: true,
-  listen: true,
-  clock: true,
+const optionKinds: OptionKinds<SocketmapOptions> = {
+  endpoint: "string",
+  utf8: "boolean",
+  mode: "number",
+  idle: "number",
+  clients: "number",
+  lookupTimeout: "number",
+  requestTimeout: "number",
+  onWarning: "function",
+  onRecovery: "function",
+  logClients: "boolean",
+  metrics: "object",
+  listen: "function",
+  clock: "object",
 };
 
 const maxUnansweredOfClient = 256;
@@ -374,7 +380,10 @@ export async function serveSocketmap(
   tables: Readonly<Record<string, LookupTable>>,
   options: SocketmapOptions,
 ): Promise<SocketmapServer> {
-  requireOptionNames(options, optionNames);
+  const caller = "serveSocketmap";
+  requireTables(caller, tables);
+  requireOptions(caller, options, optionKinds);
+  requireKind(`${caller}: endpoint`, options.endpoint, "string");
   const { endpoint, mode = 0o660, listen = listenLazily, ...more } = options;
   for (const name of Object.keys(tables)) {
     if (/^[^\s:,=\p{Cc}]+$/u.test(name)) continue;

@@ -1,3 +1,5 @@
+import { requireIterable } from "../arguments.ts";
+
 /** The results of a batch, in its order, and the error that ended it early. */
 export interface BatchResult<Result> {
   /** Results of the items before the failed one, or of all. */
@@ -67,18 +69,8 @@ export class Batches<Item, Result> implements AsyncIterableIterator<Result> {
   ) {
     this.#rules = rules;
     this.#isInLists = items instanceof Lists;
-    // A string is iterable, but nobody means its characters.
-    if (
-      typeof items !== "object" || items === null ||
-      !(items instanceof Lists || Symbol.asyncIterator in items ||
-        Symbol.iterator in items)
-    ) {
-      throw new TypeError(
-        "The keys or entries must be an iterable, such as an array: " +
-          (items === null ? "null" : typeof items),
-      );
-    }
     const source = items instanceof Lists ? items.lists : items;
+    requireIterable("The keys or entries", source);
     this.#isAsync = Symbol.asyncIterator in source;
     this.#source = Symbol.asyncIterator in source
       ? source[Symbol.asyncIterator]()

@@ -1,3 +1,4 @@
+import { requireEntry } from "../arguments.ts";
 import { NotUtf8Error } from "../errors.ts";
 import {
   admitStrings,
@@ -94,7 +95,10 @@ export function updateMany(
 ): Batches<Entry, UpdateResult> {
   const { driver } = parts;
   return writeMany<Entry, Entry, UpdateResult>(entries, parts, signal, {
-    admit: ({ key, value }) => parts.admitEntry(key, value),
+    admit: (entry) => {
+      requireEntry(parts.name, entry);
+      return parts.admitEntry(entry.key, entry.value);
+    },
     writeBatch: driver.updateBatch?.bind(driver),
     writeOne: ({ key, value }) => driver.update!(key, value, signal),
     result: ({ key }, stored) => ({ key, stored }),

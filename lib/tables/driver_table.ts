@@ -1,3 +1,4 @@
+import { requireSignal, requireText } from "../arguments.ts";
 import { ClosedError, ConfigError, ReadOnlyError } from "../errors.ts";
 import type { Text } from "../bytes/text.ts";
 import type { ByteStrings } from "../bytes/byte_strings.ts";
@@ -131,11 +132,11 @@ export class DriverTable implements LineTable, InnerTable {
   ): Promise<string | undefined> {
     try {
       const admitted = this.#admit(key);
-      options?.signal?.throwIfAborted();
-      return admitted === undefined ? Promise.resolve(undefined) : untilAborted(
-        this.#driver.lookup(admitted, options?.signal),
-        options?.signal,
-      );
+      const signal = this.#signalOf(options);
+      signal?.throwIfAborted();
+      return admitted === undefined
+        ? Promise.resolve(undefined)
+        : untilAborted(this.#driver.lookup(admitted, signal), signal);
     } catch (error) {
       return Promise.reject(error);
     }
@@ -148,10 +149,10 @@ export class DriverTable implements LineTable, InnerTable {
     options?: RequestOptions,
   ): Promise<boolean> {
     const entry = this.#admitEntry(key, value);
-    options?.signal?.throwIfAborted();
+    const signal = this.#signalOf(options);
+    signal?.throwIfAborted();
     if (entry === undefined) return false;
     const driver = this.#driver;
-    const signal = options?.signal;
     return driver.updateBatch === undefined
       ? await driver.update!(entry.key, entry.value, signal)
       : onlyResult(await driver.updateBatch([entry], signal));
@@ -173,10 +174,10 @@ export class DriverTable implements LineTable, InnerTable {
   async delete(key: string, options?: RequestOptions): Promise<boolean> {
     this.#mustWrite("delete");
     const admitted = this.#admit(key);
-    options?.signal?.throwIfAborted();
+    const signal = this.#signalOf(options);
+    signal?.throwIfAborted();
     if (admitted === undefined) return false;
     const driver = this.#driver;
-    const signal = options?.signal;
     return driver.deleteBatch === undefined
       ? await driver.delete!(admitted, signal)
       : onlyResult(await driver.deleteBatch([admitted], signal));
@@ -189,7 +190,7 @@ export class DriverTable implements LineTable, InnerTable {
   ): AsyncIterableIterator<LookupResult> {
     return new LazyIterator(async () => {
       const { lookupMany } = await import("./bulk.ts");
-      return lookupMany(this.#bulk, keys, options?.signal);
+      return lookupMany(this.#bulk, keys, this.#signalOf(options));
     });
   }
 
@@ -200,7 +201,8 @@ export class DriverTable implements LineTable, InnerTable {
   ): AsyncIterableIterator<UpdateResult> {
     return this.#writeMany(
       "updateMany",
-      ({ updateMany }) => updateMany(this.#bulk, entries, options?.signal),
+      ({ updateMany }) =>
+        updateMany(this.#bulk, entries, this.#signalOf(options)),
     );
   }
 
@@ -222,7 +224,7 @@ export class DriverTable implements LineTable, InnerTable {
   ): AsyncIterableIterator<DeleteResult> {
     return this.#writeMany(
       "deleteMany",
-      ({ deleteMany }) => deleteMany(this.#bulk, keys, options?.signal),
+      ({ deleteMany }) => deleteMany(this.#bulk, keys, this.#signalOf(options)),
     );
   }
 
@@ -314,6 +316,12 @@ export class DriverTable implements LineTable, InnerTable {
     })();
   }
 
+  #signalOf(options: RequestOptions | undefined): AbortSignal | undefined {
+    const signal = options?.signal;
+    if (signal !== undefined) requireSignal(`${this.name}: signal`, signal);
+    return signal;
+  }
+
   #mustBeOpen(): void {
     if (this.#closed === undefined) return;
     const { signal } = this.rules;
@@ -330,11 +338,7 @@ export class DriverTable implements LineTable, InnerTable {
   /** Checks and folds an entry; `undefined`, after a warning, if it is invalid. */
   #admitEntry(key: string, value: string): Entry | undefined {
     const { text } = this.rules;
-    if (typeof value !== "string") {
-      throw new TypeError(
-        `${this.name}: a value must be a string: ${typeof value}`,
-      );
-    }
+    requireText(this.name, "value", value);
     if (value.includes("\0")) {
       throw new TypeError(`${this.name}: a value cannot have a null byte`);
     }
@@ -352,11 +356,7 @@ export class DriverTable implements LineTable, InnerTable {
 
   /** Checks and folds a key; `undefined`, after a warning, if it is invalid. */
   #admit(key: string): string | undefined {
-    if (typeof key !== "string") {
-      throw new TypeError(
-        `${this.name}: a key must be a string: ${typeof key}`,
-      );
-    }
+    requireText(this.name, "key", key);
     this.#mustBeOpen();
     const { text, fold, onWarning } = this.rules;
     if (!text.valid(key)) {

@@ -1,3 +1,4 @@
+import { requireEntry, requireText } from "../arguments.ts";
 import { ConfigError, NotUtf8Error } from "../errors.ts";
 import type { Text } from "../bytes/text.ts";
 import type {
@@ -131,7 +132,9 @@ export class FileValuesTable implements LineTable {
   async *#encodeAll(
     entries: Iterable<Entry> | AsyncIterable<Entry>,
   ): AsyncGenerator<Entry> {
-    for await (const { key, value } of entries) {
+    for await (const entry of entries) {
+      requireEntry(this.name, entry);
+      const { key, value } = entry;
       const storedKey = this.#storedKey(key);
       if (storedKey === undefined) {
         throw new TypeError(`${this.name}: a key is not UTF-8`);
@@ -292,11 +295,7 @@ export class FileValuesTable implements LineTable {
   }
 
   #encode(content: string): string {
-    if (typeof content !== "string") {
-      throw new TypeError(
-        `${this.name}: a value must be a string: ${typeof content}`,
-      );
-    }
+    requireText(this.name, "value", content);
     if (!this.#strings.valid(content)) {
       throw new TypeError(
         `${this.name}: a value must be ${

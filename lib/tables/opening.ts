@@ -11,6 +11,7 @@ import {
 } from "../bytes/text.ts";
 import type { OpenOptions, Table, TableOptions } from "../table.ts";
 import type { DriverTable, TableRules } from "./driver_table.ts";
+import type { OptionKinds } from "./options.ts";
 
 /**
  * How many tables may contain one another. The limit bounds the work: the text of
@@ -43,39 +44,39 @@ export interface Opening {
   readonly backupOf: (name: string) => Promise<string | undefined>;
 }
 
-/** The names of the options that all tables have. */
-export const tableOptionNames: Readonly<Record<keyof TableOptions, true>> = {
-  write: true,
-  fold: true,
-  utf8: true,
-  configDirectory: true,
-  duplicates: true,
-  onRefusal: true,
-  signal: true,
-  onWarning: true,
-  onDetail: true,
-  onRecovery: true,
-  onEvent: true,
-  user: true,
-  password: true,
-  tls: true,
-  connect: true,
-  readFile: true,
-  openKv: true,
-  kvLibrary: true,
-  clock: true,
+/** The options that all tables have. */
+export const tableOptionKinds: OptionKinds<TableOptions> = {
+  write: "boolean",
+  fold: "boolean",
+  utf8: "boolean",
+  configDirectory: "string",
+  duplicates: ["warn", "replace", "ignore"],
+  onRefusal: "function",
+  signal: "object",
+  onWarning: "function",
+  onDetail: "function",
+  onRecovery: "function",
+  onEvent: "function",
+  user: "string",
+  password: "string",
+  tls: "object",
+  connect: "function",
+  readFile: "function",
+  openKv: "function",
+  kvLibrary: "function",
+  clock: "object",
 };
 
-/** The names of the options of `openTable`. */
-export const openOptionNames: Readonly<Record<keyof OpenOptions, true>> =
+/** The options of `openTable`. */
+export const openOptionKinds: OptionKinds<OpenOptions> =
   // A bundler can drop an unused call, but not an unused spread.
   /* @__PURE__ */ (() => ({
-    ...tableOptionNames,
-    fileValues: true as const,
-    securitySensitive: true as const,
-    daemonCache: true as const,
-    onDuplicate: true as const,
-    onFile: true as const,
+    ...tableOptionKinds,
+    fileValues: "boolean",
+    securitySensitive: "boolean",
+    daemonCache: "boolean",
+    onDuplicate: "function",
+    onFile: "function",
   }))();
 
 /**

@@ -1,3 +1,4 @@
+import { requireKind } from "../../arguments.ts";
 import type { EventListener, TableEvent } from "../../events.ts";
 import { processMemory } from "../../system/memory.ts";
 import {
@@ -52,6 +53,7 @@ export class SocketmapMetrics {
    * and none of a backup that is one, too.
    */
   eventsOf(name: string, table?: string): EventListener {
+    requireKind("eventsOf: name", name, "string");
     const events = this.#table(name).events ??= {
       hits: 0,
       backup: 0,

@@ -1,9 +1,10 @@
+import { requireKind, requireMethod } from "../../arguments.ts";
 import { type Clock, systemClock } from "../../system/clock.ts";
 import { listenLazily } from "../../socket/listen.ts";
 import { parseListening } from "../../socket/listening.ts";
 import type { Listen, Listener } from "../../socket/socket.ts";
-import { requireOptionNames } from "../../tables/option_names.ts";
-import { type LookupTable, WarningLimiter } from "../answers.ts";
+import { type OptionKinds, requireOptions } from "../../tables/options.ts";
+import { type LookupTable, requireTables, WarningLimiter } from "../answers.ts";
 import { Health } from "./health.ts";
 import type { HttpAnswer, HttpRequest } from "./http_message.ts";
 import { HttpServer } from "./http_server.ts";
@@ -51,15 +52,15 @@ export interface MetricsOptions {
   clock?: Clock;
 }
 
-const optionNames: Readonly<Record<keyof MetricsOptions, true>> = {
-  endpoint: true,
-  metrics: true,
-  key: true,
-  lookupTimeout: true,
-  mode: true,
-  onWarning: true,
-  listen: true,
-  clock: true,
+const optionKinds: OptionKinds<MetricsOptions> = {
+  endpoint: "string",
+  metrics: "object",
+  key: "string",
+  lookupTimeout: "number",
+  mode: "number",
+  onWarning: "function",
+  listen: "function",
+  clock: "object",
 };
 
 /** A key that no table has; domains that end with "invalid" do not exist. */
@@ -192,7 +193,11 @@ export async function serveMetrics(
   tables: Readonly<Record<string, LookupTable>>,
   options: MetricsOptions,
 ): Promise<MetricsServer> {
-  requireOptionNames(options, optionNames);
+  const caller = "serveMetrics";
+  requireTables(caller, tables);
+  requireOptions(caller, options, optionKinds);
+  requireKind(`${caller}: endpoint`, options.endpoint, "string");
+  requireMethod(`${caller}: metrics`, options.metrics, "text");
   const { endpoint, mode = 0o660, listen = listenLazily, ...more } = options;
   const place = parseListening(endpoint, "metrics have no TLS");
   return new MetricsServer(await listen(place, { mode }), tables, more);

@@ -21,6 +21,7 @@
  *
  * @module
  */
+import { requireMethod } from "../../arguments.ts";
 import { bytesOfName, comesBefore, orderedName } from "./ordered_name.ts";
 import { utf8Text } from "../../bytes/text.ts";
 import type {
@@ -97,6 +98,7 @@ const maxPlaces = 100;
  * ```
  */
 export function workersKv(namespace: WorkersKvNamespace): KvDatabase {
+  requireMethod("workersKv: namespace", namespace, "get");
   return new WorkersKv(namespace);
 }
 

@@ -1,3 +1,4 @@
+import { requireKind } from "../../arguments.ts";
 import { MailSystem } from "../../system/mail_system.ts";
 import { ConfigError } from "../../errors.ts";
 import { requireRuntime } from "../../system/runtime.ts";
@@ -9,10 +10,10 @@ import { type FullDriver, LazyDriver } from "../lazy_driver.ts";
 import {
   innerOptions,
   type Opening,
-  openOptionNames,
+  openOptionKinds,
   rulesOf,
 } from "../opening.ts";
-import { requireAccess, requireOptionNames } from "../option_names.ts";
+import { type OptionKinds, requireOptions, requireTls } from "../options.ts";
 import { openMemcacheDriver } from "./open_memcache.ts";
 import { namedParameters, withOptions } from "./parameter_source.ts";
 import {
@@ -38,9 +39,9 @@ export interface MemcacheTableOptions extends OpenOptions {
   openTable?: (name: string, options: OpenOptions) => Promise<Table>;
 }
 
-const optionNames: Readonly<Record<keyof MemcacheTableOptions, true>> = {
-  ...openOptionNames,
-  openTable: true,
+const optionKinds: OptionKinds<MemcacheTableOptions> = {
+  ...openOptionKinds,
+  openTable: "function",
 };
 
 const name = "memcache:{…}";
@@ -97,8 +98,10 @@ export const MemcacheTable: MemcacheTableConstructor = class
     options: MemcacheTableOptions = {},
   ) {
     requireRuntime();
-    requireOptionNames(options, optionNames);
-    requireAccess({ tls: parameters.tls });
+    const caller = "MemcacheTable";
+    requireKind(`${caller}: parameters`, parameters, "object");
+    requireOptions(caller, options, optionKinds);
+    if (parameters.tls !== undefined) requireTls(parameters.tls);
     const tls = (parameters.tls ?? options.tls) &&
       { ...parameters.tls, ...options.tls };
     const resolved = {
