@@ -57,6 +57,8 @@ export async function runProgram(
 ): Promise<ProgramResult> {
   const child = await spawn(program, args);
   const goOn = signal && onAbort(signal, () => child.kill("SIGKILL"));
+  // It may have been aborted while the program was started.
+  if (signal?.aborted) child.kill("SIGKILL");
   try {
     child.stdin.end(input);
     const [code, stdout, stderr] = await Promise.all([

@@ -28,7 +28,10 @@ export interface MemcacheParts {
   /** Makes memcache keys of lookup keys. */
   readonly keys: KeyRules;
   /** Finds out at once what tables of the domain list say to the keys of a batch. */
-  readonly knowDomains?: (keys: ByteStrings) => Promise<KnownDomains>;
+  readonly knowDomains?: (
+    keys: ByteStrings,
+    signal?: AbortSignal,
+  ) => Promise<KnownDomains>;
   /** The connection to memcached. */
   readonly client: MemcacheClient;
   /** The persistent backup, if any. */

@@ -1,4 +1,3 @@
-import type { ByteStrings } from "../../bytes/byte_strings.ts";
 import { byteText, configText, isUtf8, type Text } from "../../bytes/text.ts";
 import {
   beforeNull,
@@ -10,16 +9,22 @@ import {
 } from "../../config/logical_lines.ts";
 import { splitItems } from "../../config/name_value.ts";
 import { ConfigError, shownText } from "../../errors.ts";
+import type { RequestOptions } from "../../table.ts";
 import { configuredText } from "../opening.ts";
-import { type KeyFilter, type KnownDomains, lastAt } from "./key_rules.ts";
+import type { MemcacheParts } from "./cache.ts";
+import { type KeyFilter, lastAt } from "./key_rules.ts";
 
 /** A table in a domain list. */
 export interface DomainTable {
   /** The value of a domain; any value means a match. */
-  lookup(domain: string): Promise<string | undefined>;
+  lookup(
+    domain: string,
+    options?: RequestOptions,
+  ): Promise<string | undefined>;
   /** The values of many domains. */
   lookupMany?(
     domains: Iterable<string>,
+    options?: RequestOptions,
   ): AsyncIterable<{ readonly key: string; readonly value?: string }>;
 }
 
@@ -143,10 +148,10 @@ export class DomainList {
 
   /**
    * Whether a domain, a byte string, is on the list. Returns a promise only when a
-   * table decides; it rejects when that table fails.
+   * table decides; it rejects when that table fails, or the signal is aborted.
    */
-  matches(domain: string): boolean | Promise<boolean> {
-    return this.#matchFrom(0, this.#fold(domain));
+  matches(domain: string, signal?: AbortSignal): boolean | Promise<boolean> {
+    return this.#matchFrom(0, this.#fold(domain), signal);
   }
 
   #fold(domain: string): string {
@@ -171,6 +176,7 @@ export class DomainList {
    */
   async matchMany(
     domains: Iterable<string>,
+    signal?: AbortSignal,
   ): Promise<ReadonlyMap<string, boolean>> {
     const known = new Map<string, boolean>();
     let open = Array.from(
@@ -182,7 +188,7 @@ export class DomainList {
       try {
         matches = step instanceof Map
           ? step
-          : await listed(step, open.map(({ folded }) => folded));
+          : await listed(step, open.map(({ folded }) => folded), signal);
       } catch {
         return known;
       }
@@ -196,15 +202,21 @@ export class DomainList {
     return known;
   }
 
-  #matchFrom(start: number, domain: string): boolean | Promise<boolean> {
+  #matchFrom(
+    start: number,
+    domain: string,
+    signal: AbortSignal | undefined,
+  ): boolean | Promise<boolean> {
     for (let at = start; at < this.#steps.length; at++) {
       const step = this.#steps[at];
       if (step instanceof Map) {
         const match = step.get(domain);
         if (match !== undefined) return match;
       } else if (isUtf8(domain)) {
-        return step.table.lookup(domain).then((value) =>
-          value === undefined ? this.#matchFrom(at + 1, domain) : step.match
+        return step.table.lookup(domain, { signal }).then((value) =>
+          value === undefined
+            ? this.#matchFrom(at + 1, domain, signal)
+            : step.match
         );
       }
     }
@@ -218,15 +230,18 @@ const notAscii = /[\u0080-\u00ff]/;
 async function listed(
   { table, match }: Exclude<Step, Map<string, boolean>>,
   domains: readonly string[],
+  signal: AbortSignal | undefined,
 ): Promise<Map<string, boolean>> {
   const found = new Map<string, boolean>();
   const names = new Set(domains.filter((domain) => isUtf8(domain)));
   if (names.size === 1) {
     const [name] = names;
-    if (await table.lookup(name) !== undefined) found.set(name, match);
+    if (await table.lookup(name, { signal }) !== undefined) {
+      found.set(name, match);
+    }
   }
   if (names.size < 2) return found;
-  for await (const { key, value } of table.lookupMany!(names)) {
+  for await (const { key, value } of table.lookupMany!(names, { signal })) {
     if (value !== undefined) found.set(key, match);
   }
   return found;
@@ -238,9 +253,9 @@ async function listed(
  */
 export function domainsOfBatch(
   domains: DomainList,
-): ((keys: ByteStrings) => Promise<KnownDomains>) | undefined {
+): MemcacheParts["knowDomains"] {
   if (!domains.hasTable) return undefined;
-  return ({ bytes, starts, ends }) => {
+  return ({ bytes, starts, ends }, signal) => {
     const some = new Set<string>();
     for (let number = 0; number < starts.length; number++) {
       const start = starts[number];
@@ -249,7 +264,7 @@ export function domainsOfBatch(
       if (at <= start) continue;
       some.add(byteText.decode(bytes.subarray(at + 1, ends[number]))!);
     }
-    return domains.matchMany(some);
+    return domains.matchMany(some, signal);
   };
 }
 
@@ -257,7 +272,7 @@ export function domainsOfBatch(
 export function outsideOf(domains: DomainList): KeyFilter {
   const verdict = (isListed: boolean) =>
     isListed ? undefined : "its domain is not on the domain list";
-  return (source, start, end, known) => {
+  return (source, start, end, asking) => {
     const at = lastAt(source, start, end);
     // As in Postfix, an empty domain is looked up in the list: no name matches it,
     // but a table may.
@@ -265,7 +280,8 @@ export function outsideOf(domains: DomainList): KeyFilter {
       return "the key is no user@domain, which a domain list needs";
     }
     const domain = byteText.decode(source.subarray(at + 1, end))!;
-    const isListed = known?.get(domain) ?? domains.matches(domain);
+    const isListed = asking?.known?.get(domain) ??
+      domains.matches(domain, asking?.signal);
     return typeof isListed === "boolean"
       ? verdict(isListed)
       : isListed.then(verdict);

@@ -22,12 +22,20 @@ export interface KeyRuleParts {
 /** Whether domains, byte strings, are on a domain list. Some may be missing. */
 export type KnownDomains = ReadonlyMap<string, boolean>;
 
+/** What a domain list may need to decide, besides the key. */
+export interface Asking {
+  /** What it says to some domains. */
+  readonly known?: KnownDomains;
+  /** Ends the lookups in its tables. */
+  readonly signal?: AbortSignal;
+}
+
 /** Why the key from `start` to `end` is skipped; `undefined` when it is not. */
 export type KeyFilter = (
   source: Uint8Array,
   start: number,
   end: number,
-  known?: KnownDomains,
+  asking?: Asking,
 ) => string | undefined | Promise<string | undefined>;
 
 /**
@@ -141,14 +149,14 @@ export class KeyRules {
   /**
    * Appends the memcache key of a folded lookup key to `out`, or nothing if there
    * is none. Returns a promise only where a table of the domain list or Web Crypto
-   * requires it. `known` is what the domain list says to some domains.
+   * requires it.
    */
   append(
     out: ByteBuffer,
     source: Uint8Array,
     start: number,
     end: number,
-    known?: KnownDomains,
+    asking?: Asking,
   ): KeyVerdict | Promise<KeyVerdict> {
     if (start === end) return "the key is empty";
     const plain = this.#plain;
@@ -156,7 +164,7 @@ export class KeyRules {
       return undefined;
     }
     if (hasNull(source, start, end)) return nullByte;
-    const excluded = this.#rules.exclude?.(source, start, end, known);
+    const excluded = this.#rules.exclude?.(source, start, end, asking);
     const expand = (reason: string | undefined) =>
       reason ?? this.#expand(out, source, start, end);
     return excluded instanceof Promise
@@ -165,7 +173,10 @@ export class KeyRules {
   }
 
   /** The `get` command for a lookup key, or the verdict why there is none. */
-  getCommand(key: string): GetCommand | Promise<GetCommand> {
+  getCommand(
+    key: string,
+    asking?: Asking,
+  ): GetCommand | Promise<GetCommand> {
     const encoded = this.#encoded;
     encoded.length = 0;
     // Plain rules never wait, so they can use the same memory for every key.
@@ -176,7 +187,7 @@ export class KeyRules {
     const out = this.#plain ? this.#roomForCommand() : new ByteBuffer(0);
     const start = out.length;
     out.append(GET, 0, GET.length);
-    const verdict = this.append(out, source, 0, end);
+    const verdict = this.append(out, source, 0, end, asking);
     return verdict instanceof Promise
       ? verdict.then((verdict) => verdict ?? endCommand(out, start))
       : verdict ?? endCommand(out, start);

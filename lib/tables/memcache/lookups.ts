@@ -31,7 +31,7 @@ export async function lookupKeys(
   const limits = limitsOf(parts.parameters);
   const gets = new GetMany(count, size, values, limits, reused?.gets);
   const { notSent, failed: notAdded } = await untilAborted(
-    addKeys(state, gets, keys),
+    addKeys(state, gets, keys, signal),
     signal,
   );
   await cache.getMany(gets, signal);
@@ -101,9 +101,11 @@ async function addKeys(
   { parts, cache }: MemcacheState,
   gets: GetMany,
   keys: ByteStrings,
+  signal: AbortSignal | undefined,
 ): Promise<AddedKeys> {
   const { name, keys: rules, knowDomains, onDetail } = parts;
-  const known = knowDomains && await knowDomains(keys);
+  const known = knowDomains && await knowDomains(keys, signal);
+  const asking = { known, signal };
   let failed: BatchAnswer["failed"];
   const { stale } = cache;
   const notSent = new Map<number, Uint8Array | undefined>();
@@ -114,7 +116,7 @@ async function addKeys(
     if (start < 0) continue;
     const out = gets.beginKey();
     const from = out.length;
-    const judging = rules.append(out, bytes, start, ends[at], known);
+    const judging = rules.append(out, bytes, start, ends[at], asking);
     let verdict: KeyVerdict;
     try {
       verdict = judging instanceof Promise ? await judging : judging;

@@ -31,7 +31,7 @@ export class MemcacheDriver implements Driver {
     signal?: AbortSignal,
     trace?: LookupTrace,
   ): Promise<string | undefined> {
-    const command = this.#parts.keys.getCommand(key);
+    const command = this.#parts.keys.getCommand(key, signal && { signal });
     return command instanceof Promise
       ? command.then((made) => this.#lookup(key, made, signal, trace))
       : this.#lookup(key, command, signal, trace);

@@ -156,7 +156,7 @@ function begin<Item>(
   rules: CommandRules<Item>,
 ): Promise<BegunBatch> {
   return state.turns.inTurn(
-    () => makeBatch(state, command, items, rules),
+    () => makeBatch(state, command, items, signal, rules),
     (batch) => ({
       batch,
       inUse: beginWrite(state, batch, (at) => rules.keyOf(items[at])),
@@ -169,6 +169,7 @@ async function makeBatch<Item>(
   { parts, cache }: MemcacheState,
   command: "set" | "delete",
   items: readonly Item[],
+  signal: AbortSignal | undefined,
   { keyOf, skip, complete }: CommandRules<Item>,
 ): Promise<Batch> {
   const { name, keys: rules, knowDomains, parameters, onDetail } = parts;
@@ -182,7 +183,8 @@ async function makeBatch<Item>(
   };
   const keys = items.map(keyOf);
   const encoded = encodeAllStrings(keys, rules.text);
-  const known = knowDomains && await knowDomains(encoded);
+  const known = knowDomains && await knowDomains(encoded, signal);
+  const asking = { known, signal };
   // By index: an iterator for each item is memory for the garbage collector.
   for (let at = 0; at < items.length; at++) {
     const item = items[at];
@@ -190,7 +192,7 @@ async function makeBatch<Item>(
     const out = writes.beginKey();
     const from = out.length;
     const { bytes, starts, ends } = encoded;
-    const judging = rules.append(out, bytes, starts[at], ends[at], known);
+    const judging = rules.append(out, bytes, starts[at], ends[at], asking);
     const verdict = judging instanceof Promise ? await judging : judging;
     if (typeof verdict === "string") skip(item, verdict);
     else batch.accepted.push(at);
