@@ -18,6 +18,7 @@ import { encodeBase64 } from "../../bytes/base64.ts";
 import { duplicateHandler, type Opening } from "../opening.ts";
 import type { BatchAnswer, Driver, WriteAnswer } from "../driver.ts";
 import { DriverTable, refusalHandler, type Refuse } from "../driver_table.ts";
+import { type RunAnswer, SharedLookups } from "./shared_lookups.ts";
 
 // deno-lint-ignore no-control-regex -- it must match control characters
 const controlCharacter = /[\x00-\x1f\x7f]/;
@@ -64,10 +65,15 @@ class PostmapDriver implements Driver {
   #wasMissing = false;
   /** The database that did not exist when it was listed, and was not made since. */
   #absence: string | undefined;
+  #shared: SharedLookups | undefined;
 
   constructor(parts: PostmapParts) {
     this.#parts = parts;
     if (parts.oneLineValues) {
+      this.#shared = new SharedLookups({
+        lookupOne: (key, signal) => this.#lookupOne(key, signal),
+        lookupMany: (keys, signal) => this.#lookupTogether(keys, signal),
+      });
       this.lookupBatch = (keys, signal) => this.#lookupBatch(keys, signal);
       this.deleteBatch = (keys, signal) => this.#deleteBatch(keys, signal);
     }
@@ -101,8 +107,17 @@ class PostmapDriver implements Driver {
     key: string,
     signal?: AbortSignal,
   ): Promise<string | undefined> {
-    const { name, text } = this.#parts;
     if (key.includes("\0") || !this.#accepts(key)) return undefined;
+    return this.#shared === undefined
+      ? await this.#lookupOne(key, signal)
+      : await this.#shared.lookup(key, signal);
+  }
+
+  async #lookupOne(
+    key: string,
+    signal?: AbortSignal,
+  ): Promise<string | undefined> {
+    const { text } = this.#parts;
     // A key with a newline must be an argument. Even if it looks like an option,
     // postmap takes the argument after -q as a key.
     const lines = !key.includes("\n");
@@ -112,10 +127,39 @@ class PostmapDriver implements Driver {
     if (code !== 0) return undefined;
     const start = lines ? text.encode(key).length + 1 : 0;
     const value = stdout.subarray(start, stdout.length - 1);
-    if (this.#parts.readsFiles) return encodeBase64(value);
+    return this.#parts.readsFiles
+      ? encodeBase64(value)
+      : this.#decode(key, value);
+  }
+
+  #decode(key: string, value: Uint8Array): string {
+    const { name, text } = this.#parts;
     const decoded = text.decode(value);
     if (decoded === undefined) throw new NotUtf8Error(name, key, value);
     return decoded;
+  }
+
+  async #lookupTogether(
+    keys: readonly string[],
+    signal: AbortSignal,
+  ): Promise<RunAnswer> {
+    const { encodeStrings, stringAt } = await import(
+      "../../bytes/byte_strings.ts"
+    );
+    const { values, failed } = await this.#lookupBatch(
+      encodeStrings(keys, this.#parts.text),
+      signal,
+    );
+    const decoded: (string | undefined)[] = [];
+    try {
+      for (const [at, key] of keys.slice(0, failed?.at).entries()) {
+        const value = stringAt(values, at);
+        decoded.push(value && this.#decode(key, value));
+      }
+    } catch (error) {
+      return { values: decoded, failed: { at: decoded.length, error } };
+    }
+    return { values: decoded, failed };
   }
 
   async #lookupBatch(
@@ -127,7 +171,7 @@ class PostmapDriver implements Driver {
     return await lookupMany(keys, {
       accepts: (key) => this.#accepts(key.length),
       lookupOne: async (key, at, values) => {
-        const value = await this.lookup(text.decode(key)!, signal);
+        const value = await this.#lookupOne(text.decode(key)!, signal);
         if (value !== undefined) values.putText(at, value, text);
       },
       lookupLines: async (input) => {
