@@ -1,5 +1,6 @@
 import { parseEntryLine } from "../../config/entry_line.ts";
 import {
+  ClosedError,
   ConfigError,
   NotUtf8Error,
   ReadOnlyError,
@@ -66,6 +67,7 @@ class PostmapDriver implements Driver {
   /** The database that did not exist when it was listed, and was not made since. */
   #absence: string | undefined;
   #shared: SharedLookups | undefined;
+  #closing = new AbortController();
 
   constructor(parts: PostmapParts) {
     this.#parts = parts;
@@ -74,7 +76,8 @@ class PostmapDriver implements Driver {
         lookupOne: (key, signal) => this.#lookupOne(key, signal),
         lookupMany: (keys, signal) => this.#lookupTogether(keys, signal),
       });
-      this.lookupBatch = (keys, signal) => this.#lookupBatch(keys, signal);
+      this.lookupBatch = (keys, signal) =>
+        this.#lookupBatch(keys, this.#untilClosed(signal));
       this.deleteBatch = (keys, signal) => this.#deleteBatch(keys, signal);
     }
   }
@@ -108,9 +111,22 @@ class PostmapDriver implements Driver {
     signal?: AbortSignal,
   ): Promise<string | undefined> {
     if (key.includes("\0") || !this.#accepts(key)) return undefined;
+    const until = this.#untilClosed(signal);
     return this.#shared === undefined
-      ? await this.#lookupOne(key, signal)
-      : await this.#shared.lookup(key, signal);
+      ? await this.#lookupOne(key, until)
+      : await this.#shared.lookup(key, until);
+  }
+
+  /** Ends the lookups that are under way; a write is left to come to its end. */
+  close(reason?: unknown): Promise<void> {
+    if (this.#absence !== undefined) this.#warnOfAbsence(this.#absence);
+    this.#closing.abort(reason ?? new ClosedError(this.#parts.name));
+    return Promise.resolve();
+  }
+
+  #untilClosed(signal: AbortSignal | undefined): AbortSignal {
+    const closing = this.#closing.signal;
+    return signal === undefined ? closing : AbortSignal.any([signal, closing]);
   }
 
   async #lookupOne(
@@ -277,7 +293,7 @@ class PostmapDriver implements Driver {
     const { text } = this.#parts;
     const { values, failed } = await this.#lookupBatch(
       encodeStrings(keys, text),
-      signal,
+      this.#untilClosed(signal),
     );
     if (failed !== undefined) throw failed.error;
     const seen = new Set<string>();
@@ -297,11 +313,6 @@ class PostmapDriver implements Driver {
     if (!this.#wasMissing) return;
     await this.#run(["-i"], "");
     this.#absence = undefined;
-  }
-
-  close(): Promise<void> {
-    if (this.#absence !== undefined) this.#warnOfAbsence(this.#absence);
-    return Promise.resolve();
   }
 
   async *sequence(): AsyncGenerator<Entry> {

@@ -1,4 +1,5 @@
 import {
+  ClosedError,
   ConfigError,
   openTable,
   ReadOnlyError,
@@ -11,6 +12,7 @@ import {
   assertRejects,
   assertStringIncludes,
 } from "../../support/assert.ts";
+import { EndlessFile, hasEnded } from "../../support/endless_file.ts";
 import { Folder } from "../../support/folder.ts";
 import { entryLines } from "../../support/entry_lines.ts";
 import { Memcached } from "../../support/memcached.ts";
@@ -290,6 +292,31 @@ Deno.test("tables of the installed Postfix say what is wrong", async () => {
   );
   assertEquals(absent.code, 1);
   assertStringIncludes(absent.stderr, "postmap is not installed");
+});
+
+Deno.test("closing a Postfix table ends the lookups that are under way", async () => {
+  for (const shares of [false, true]) {
+    await using file = await EndlessFile.make();
+    const table = await openTable(file.table, quiet);
+    await file.begin();
+    const keys = shares ? ["a", "b", "c", "d"] : ["a"];
+    const ended = Promise.all(
+      keys.map((key) => assertRejects(() => table.lookup(key), ClosedError)),
+    );
+    using pipe = await file.opened();
+    await table.close();
+    await ended;
+    assert(await hasEnded(pipe));
+  }
+  await using file = await EndlessFile.make();
+  const table = await openTable(file.table, quiet);
+  await file.begin();
+  const many = table.lookupMany(["a", "b"]);
+  const ended = assertRejects(() => many.next(), ClosedError);
+  using pipe = await file.opened();
+  await table.close();
+  await ended;
+  assert(await hasEnded(pipe));
 });
 
 Deno.test("a long listing of a Postfix table can be left in the middle", async () => {
