@@ -49,11 +49,6 @@ export class KvDeletes implements KvWrites {
     }
   }
 
-  /** Whether it removes this key. */
-  has(key: string): boolean {
-    return this.#first.has(key);
-  }
-
   get isEmpty(): boolean {
     return this.#keys.length === 0;
   }

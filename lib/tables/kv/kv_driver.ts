@@ -12,6 +12,7 @@ import type { KvEntry, KvKey } from "../../kv_database.ts";
 import type { Entry } from "../../table.ts";
 import type { BatchAnswer, Driver, WriteAnswer, WritePace } from "../driver.ts";
 import type { Refuse } from "../driver_table.ts";
+import { WriteOrder } from "../write_order.ts";
 import type { DatabaseSource } from "./database_source.ts";
 import { ClosedSourceError, KvFailure } from "./failures.ts";
 import { KvKeys } from "./kv_keys.ts";
@@ -20,7 +21,7 @@ import type { KvWrites } from "./kv_writes.ts";
 import type { OpenDatabase } from "./open_database.ts";
 import { StalledError } from "./patience.ts";
 import { type PatientDatabase, RetiredError } from "./patient_database.ts";
-import { CommitsUnderWay, type Pace, WriteOrder } from "./under_way.ts";
+import { CommitsUnderWay, type Pace } from "./under_way.ts";
 
 /** The parts of a KV table. */
 export interface KvParts {
@@ -154,36 +155,53 @@ export class KvDriver implements Driver {
 
   /** Uses few commits, since each one waits for the disk. */
   async updateBatch(entries: readonly Entry[]): Promise<WriteAnswer> {
-    const { KvUpdates } = await import("./kv_updates.ts");
-    const updates = new KvUpdates(
-      entries,
-      this.#keys,
-      this.#parts,
-      this.#writeState,
-    );
-    // A refused update must not create the database.
-    const open = await this.#named(() => this.#source.get(false));
-    updates.prepare(open?.database);
     const keys = entries.map(({ key }) => key);
-    return await this.#writeAll("creates", keys, updates);
+    return await this.#writeAll("creates", keys, async () => {
+      const { KvUpdates } = await import("./kv_updates.ts");
+      const updates = new KvUpdates(
+        entries,
+        this.#keys,
+        this.#parts,
+        this.#writeState,
+      );
+      // A refused update must not create the database.
+      const open = await this.#named(() => this.#source.get(false));
+      updates.prepare(open?.database);
+      return updates;
+    });
   }
 
   async deleteBatch(keys: readonly string[]): Promise<WriteAnswer> {
-    const { KvDeletes } = await import("./kv_deletes.ts");
-    const state = this.#writeState;
-    const deletes = new KvDeletes(keys, this.#keys, this.#parts, state);
-    return await this.#writeAll("changes", keys, deletes);
+    return await this.#writeAll("changes", keys, async () => {
+      const { KvDeletes } = await import("./kv_deletes.ts");
+      return new KvDeletes(keys, this.#keys, this.#parts, this.#writeState);
+    });
   }
 
+  /** Makes a batch of writes, and does them after earlier ones of these keys. */
   async #writeAll(
     kind: RequestKind,
     keys: readonly string[],
-    writes: KvWrites,
+    make: () => Promise<KvWrites>,
   ): Promise<WriteAnswer> {
-    const { writeAll } = await import("./kv_writes.ts");
-    const run = () => this.#with(kind, (database) => writes.run(database));
-    const has = (key: string) => writes.has(key);
-    return await writeAll(writes, () => this.#order.run(keys, has, run));
+    const place = this.#order.begin(keys);
+    // A later write fails with it: it would wait for the same database as long.
+    let failure: unknown;
+    try {
+      const writes = await make();
+      const { writeAll } = await import("./kv_writes.ts");
+      const answer = await writeAll(writes, async () => {
+        if (place.earlier !== undefined) await place.earlier;
+        await this.#with(kind, (database) => writes.run(database));
+      });
+      failure = answer.failed?.error;
+      return answer;
+    } catch (error) {
+      failure = error;
+      throw error;
+    } finally {
+      place.end(failure);
+    }
   }
 
   /**

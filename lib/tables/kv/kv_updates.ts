@@ -80,11 +80,6 @@ export class KvUpdates implements KvWrites {
     this.#isFinal = entries.map(() => true);
   }
 
-  /** Whether it writes an entry of this key. */
-  has(key: string): boolean {
-    return this.#writes.has(key);
-  }
-
   get isEmpty(): boolean {
     return this.#writes.size === 0;
   }

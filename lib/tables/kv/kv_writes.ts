@@ -3,8 +3,6 @@ import type { PatientDatabase } from "./patient_database.ts";
 
 /** A batch of writes. It takes several commits, and can be repeated as a whole. */
 export interface KvWrites {
-  /** Whether it writes an entry of this key. */
-  has(key: string): boolean;
   /** Whether there is nothing to do. */
   readonly isEmpty: boolean;
   /** Whether each write was done. */

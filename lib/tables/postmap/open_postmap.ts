@@ -19,6 +19,7 @@ import { encodeBase64 } from "../../bytes/base64.ts";
 import { duplicateHandler, type Opening } from "../opening.ts";
 import type { BatchAnswer, Driver, WriteAnswer } from "../driver.ts";
 import { DriverTable, refusalHandler, type Refuse } from "../driver_table.ts";
+import { WriteOrder } from "../write_order.ts";
 import { type RunAnswer, SharedLookups } from "./shared_lookups.ts";
 
 // deno-lint-ignore no-control-regex -- it must match control characters
@@ -68,6 +69,7 @@ class PostmapDriver implements Driver {
   #absence: string | undefined;
   #shared: SharedLookups | undefined;
   #closing = new AbortController();
+  #order = new WriteOrder();
 
   constructor(parts: PostmapParts) {
     this.#parts = parts;
@@ -78,7 +80,11 @@ class PostmapDriver implements Driver {
       });
       this.lookupBatch = (keys, signal) =>
         this.#lookupBatch(keys, this.#untilClosed(signal));
-      this.deleteBatch = (keys, signal) => this.#deleteBatch(keys, signal);
+      this.deleteBatch = (keys, signal) =>
+        this.#inOrder(
+          keys.map((key) => this.#folded(key)),
+          () => this.#deleteBatch(keys, signal),
+        );
     }
   }
 
@@ -202,7 +208,26 @@ class PostmapDriver implements Driver {
     }, signal);
   }
 
-  async updateBatch(entries: readonly Entry[]): Promise<WriteAnswer> {
+  updateBatch(entries: readonly Entry[]): Promise<WriteAnswer> {
+    const keys = entries.map(({ key }) => this.#folded(key));
+    return this.#inOrder(keys, () => this.#updateBatch(entries));
+  }
+
+  /** Writes after all earlier writes of these keys. */
+  async #inOrder<T>(
+    keys: readonly string[],
+    write: () => Promise<T>,
+  ): Promise<T> {
+    const place = this.#order.begin(keys);
+    try {
+      if (place.earlier !== undefined) await place.earlier;
+      return await write();
+    } finally {
+      place.end();
+    }
+  }
+
+  async #updateBatch(entries: readonly Entry[]): Promise<WriteAnswer> {
     const { onDuplicate, refuse } = this.#parts;
     const stored = entries.map(() => false);
     const together: number[] = [];
@@ -276,10 +301,12 @@ class PostmapDriver implements Driver {
       : printableAscii.test(key);
   }
 
-  async delete(key: string): Promise<boolean> {
-    if (/[\0\n]/.test(key) || !this.#accepts(key)) return false;
-    const { code } = await this.#run(["-d", "-"], `${key}\n`);
-    return code === 0;
+  delete(key: string): Promise<boolean> {
+    return this.#inOrder([this.#folded(key)], async () => {
+      if (/[\0\n]/.test(key) || !this.#accepts(key)) return false;
+      const { code } = await this.#run(["-d", "-"], `${key}\n`);
+      return code === 0;
+    });
   }
 
   /** Looks the keys up first: postmap only tells whether any of them existed. */

@@ -61,6 +61,25 @@ export const writes: readonly Requirement[] = [
     },
   },
   {
+    name: "writes one key in the order of the requests, whoever takes longer",
+    of: isWritten,
+    async holds(_kind, maker) {
+      const open = await maker.make([], utf8Text);
+      await using table = await open({ ...writing, duplicates: "replace" });
+      await table.update("k", "0");
+      const deleted = await Promise.all([
+        table.update("K", "1"),
+        table.delete("k"),
+        table.update("k", "2"),
+        table.update("K", "3"),
+      ]);
+      assertEquals(deleted, [true, true, true, true]);
+      assertEquals(await table.lookup("k"), "3");
+      await Promise.all([table.update("k", "4"), table.delete("K")]);
+      assertEquals(await table.lookup("k"), undefined);
+    },
+  },
+  {
     name: "updates and deletes",
     of: isWritten,
     async holds(kind, maker) {
