@@ -77,8 +77,11 @@ export async function runProgram(
 export async function* streamProgram(
   program: string,
   args: readonly string[],
+  signal: AbortSignal,
 ): AsyncGenerator<Uint8Array, ProgramResult> {
   const child = await spawn(program, args);
+  const goOn = onAbort(signal, () => child.kill("SIGKILL"));
+  if (signal.aborted) child.kill("SIGKILL");
   const closed = whenClosed(child);
   const errors = collect(child.stderr);
   child.stdin.end();
@@ -88,8 +91,10 @@ export async function* streamProgram(
     isComplete = true;
   } finally {
     if (!isComplete) child.kill("SIGKILL");
+    goOn();
     await Promise.all([closed, errors]);
   }
+  signal.throwIfAborted();
   return {
     code: await closed,
     stdout: new Uint8Array(0),

@@ -120,16 +120,20 @@ async function runNow(
 
 /**
  * Runs a program and yields its standard output as it arrives; then returns its
- * standard error and exit status. Leaving the loop early kills the program.
+ * standard error and exit status. Leaving the loop early kills the program, and so
+ * does an abort, after which the loop throws the reason.
  */
 export async function* streamProgram(
   program: string,
   args: readonly string[],
+  signal: AbortSignal,
 ): AsyncGenerator<Uint8Array, ProgramResult> {
   if (runtime !== "deno") {
-    return yield* (await nodePrograms(program)).streamProgram(program, args);
+    const { streamProgram } = await nodePrograms(program);
+    return yield* streamProgram(program, args, signal);
   }
   const child = spawn(program, args);
+  const goOn = onAbort(signal, () => kill(child));
   const errors = new Response(child.stderr).text();
   await feed(child, new Uint8Array(0));
   let isComplete = false;
@@ -138,8 +142,10 @@ export async function* streamProgram(
     isComplete = true;
   } finally {
     if (!isComplete) kill(child);
+    goOn();
     await Promise.all([errors, child.status]);
   }
+  signal.throwIfAborted();
   const { code } = await child.status;
   return { code, stdout: new Uint8Array(0), stderr: await errors };
 }

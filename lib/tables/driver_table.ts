@@ -283,7 +283,21 @@ export class DriverTable implements LineTable, InnerTable {
         `${this.name} cannot be listed: its type cannot do that`,
       );
     }
-    return this.#driver.sequence()[Symbol.asyncIterator]();
+    const entries = this.#driver.sequence()[Symbol.asyncIterator]();
+    return {
+      next: () =>
+        this.#closed === undefined ? entries.next() : this.#endListing(entries),
+      return: async () => {
+        await entries.return?.();
+        return { done: true, value: undefined };
+      },
+    };
+  }
+
+  async #endListing(entries: AsyncIterator<Entry>): Promise<never> {
+    await entries.return?.();
+    this.#mustBeOpen();
+    throw new ClosedError(this.name);
   }
 
   /** As in LineTable. */
@@ -310,9 +324,12 @@ export class DriverTable implements LineTable, InnerTable {
   #close(reason?: unknown): Promise<void> {
     return this.#closed ??= (async () => {
       this.rules.signal?.removeEventListener("abort", this.#onAbort);
-      // An unfinished sequence may hold something open.
-      await this.#cursor?.return?.();
-      await this.#driver.close?.(reason);
+      // An unfinished sequence may hold something open. One that waits for an entry
+      // ends only with the driver.
+      await Promise.all([
+        this.#cursor?.return?.(),
+        this.#driver.close?.(reason),
+      ]);
     })();
   }
 

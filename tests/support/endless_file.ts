@@ -1,26 +1,32 @@
 import { Folder } from "./folder.ts";
-import { run } from "./processes.ts";
+import { run, runPostmap } from "./processes.ts";
 
-/**
- * A `regexp:` file that postmap cannot read to its end, once the table is open: it is
- * a pipe then.
- */
+/** A file that postmap cannot read to its end, once the table is open: a pipe. */
 export class EndlessFile implements AsyncDisposable {
   /** The name of the table. */
   readonly table: string;
   #folder: Folder;
   #path: string;
 
-  private constructor(folder: Folder, path: string) {
+  private constructor(folder: Folder, table: string, path: string) {
     this.#folder = folder;
     this.#path = path;
-    this.table = `regexp:${path}`;
+    this.table = table;
   }
 
   /** Makes a file that can still be read. */
   static async make(): Promise<EndlessFile> {
     const folder = await Folder.make();
-    return new EndlessFile(folder, await folder.write("domains", "/a/ b\n"));
+    const path = await folder.write("patterns", "/a/ b\n");
+    return new EndlessFile(folder, `regexp:${path}`, path);
+  }
+
+  /** Makes a database that can still be read. */
+  static async makeDatabase(): Promise<EndlessFile> {
+    const folder = await Folder.make();
+    const table = `hash:${await folder.write("entries", "a b\n")}`;
+    await runPostmap([table]);
+    return new EndlessFile(folder, table, `${folder.path}/entries.db`);
   }
 
   /** From now on, no run of postmap comes to its end. */

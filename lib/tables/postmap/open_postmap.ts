@@ -123,7 +123,7 @@ class PostmapDriver implements Driver {
       : await this.#shared.lookup(key, until);
   }
 
-  /** Ends the lookups that are under way; a write is left to come to its end. */
+  /** Ends the lookups and listings that are under way; a write is left to come to its end. */
   close(reason?: unknown): Promise<void> {
     if (this.#absence !== undefined) this.#warnOfAbsence(this.#absence);
     this.#closing.abort(reason ?? new ClosedError(this.#parts.name));
@@ -343,7 +343,11 @@ class PostmapDriver implements Driver {
   }
 
   async *sequence(): AsyncGenerator<Entry> {
-    const output = streamProgram("postmap", this.#arguments(["-s"]));
+    const output = streamProgram(
+      "postmap",
+      this.#arguments(["-s"]),
+      this.#closing.signal,
+    );
     let rest = new Uint8Array(0);
     try {
       for (;;) {

@@ -48,6 +48,18 @@ export const closing: readonly Requirement[] = [
     },
   },
   {
+    name: "ends its listings when it is closed",
+    of: isListed,
+    async holds(_kind, maker) {
+      const open = await maker.make(some, utf8Text);
+      const table = await open(quiet);
+      const entries = table[Symbol.asyncIterator]();
+      await entries.next();
+      await table.close();
+      await assertRejects(() => entries.next(), ClosedError, "closed");
+    },
+  },
+  {
     name: "ends a request by a signal of its own, and no other",
     async holds(kind, maker) {
       const open = await maker.make(some, utf8Text);

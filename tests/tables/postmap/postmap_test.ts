@@ -319,6 +319,22 @@ Deno.test("closing a Postfix table ends the lookups that are under way", async (
   assert(await hasEnded(pipe));
 });
 
+Deno.test("closing a Postfix table ends a listing that is under way", async () => {
+  for (const isCursor of [false, true]) {
+    await using file = await EndlessFile.makeDatabase();
+    const table = await openTable(file.table, quiet);
+    await file.begin();
+    const ended = assertRejects(
+      async () => isCursor ? await table.first() : await Array.fromAsync(table),
+      ClosedError,
+    );
+    using pipe = await file.opened();
+    await table.close();
+    await ended;
+    assert(await hasEnded(pipe));
+  }
+});
+
 Deno.test("a long listing of a Postfix table can be left in the middle", async () => {
   await using folder = await Folder.make();
   const lines = Array.from(
