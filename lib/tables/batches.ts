@@ -1,4 +1,5 @@
 import { requireIterable } from "../arguments.ts";
+import { untilAborted } from "../system/abort.ts";
 
 /** The results of a batch, in its order, and the error that ended it early. */
 export interface BatchResult<Result> {
@@ -19,6 +20,8 @@ export interface BatchRules<Item, Result> {
     batch: Item[],
     signal: AbortSignal,
   ) => Promise<BatchResult<Result>>;
+  /** Ends the wait for an item that does not come. */
+  readonly until?: AbortSignal;
 }
 
 /** A source that gives several items at once, which takes less time for each. */
@@ -183,6 +186,7 @@ export class Batches<Item, Result> implements AsyncIterableIterator<Result> {
   /** Reads items that are ready now; waits for one only if no batch is running. */
   async #readAsync(batch: Item[], size: number): Promise<void> {
     const source = this.#source as AsyncIterator<Item | readonly Item[]>;
+    const { until } = this.#rules;
     try {
       while (batch.length < size) {
         if (this.#taken < this.#list.length) {
@@ -192,7 +196,9 @@ export class Batches<Item, Result> implements AsyncIterableIterator<Result> {
         this.#reading ??= source.next();
         const idle = batch.length === 0 && this.#running.length === 0;
         if (!idle && !await isReady(this.#reading)) return;
-        const { done, value } = await this.#reading;
+        // What is ready need not be watched for an abort, which takes time.
+        const { done, value } =
+          await (idle ? untilAborted(this.#reading, until) : this.#reading);
         this.#reading = undefined;
         if (done) {
           this.#sourceEnded = true;
@@ -205,9 +211,11 @@ export class Batches<Item, Result> implements AsyncIterableIterator<Result> {
         }
       }
     } catch (error) {
+      this.#sourceFailed = { error };
+      // It has not ended, only the wait for it.
+      if (until?.aborted) return;
       this.#reading = undefined;
       this.#sourceEnded = true;
-      this.#sourceFailed = { error };
     }
   }
 

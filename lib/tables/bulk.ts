@@ -34,6 +34,8 @@ export interface BulkParts {
   readonly driver: Driver;
   /** The rules of the table. */
   readonly rules: TableRules;
+  /** Aborted when the table is closed, with the error of later requests. */
+  readonly closing: AbortSignal;
   /** Throws when the table is closed. */
   readonly mustBeOpen: () => void;
   /** Checks and folds a key; `undefined` if it is invalid. */
@@ -52,6 +54,7 @@ export function lookupMany(
   return new Batches<string, LookupResult>(keys, {
     size: lookupBatchSize,
     concurrency: concurrentLookupBatches,
+    until: untilClosed(parts, signal),
     run: async (batch, abandoned) => {
       parts.mustBeOpen();
       signal?.throwIfAborted();
@@ -147,6 +150,7 @@ function writeMany<Item, Admitted, Result>(
   return new Batches<Item, Result>(items, {
     size: batchSize,
     concurrency: batches,
+    until: untilClosed(parts, signal),
     run: async (batch) => {
       parts.mustBeOpen();
       signal?.throwIfAborted();
@@ -162,6 +166,13 @@ function writeMany<Item, Admitted, Result>(
       };
     },
   });
+}
+
+function untilClosed(
+  { closing }: BulkParts,
+  signal: AbortSignal | undefined,
+): AbortSignal {
+  return signal === undefined ? closing : AbortSignal.any([signal, closing]);
 }
 
 /** Looks up raw lines: bytes, not folded, perhaps not valid text. */

@@ -93,6 +93,8 @@ export class DriverTable implements LineTable, InnerTable {
   #driver: Driver;
   #cursor: AsyncIterator<Entry> | undefined;
   #closed: Promise<void> | undefined;
+  /** Only for requests that wait for their caller: it takes time to make. */
+  #closing: AbortController | undefined;
   #onAbort = () => void this.#close(this.rules.signal?.reason);
 
   /** Throws ReadOnlyError if the rules say `write` and the driver cannot. */
@@ -250,7 +252,9 @@ export class DriverTable implements LineTable, InnerTable {
   }
 
   get #bulk() {
+    this.#closing ??= new AbortController();
     return {
+      closing: this.#closing.signal,
       name: this.name,
       driver: this.#driver,
       rules: this.rules,
@@ -324,6 +328,7 @@ export class DriverTable implements LineTable, InnerTable {
   #close(reason?: unknown): Promise<void> {
     return this.#closed ??= (async () => {
       this.rules.signal?.removeEventListener("abort", this.#onAbort);
+      this.#closing?.abort(reason ?? new ClosedError(this.name));
       // An unfinished sequence may hold something open. One that waits for an entry
       // ends only with the driver.
       await Promise.all([

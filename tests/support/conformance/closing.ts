@@ -4,6 +4,27 @@ import { assertEquals, assertRejects } from "../assert.ts";
 import { quiet, some, writing } from "./entries.ts";
 import { isListed, type Requirement } from "./kind.ts";
 
+/** Keys of which only the first one comes. */
+class StuckKeys implements AsyncIterableIterator<string> {
+  isLeft = false;
+  #isStuck = false;
+
+  [Symbol.asyncIterator](): this {
+    return this;
+  }
+
+  next(): Promise<IteratorResult<string>> {
+    if (this.#isStuck) return new Promise(() => {});
+    this.#isStuck = true;
+    return Promise.resolve({ done: false, value: "alice" });
+  }
+
+  return(): Promise<IteratorResult<string>> {
+    this.isLeft = true;
+    return Promise.resolve({ done: true, value: undefined });
+  }
+}
+
 /** Closing, and aborting by a signal. */
 export const closing: readonly Requirement[] = [
   {
@@ -86,6 +107,30 @@ export const closing: readonly Requirement[] = [
       if (kind.finds !== "its entries") return;
       assertEquals(await table.lookup("alice"), "one");
       assertEquals(await table.lookup("new"), undefined);
+    },
+  },
+  {
+    name: "ends a request whose next key never comes",
+    of: ({ finds }) => finds !== "failures",
+    async holds(_kind, maker) {
+      const open = await maker.make(some, utf8Text);
+      const table = await open(quiet);
+      const abort = new AbortController();
+      const { signal } = abort;
+      const own = new StuckKeys();
+      const others = new StuckKeys();
+      const ofOwn = table.lookupMany(own, { signal });
+      const ofOthers = table.lookupMany(others);
+      await ofOwn.next();
+      await ofOthers.next();
+      const ended = assertRejects(() => ofOwn.next(), Error, "enough");
+      const closed = assertRejects(() => ofOthers.next(), ClosedError);
+      abort.abort(new Error("enough"));
+      await ended;
+      assertEquals([own.isLeft, others.isLeft], [true, false]);
+      await table.close();
+      await closed;
+      assertEquals(others.isLeft, true);
     },
   },
   {
