@@ -27,9 +27,12 @@ async function spawn(program: string, args: readonly string[]): Promise<Child> {
   return child;
 }
 
+// Which one it was does not matter.
+const endedBySignal = 129;
+
 function whenClosed(child: Child): Promise<number> {
   return new Promise((resolve) => {
-    child.once("close", (code) => resolve(code ?? 1));
+    child.once("close", (code) => resolve(code ?? endedBySignal));
   });
 }
 

@@ -6,7 +6,7 @@ import { runtime } from "./runtime.ts";
 
 /** The result of a program that has ended. */
 export interface ProgramResult {
-  /** Its exit status. */
+  /** Its exit status; above 128 if a signal has ended it. */
   readonly code: number;
   readonly stdout: Uint8Array;
   readonly stderr: string;

@@ -40,6 +40,18 @@ export class EndlessFile implements AsyncDisposable {
     return await Deno.open(this.#path, { write: true });
   }
 
+  /** Kills the run of postmap, as the kernel does when it needs the memory. */
+  async kill(): Promise<void> {
+    for await (const { name } of Deno.readDir("/proc")) {
+      if (!/^\d+$/.test(name)) continue;
+      const command = await Deno.readTextFile(`/proc/${name}/cmdline`)
+        .catch(() => "");
+      if (command.includes(this.#folder.path)) {
+        Deno.kill(Number(name), "SIGKILL");
+      }
+    }
+  }
+
   /** Removes it. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#folder[Symbol.asyncDispose]();

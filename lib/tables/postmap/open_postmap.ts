@@ -26,6 +26,9 @@ import { type RunAnswer, SharedLookups } from "./shared_lookups.ts";
 const controlCharacter = /[\x00-\x1f\x7f]/;
 const printableAscii = /^[ -~]*$/;
 
+// The exit status of a program that a signal has ended is higher.
+const leastOfSignals = 128;
+
 const LF = 10;
 const TAB = 9;
 const QUOTE = 34;
@@ -414,7 +417,7 @@ class PostmapDriver implements Driver {
 
   /** Passes warnings on, and throws an error for a fatal message. */
   #check(
-    { stderr }: ProgramResult,
+    { code, stderr }: ProgramResult,
     isExpected: (warning: string) => boolean = () => false,
   ): void {
     const { name } = this.#parts;
@@ -432,6 +435,9 @@ class PostmapDriver implements Driver {
       if (key !== undefined) continue;
       if (!isExpected(message)) this.#warn(message);
     }
+    if (code <= leastOfSignals) return;
+    // It has not said that there is no such key: that would be status 1.
+    throw new TemporaryError(`${name}: postmap was killed before it answered`);
   }
 
   /** As #check; a database that does not exist yet has no entries. */

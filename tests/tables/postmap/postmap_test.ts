@@ -4,6 +4,7 @@ import {
   openTable,
   ReadOnlyError,
   type Table,
+  TemporaryError,
 } from "../../../mod.ts";
 import { byteText, utf8Text } from "../../../lib/bytes/text.ts";
 import {
@@ -317,6 +318,24 @@ Deno.test("closing a Postfix table ends the lookups that are under way", async (
   await table.close();
   await ended;
   assert(await hasEnded(pipe));
+});
+
+Deno.test("a postmap that is killed has not told that there is no such key", async () => {
+  await using file = await EndlessFile.makeDatabase();
+  await using table = await openTable(file.table, { ...quiet, write: true });
+  await file.begin();
+  const requests = [
+    () => table.lookup("a"),
+    () => table.delete("a"),
+    () => Array.fromAsync(table.lookupMany(["a"])),
+    () => Array.fromAsync(table),
+  ] as (() => Promise<unknown>)[];
+  for (const request of requests) {
+    const failed = assertRejects(request, TemporaryError, "was killed");
+    using _ = await file.opened();
+    await file.kill();
+    await failed;
+  }
 });
 
 Deno.test("closing a Postfix table ends a listing that is under way", async () => {
