@@ -7,13 +7,23 @@ export type Kind =
   | "object"
   | "string";
 
+/** What an option must be: of a kind, or one of these words. */
+export type OptionKind = Kind | readonly string[];
+
+/** Whether an option is what it must be. */
+export function isOfKind(value: unknown, kind: OptionKind): boolean {
+  return typeof kind === "string"
+    ? kindOf(value) === kind
+    : kind.some((word) => word === value);
+}
+
 /**
  * Throws a `TypeError` unless an argument is of its kind. `what` names it in the
  * message, with the function that takes it: `openTable: name`. A program in JavaScript
  * would otherwise see an error of the runtime from deep inside, or none.
  */
 export function requireKind(what: string, value: unknown, kind: Kind): void {
-  if (kindOf(value) === kind) return;
+  if (isOfKind(value, kind)) return;
   // A value is not shown: it may be a password.
   throw new TypeError(
     `${what} must be ${withArticle(kind)}: ${kindOf(value)}`,

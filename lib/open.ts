@@ -1,4 +1,4 @@
-import { kindOf, requireKind } from "./arguments.ts";
+import { isOfKind, kindOf, type OptionKind, requireKind } from "./arguments.ts";
 import { MailSystem } from "./system/mail_system.ts";
 import { ConfigError, shownText } from "./errors.ts";
 import { isUtf8 } from "./bytes/text.ts";
@@ -114,9 +114,10 @@ export async function openStored(
 function mayBeWrong(options: OpenOptions): boolean {
   if (kindOf(options) !== "object") return true;
   if (options.tls !== undefined || options.signal !== undefined) return true;
-  const kinds: Readonly<Record<string, unknown>> = openOptionKinds;
+  const kinds: Readonly<Record<string, OptionKind>> = openOptionKinds;
   return Object.entries(options).some(([name, value]) =>
-    value !== undefined && kindOf(value) !== kinds[name]
+    value !== undefined &&
+    !(Object.hasOwn(kinds, name) && isOfKind(value, kinds[name]))
   );
 }
 

@@ -1,9 +1,13 @@
-import { type Kind, kindOf, requireKind, requireSignal } from "../arguments.ts";
+import {
+  isOfKind,
+  type Kind,
+  kindOf,
+  type OptionKind,
+  requireKind,
+  requireSignal,
+} from "../arguments.ts";
 import { nearestName } from "../bytes/nearest_name.ts";
 import type { TlsOptions } from "../socket/socket.ts";
-
-/** What an option must be: of a kind, or one of these words. */
-type OptionKind = Kind | readonly string[];
 
 /** The options of a function, and what each must be. */
 export type OptionKinds<Options> = Readonly<Record<keyof Options, OptionKind>>;
@@ -41,7 +45,7 @@ export function requireOptions(
 
 function requireOption(name: string, value: unknown, kind: OptionKind): void {
   if (typeof kind === "string") return requireKind(name, value, kind);
-  if (kind.some((word) => word === value)) return;
+  if (isOfKind(value, kind)) return;
   throw new TypeError(
     `${name} must be ${kind.join(" or ")}: ` +
       (typeof value === "string" ? `"${value}"` : kindOf(value)),

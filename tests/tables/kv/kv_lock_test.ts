@@ -226,7 +226,7 @@ async function passUntil<T>(
 
 /** A library over memory whose calls hang while the test says so. */
 function hanging() {
-  const state = { hangs: false, closed: 0, release: () => {} };
+  const state = { hangs: false, calls: 0, closed: 0, release: () => {} };
   const kvLibrary: TableOptions["kvLibrary"] = () =>
     Promise.resolve({
       async openKv(): Promise<KvDatabase> {
@@ -234,6 +234,7 @@ function hanging() {
         const { promise, resolve } = Promise.withResolvers<void>();
         state.release = resolve;
         const whenFree = async () => {
+          state.calls++;
           if (state.hangs) await promise;
         };
         return {
@@ -348,6 +349,7 @@ Deno.test("kv: closes at once though a call never ends, and the database when it
   state.hangs = true;
   const waiting = table.lookup("k");
   const ended = assertRejects(() => waiting, ClosedError, "is closed");
+  while (state.calls < 2) await undefined;
   await passUntil(clock, table.close());
   await ended;
   assert(clock.now() <= 1100);
