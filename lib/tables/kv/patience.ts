@@ -31,9 +31,12 @@ export class StalledError extends Error {
   }
 }
 
+// Made here, so that it keeps nothing.
+const nothing = () => {};
+
 /** A call that a request waits for. */
 interface WaitingCall {
-  readonly giveUp: (reason: Error) => void;
+  giveUp: (reason: Error) => void;
 }
 
 /** A call that is not made before the database answers again. */
@@ -111,6 +114,9 @@ export class Patience {
     this.#startTimer();
     const end = () => {
       this.#waiting.delete(waiting);
+      // The set keeps it until the next full collection of garbage, and with this
+      // function the result of the call.
+      waiting.giveUp = nothing;
       this.#running--;
       this.#callEnded();
     };

@@ -15,24 +15,28 @@ import type { PatientDatabase } from "./patient_database.ts";
 // Deno KV allows so many keys in one call.
 const keysPerCall = 10;
 
-/** The result of {@linkcode readMany}. */
-export interface KvReads {
-  /** An entry for each key; complete only before a failed key. */
-  readonly entries: readonly KvEntry[];
-  /** The first key that could not be read. */
-  readonly failed?: { readonly at: number; readonly error: unknown };
+/** Keys to read, and who gets their entries. */
+interface Reading {
+  /** How many keys there are. */
+  readonly count: number;
+  /** The key with an index. It is made when it is read: many of them take much memory. */
+  readonly keyOf: (at: number) => KvKey;
+  /** Takes an entry, in any order. What it throws is the failure of this key. */
+  readonly take: (at: number, entry: KvEntry) => void;
 }
 
-/** Reads many entries with concurrent calls. Never rejects. */
-export async function readMany(
+/**
+ * Reads many entries with concurrent calls. Returns the first key that could not be
+ * read: only all entries before it were taken. Never rejects.
+ */
+async function readMany(
   database: PatientDatabase,
-  keys: readonly KvKey[],
+  { count, keyOf, take }: Reading,
   { reads, gets, firstReads, readBytes }: Pace,
-): Promise<KvReads> {
-  const entries: KvEntry[] = new Array(keys.length);
+): Promise<BatchAnswer["failed"]> {
   const hasGetMany = database.getMany !== undefined;
   const size = hasGetMany ? keysPerCall : 1;
-  let failed: KvReads["failed"];
+  let failed: BatchAnswer["failed"];
   let next = 0;
   const fail = (at: number, error: unknown) => {
     if (failed === undefined || at < failed.at) failed = { at, error };
@@ -40,9 +44,19 @@ export async function readMany(
   const readEach = async (from: number, to: number) => {
     for (let at = from; at < to; at++) {
       try {
-        entries[at] = await database.get(keys[at]);
+        take(at, await database.get(keyOf(at)));
       } catch (error) {
         fail(at, error);
+        return;
+      }
+    }
+  };
+  const takeAll = (from: number, entries: readonly KvEntry[]) => {
+    for (const [nth, entry] of entries.entries()) {
+      try {
+        take(from + nth, entry);
+      } catch (error) {
+        fail(from + nth, error);
         return;
       }
     }
@@ -65,13 +79,13 @@ export async function readMany(
     start();
   };
   const start = () => {
-    while (workers < allowed && next < keys.length && failed === undefined) {
+    while (workers < allowed && next < count && failed === undefined) {
       workers++;
       working.push(work());
     }
   };
   const work = async () => {
-    while (next < keys.length && failed === undefined) {
+    while (next < count && failed === undefined) {
       if (workers > allowed) break;
       await readSome();
     }
@@ -79,11 +93,17 @@ export async function readMany(
   };
   const readSome = async () => {
     const from = next;
-    const to = next = Math.min(from + size, keys.length);
+    const to = next = Math.min(from + size, count);
+    const keys = Array.from(
+      { length: to - from },
+      (_, nth) => keyOf(from + nth),
+    );
     try {
-      const found = await database.getMany?.(keys.slice(from, to));
-      found?.forEach((entry, at) => entries[from + at] = entry);
-      if (found !== undefined) return adjust(found);
+      const found = await database.getMany?.(keys);
+      if (found !== undefined) {
+        takeAll(from, found);
+        return adjust(found);
+      }
     } catch (error) {
       // Else one key failed: read them one by one to find it.
       if (error instanceof StalledError || error instanceof KvFailure) {
@@ -95,7 +115,7 @@ export async function readMany(
   start();
   // More of them start meanwhile.
   for (const one of working) await one;
-  return { entries, failed };
+  return failed;
 }
 
 /** Looks for the keys of writes; returns the writes whose key exists. */
@@ -104,10 +124,16 @@ export async function findExisting<Write extends { readonly key: KvKey }>(
   writes: readonly Write[],
   pace: Pace,
 ): Promise<ReadonlySet<Write>> {
-  const keys = writes.map(({ key }) => key);
-  const { entries, failed } = await readMany(database, keys, pace);
+  const existing = new Set<Write>();
+  const failed = await readMany(database, {
+    count: writes.length,
+    keyOf: (at) => writes[at].key,
+    take(at, { versionstamp }) {
+      if (versionstamp !== null) existing.add(writes[at]);
+    },
+  }, pace);
   if (failed !== undefined) throw failed.error;
-  return new Set(writes.filter((_, at) => entries[at].versionstamp !== null));
+  return existing;
 }
 
 /** The answer where no key has a value. */
@@ -129,23 +155,17 @@ export async function lookupMany(
     const key = stringAt(keys, at);
     if (key !== undefined && !kvKeys.isTooLong(database, key)) sent.push(at);
   }
-  const { entries, failed } = await readMany(
-    database,
-    sent.map((at) => kvKeys.of(stringAt(keys, at)!)),
-    pace,
-  );
-  const end = failed?.at ?? sent.length;
-  for (let next = 0; next < end; next++) {
-    const at = sent[next];
-    const { value } = entries[next];
-    if (value === null) continue;
-    try {
+  const failed = await readMany(database, {
+    count: sent.length,
+    keyOf: (nth) => kvKeys.of(stringAt(keys, sent[nth])!),
+    take(nth, { value }) {
+      if (value === null) return;
+      const at = sent[nth];
       const bytes = toBytes(stringAt(keys, at)!, value);
       values.put(at, bytes, 0, bytes.length);
-    } catch (error) {
-      return { values, failed: { at, error } };
-    }
-  }
-  if (failed === undefined) return { values };
-  return { values, failed: { at: sent[failed.at], error: failed.error } };
+    },
+  }, pace);
+  return failed === undefined
+    ? { values }
+    : { values, failed: { at: sent[failed.at], error: failed.error } };
 }
