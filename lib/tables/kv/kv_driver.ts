@@ -52,7 +52,7 @@ type RequestKind = "reads" | "lists" | "changes" | "creates";
 
 // A listing is read page by page. Deno KV returns 500 entries at once at most.
 const firstPage = 100;
-const longestPage = 500;
+const longestPage = 250;
 // Bytes of a page, about: for memory, and for slow networks.
 const pageBytes = 524288;
 
