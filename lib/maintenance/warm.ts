@@ -47,8 +47,9 @@ const maxRefused = 1000;
  * Then removes the table's entries that the backup does not have: after an outage
  * memcached may have entries that were deleted meanwhile. This is done only if
  * key_format is a fixed text followed by `%s`, such as `aliases:%s`, which tells
- * the table's entries from those of others, and if the server is a memcached of
- * version 1.5 or later, not a proxy.
+ * the table's entries from those of others, if the server is a memcached of
+ * version 1.5 or later, not a proxy, and if the backup has any entry: one that is
+ * empty, or not there, may be the wrong one.
  *
  * Skips entries that do not belong in memcached: keys outside the domain list,
  * keys and values that are too long. `onDetail` is called with the reason.
@@ -109,7 +110,13 @@ export async function warmCache(
       ? isRefusingAll.signal
       : AbortSignal.any([options.signal, isRefusingAll.signal]);
     await copy(cache, backup, options, signal, done);
-    await removeOthers(name, cache, backup, options, listOwnKeys, done);
+    if (done.entries > 0) {
+      await removeOthers(name, cache, backup, options, listOwnKeys, done);
+    } else {
+      onWarning(
+        `${name}: its backup has no entries: what memcached has is left there`,
+      );
+    }
     return resultOf(done);
   } catch (error) {
     onFailure?.(resultOf(done));

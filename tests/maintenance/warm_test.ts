@@ -1,6 +1,11 @@
 import { ConfigError, openTable, TemporaryError } from "../../mod.ts";
 import { warmCache } from "../../lib/maintenance/mod.ts";
-import { assert, assertEquals, assertRejects } from "../support/assert.ts";
+import {
+  assert,
+  assertEquals,
+  assertMatch,
+  assertRejects,
+} from "../support/assert.ts";
 import { Folder } from "../support/folder.ts";
 import { freePort, Memcached } from "../support/memcached.ts";
 import { run } from "../support/processes.ts";
@@ -183,6 +188,23 @@ Deno.test("warmCache() removes what was deleted from the backup while it copied"
   assertEquals(done, { copied: 2, leftOut: 0, removed: 1 });
   assertEquals(await memcached.get("w:gone"), undefined);
   assertEquals(await memcached.get("w:kept"), "2");
+});
+
+Deno.test("warmCache() removes nothing for an empty backup, which may be the wrong one", async () => {
+  await using memcached = await Memcached.tcp();
+  await using folder = await Folder.make();
+  await memcached.set("w:a", "old");
+  const empty = await folder.write("source", "");
+  for (const backup of [`kv:${folder.path}/gone.kv`, `texthash:${empty}`]) {
+    const warnings: string[] = [];
+    const done = await warmCache(
+      `memcache:{memcache=${memcached.server}, {backup=${backup}}, key_format=w:%s}`,
+      { ...options, onWarning: (line) => warnings.push(line) },
+    );
+    assertEquals(done, { copied: 0, leftOut: 0 });
+    assertMatch(warnings.at(-1) ?? "", /has no entries: what memcached has is/);
+    assertEquals(await memcached.get("w:a"), "old");
+  }
 });
 
 Deno.test("warmCache() goes on without an entry that memcached refuses, and says which", async () => {

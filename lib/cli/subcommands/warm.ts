@@ -12,7 +12,8 @@ export const warm: Subcommand = {
       "Copies the backup of a memcache table into memcached, so that lookups " +
       "after a restart of memcached do not have to use the backup. Replaces " +
       "entries that memcached has. If key_format is a fixed text followed by %s, " +
-      "removes entries that the backup does not have. Skips entries that do not " +
+      "removes entries that the backup does not have, unless it has none at all. " +
+      "Skips entries that do not " +
       'belong in memcached: keys outside the "domain" list, keys and values that ' +
       "are too long; -v lists them.",
     examples: ["memcache-table warm memcache:/etc/postfix/aliases.cf"],
