@@ -1,5 +1,5 @@
 import { ByteBuffer, int32Array } from "./byte_buffer.ts";
-import type { Text } from "./text.ts";
+import { type Text, utf8Text } from "./text.ts";
 
 /**
  * Many byte strings in one array: the keys or the values of a batch. A JavaScript
@@ -168,28 +168,32 @@ function scan(bytes: Uint8Array): { isAscii: boolean; hasUpper: boolean } {
     const count = bytes.length >> 2;
     const words = new Int32Array(bytes.buffer, bytes.byteOffset, count);
     for (let word = 0; word < count; word++) {
-      const four = words[word];
-      seen |= four;
-      // In each byte, the top bit of the first sum is set from "A" on, that of the
-      // second after "Z".
-      upper |= (four + 0x3f3f3f3f) & ~(four + 0x25252525);
+      seen |= words[word];
+      upper |= upperBits(words[word]);
     }
     at = count * 4;
   }
   for (; at < bytes.length; at++) {
     seen |= bytes[at];
-    upper |= (bytes[at] + 0x3f) & ~(bytes[at] + 0x25);
+    upper |= upperBits(bytes[at]);
   }
-  return {
-    isAscii: (seen & 0x80808080) === 0,
-    hasUpper: (upper & 0x80808080) !== 0,
-  };
+  return { isAscii: (seen & 0x80808080) === 0, hasUpper: upper !== 0 };
+}
+
+/** Sets the top bit of each of four ASCII bytes that is an upper-case letter. */
+function upperBits(four: number): number {
+  // The top bit of the first sum is set from "A" on, that of the second after "Z".
+  return (four + 0x3f3f3f3f) & ~(four + 0x25252525) & 0x80808080;
 }
 
 function lowerAscii(bytes: Uint8Array): Uint8Array {
   const lower = bytes.slice();
-  for (let at = 0; at < lower.length; at++) {
-    if (lower[at] >= 65 && lower[at] <= 90) lower[at] |= 32;
+  const words = new Int32Array(lower.buffer, 0, lower.length >> 2);
+  for (let word = 0; word < words.length; word++) {
+    words[word] |= upperBits(words[word]) >>> 2;
+  }
+  for (let at = words.length * 4; at < lower.length; at++) {
+    lower[at] |= upperBits(lower[at]) >>> 2;
   }
   return lower;
 }
@@ -247,6 +251,8 @@ export function decodeStrings(
   text: Text,
 ): { decoded: (string | undefined)[]; notText?: number } {
   const { bytes, starts, ends } = strings;
+  // Byte strings take four times as long, and are the same where all is ASCII.
+  const reader = text.utf8 || !scan(bytes).isAscii ? text : utf8Text;
   const decoded: (string | undefined)[] = [];
   while (decoded.length < starts.length) {
     const first = decoded.length;
@@ -257,7 +263,7 @@ export function decodeStrings(
     }
     const next = endOfRun(strings, first);
     const run = next > first + 1
-      ? text.decode(bytes.subarray(start, ends[next - 1]))
+      ? reader.decode(bytes.subarray(start, ends[next - 1]))
       : undefined;
     if (run?.length === ends[next - 1] - start) {
       for (let at = first; at < next; at++) {

@@ -239,13 +239,13 @@ async function lookupEach(
 ): Promise<BatchAnswer> {
   const count = countOf(keys);
   const values = new ByteStringsBuilder(count, 1024);
-  for (let at = 0; at < count; at++) {
-    const key = stringAt(keys, at);
+  const { decoded } = decodeStrings(keys, text);
+  for (const [at, key] of decoded.entries()) {
     if (key === undefined) continue;
     try {
       // Some drivers ignore the signal.
       signal?.throwIfAborted();
-      const value = await driver.lookup(text.decode(key)!, signal);
+      const value = await driver.lookup(key, signal);
       if (value !== undefined) values.putText(at, value, text);
     } catch (error) {
       return { values, failed: { at, error } };

@@ -92,7 +92,13 @@ Deno.test("strings become bytes and strings again", () => {
   assertEquals(decodeStrings(encoded, utf8Text).decoded, values);
   const many = Array.from({ length: 500 }, (_, at) => `value ${at}`);
   const ascii = encodeAsciiStrings(many)!;
-  assertEquals(decodeStrings(ascii, utf8Text).decoded, many);
+  for (const text of [utf8Text, byteText]) {
+    assertEquals(decodeStrings(ascii, text).decoded, many);
+  }
+  // As UTF-8, two of these bytes would be one character.
+  const latin1 = many.map((value) => `${value} \u00c3\u00a4`);
+  const all = encodeStrings(latin1, byteText);
+  assertEquals(decodeStrings(all, byteText).decoded, latin1);
   assertEquals(encodeAsciiStrings(["a", "ä"]), undefined);
   assertEquals(encodeAsciiStrings(["a", 1 as unknown as string]), undefined);
 });
