@@ -7,14 +7,12 @@ export const stopStatuses: Readonly<Record<StopSignal, number>> = {
   SIGINT: 130,
 };
 
-/** The signals that stop a program. */
-export const stopSignals = Object.keys(stopStatuses) as readonly StopSignal[];
-
 /** A listener of each of the signals, which is told which one came. */
 export function stopListeners(
   stop: (signal: StopSignal) => void,
 ): readonly (readonly [StopSignal, () => void])[] {
-  return stopSignals.map((signal) => [signal, () => stop(signal)]);
+  const signals = Object.keys(stopStatuses) as StopSignal[];
+  return signals.map((signal) => [signal, () => stop(signal)]);
 }
 
 /** SIGINT or SIGTERM ended what a program did. */

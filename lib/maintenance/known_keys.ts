@@ -1,3 +1,5 @@
+import { mixed } from "../bytes/hash.ts";
+
 const firstSlots = 1024;
 
 // With two million keys, its memory is 32 MiB.
@@ -73,12 +75,5 @@ function hashOf(key: string): [low: number, high: number] {
     high = Math.imul(high ^ code, 0x85ebca6b);
     high = high << 13 | high >>> 19;
   }
-  return [mixed(low) || 1, mixed(high)];
-}
-
-/** Lets each bit of a hash depend on all others. */
-function mixed(hash: number): number {
-  hash = Math.imul(hash ^ hash >>> 16, 0xc2b2ae35);
-  hash = Math.imul(hash ^ hash >>> 13, 0x27d4eb2f);
-  return (hash ^ hash >>> 16) >>> 0;
+  return [mixed(low) >>> 0 || 1, mixed(high) >>> 0];
 }

@@ -1,6 +1,7 @@
 import { requireKind } from "../arguments.ts";
 import { ConfigError, TemporaryError } from "../errors.ts";
 import { type CacheAndBackup, openCacheAndBackup } from "../open.ts";
+import { eitherAborts } from "../system/abort.ts";
 import type { Entry, Table } from "../table.ts";
 import { type OptionKinds, requireOptions } from "../tables/options.ts";
 import { KnownKeys } from "./known_keys.ts";
@@ -106,9 +107,7 @@ export async function warmCache(
         `${name} has nothing to fill memcached from: add a "backup" that can be listed`,
       );
     }
-    const signal = options.signal === undefined
-      ? isRefusingAll.signal
-      : AbortSignal.any([options.signal, isRefusingAll.signal]);
+    const signal = eitherAborts(options.signal, isRefusingAll.signal);
     await copy(cache, backup, options, signal, done);
     if (done.entries > 0) {
       await removeOthers(name, cache, backup, options, listOwnKeys, done);

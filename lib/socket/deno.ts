@@ -14,9 +14,8 @@
  * @module
  */
 import { requireEndpoint } from "../arguments.ts";
-import { shellWords } from "../bytes/shell_words.ts";
 import { ConfigError } from "../errors.ts";
-import { formatEndpoint } from "./endpoint.ts";
+import { allowing, formatEndpoint } from "./endpoint.ts";
 import type {
   Endpoint,
   Socket,
@@ -150,16 +149,9 @@ export async function connectDeno(
 function explain(error: unknown, endpoint: Endpoint): unknown {
   if (error instanceof Deno.errors.NotCapable) {
     const place = formatEndpoint(endpoint).replace(/^(?:inet|tls):/, "");
-    const flags = endpoint.transport === "unix"
-      ? [
-        `--allow-net=${place}`,
-        `--allow-read=${endpoint.path}`,
-        `--allow-write=${endpoint.path}`,
-      ]
-      : [`--allow-net=${place}`];
     return new ConfigError(
       `no permission to connect to ${place}: run Deno with ${
-        shellWords(...flags)
+        allowing(place, endpoint)
       }`,
       { cause: error },
     );

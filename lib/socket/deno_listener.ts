@@ -1,7 +1,6 @@
-import { shellWords } from "../bytes/shell_words.ts";
 import { ConfigError } from "../errors.ts";
 import { DenoSocket } from "./deno.ts";
-import { formatEndpoint } from "./endpoint.ts";
+import { allowing, formatEndpoint } from "./endpoint.ts";
 import {
   cannotListen,
   formatPeer,
@@ -183,16 +182,9 @@ function isGranted(permission: Deno.PermissionDescriptor): boolean {
 
 function notCapable(endpoint: Endpoint, cause: unknown): ConfigError {
   const place = formatEndpoint(endpoint);
-  const flags = endpoint.transport === "unix"
-    ? [
-      `--allow-net=${place}`,
-      `--allow-read=${endpoint.path}`,
-      `--allow-write=${endpoint.path}`,
-    ]
-    : [`--allow-net=${place.replace(/^inet:/, "")}`];
   return new ConfigError(
     `no permission to listen on ${place}: run Deno with ${
-      shellWords(...flags)
+      allowing(place.replace(/^inet:/, ""), endpoint)
     }`,
     { cause },
   );

@@ -1,3 +1,4 @@
+import { shellWords } from "../bytes/shell_words.ts";
 import { isUtf8 } from "../bytes/text.ts";
 import type { Endpoint, TcpEndpoint, TlsOptions } from "./socket.ts";
 
@@ -209,4 +210,12 @@ export function resolveService(
   throw new RangeError(
     `"${endpoint.service}" is no port number, and no TCP service of /etc/services`,
   );
+}
+
+/** The flags of Deno that allow a program to use `place`, the address of an endpoint. */
+export function allowing(place: string, endpoint: Endpoint): string {
+  const files = endpoint.transport === "unix"
+    ? [`--allow-read=${endpoint.path}`, `--allow-write=${endpoint.path}`]
+    : [];
+  return shellWords(`--allow-net=${place}`, ...files);
 }

@@ -2,8 +2,12 @@
 // signal is for thousands of them, and Node warns of many.
 const calls = new WeakMap<AbortSignal, Set<() => void>>();
 
-/** Calls `call` when a signal is aborted. Returns a function that prevents that. */
+/**
+ * Calls `call` when a signal is aborted, at once if it is already. Returns a function
+ * that prevents that.
+ */
 export function onAbort(signal: AbortSignal, call: () => void): () => void {
+  if (signal.aborted) call();
   const all = calls.get(signal) ?? new Set();
   if (all.size === 0) {
     calls.set(signal, all);
@@ -18,6 +22,14 @@ export function onAbort(signal: AbortSignal, call: () => void): () => void {
 
 function callAll({ target }: Event): void {
   for (const call of [...calls.get(target as AbortSignal) ?? []]) call();
+}
+
+/** A signal that is aborted with `signal`, if there is one, and with `other`. */
+export function eitherAborts(
+  signal: AbortSignal | undefined,
+  other: AbortSignal,
+): AbortSignal {
+  return signal === undefined ? other : AbortSignal.any([signal, other]);
 }
 
 /**
@@ -37,8 +49,7 @@ async function race<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
   try {
     return await new Promise<T>((resolve, reject) => {
       work.then(resolve, reject);
-      if (signal.aborted) reject(signal.reason);
-      else prevent = onAbort(signal, () => reject(signal.reason));
+      prevent = onAbort(signal, () => reject(signal.reason));
     });
   } finally {
     prevent();

@@ -60,8 +60,6 @@ export async function runProgram(
 ): Promise<ProgramResult> {
   const child = await spawn(program, args);
   const goOn = signal && onAbort(signal, () => child.kill("SIGKILL"));
-  // It may have been aborted while the program was started.
-  if (signal?.aborted) child.kill("SIGKILL");
   try {
     child.stdin.end(input);
     const [code, stdout, stderr] = await Promise.all([
@@ -84,7 +82,6 @@ export async function* streamProgram(
 ): AsyncGenerator<Uint8Array, ProgramResult> {
   const child = await spawn(program, args);
   const goOn = onAbort(signal, () => child.kill("SIGKILL"));
-  if (signal.aborted) child.kill("SIGKILL");
   const closed = whenClosed(child);
   const errors = collect(child.stderr);
   child.stdin.end();

@@ -11,7 +11,7 @@ import {
   firstNotText,
   stringAt,
 } from "../bytes/byte_strings.ts";
-import { untilAborted } from "../system/abort.ts";
+import { eitherAborts, untilAborted } from "../system/abort.ts";
 import type {
   DeleteResult,
   Entry,
@@ -54,7 +54,7 @@ export function lookupMany(
   return new Batches<string, LookupResult>(keys, {
     size: lookupBatchSize,
     concurrency: concurrentLookupBatches,
-    until: untilClosed(parts, signal),
+    until: eitherAborts(signal, parts.closing),
     run: async (batch, abandoned) => {
       parts.mustBeOpen();
       signal?.throwIfAborted();
@@ -62,7 +62,7 @@ export function lookupMany(
       const answer = await lookupBatch(
         parts,
         admitted,
-        signal === undefined ? abandoned : AbortSignal.any([signal, abandoned]),
+        eitherAborts(signal, abandoned),
       );
       const { decoded, notText } = decodeStrings(answer.values, text);
       const end = answer.failed?.at ?? countOf(admitted);
@@ -150,7 +150,7 @@ function writeMany<Item, Admitted, Result>(
   return new Batches<Item, Result>(items, {
     size: batchSize,
     concurrency: batches,
-    until: untilClosed(parts, signal),
+    until: eitherAborts(signal, parts.closing),
     run: async (batch) => {
       parts.mustBeOpen();
       signal?.throwIfAborted();
@@ -166,13 +166,6 @@ function writeMany<Item, Admitted, Result>(
       };
     },
   });
-}
-
-function untilClosed(
-  { closing }: BulkParts,
-  signal: AbortSignal | undefined,
-): AbortSignal {
-  return signal === undefined ? closing : AbortSignal.any([signal, closing]);
 }
 
 /** Looks up raw lines: bytes, not folded, perhaps not valid text. */

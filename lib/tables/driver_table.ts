@@ -300,8 +300,7 @@ export class DriverTable implements LineTable, InnerTable {
 
   async #endListing(entries: AsyncIterator<Entry>): Promise<never> {
     await entries.return?.();
-    this.#mustBeOpen();
-    throw new ClosedError(this.name);
+    throw this.#reasonOfClosing();
   }
 
   /** As in LineTable. */
@@ -328,7 +327,7 @@ export class DriverTable implements LineTable, InnerTable {
   #close(reason?: unknown): Promise<void> {
     return this.#closed ??= (async () => {
       this.rules.signal?.removeEventListener("abort", this.#onAbort);
-      this.#closing?.abort(reason ?? new ClosedError(this.name));
+      this.#closing?.abort(this.#reasonOfClosing());
       // An unfinished sequence may hold something open. One that waits for an entry
       // ends only with the driver.
       await Promise.all([
@@ -346,8 +345,12 @@ export class DriverTable implements LineTable, InnerTable {
 
   #mustBeOpen(): void {
     if (this.#closed === undefined) return;
+    throw this.#reasonOfClosing();
+  }
+
+  #reasonOfClosing(): unknown {
     const { signal } = this.rules;
-    throw signal?.aborted ? signal.reason : new ClosedError(this.name);
+    return signal?.aborted ? signal.reason : new ClosedError(this.name);
   }
 
   #mustWrite(operation: string): void {

@@ -1,3 +1,5 @@
+import { mixed } from "../../bytes/hash.ts";
+
 // 2 MiB. With a million keys, it takes one in five hundred others for one of them.
 const words = 2 ** 19;
 const bitsPerKey = 4;
@@ -42,11 +44,4 @@ function hashOf(key: Uint8Array): number {
 /** The distance between the bits of a key. It is odd, so that they differ. */
 function stepOf(hash: number): number {
   return mixed(hash ^ 0x9e3779b9) | 1;
-}
-
-/** Lets each bit of the hash depend on all others. */
-function mixed(hash: number): number {
-  hash = Math.imul(hash ^ hash >>> 16, 0x85ebca6b);
-  hash = Math.imul(hash ^ hash >>> 13, 0xc2b2ae35);
-  return hash ^ hash >>> 16;
 }

@@ -16,6 +16,7 @@ import {
 } from "../../system/programs.ts";
 import type { Entry } from "../../table.ts";
 import { encodeBase64 } from "../../bytes/base64.ts";
+import { eitherAborts } from "../../system/abort.ts";
 import { duplicateHandler, type Opening } from "../opening.ts";
 import type { BatchAnswer, Driver, WriteAnswer } from "../driver.ts";
 import { DriverTable, refusalHandler, type Refuse } from "../driver_table.ts";
@@ -134,8 +135,7 @@ class PostmapDriver implements Driver {
   }
 
   #untilClosed(signal: AbortSignal | undefined): AbortSignal {
-    const closing = this.#closing.signal;
-    return signal === undefined ? closing : AbortSignal.any([signal, closing]);
+    return eitherAborts(signal, this.#closing.signal);
   }
 
   async #lookupOne(
